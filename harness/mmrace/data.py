@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The one place that knows where mmrace's data files are."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = {"races": "harness/races"}
+
+
+def data_dir(kind: str) -> Path:
+    """Directory of one kind of data: ``configs``, ``patches``, ``qemu`` or ``races``.
+
+    An installed wheel carries them in ``mmrace/_data``, a checkout where people edit them.
+    """
+    bundled = _PACKAGE / "_data"
+    if bundled.is_dir():
+        return bundled / kind
+    return _PACKAGE.parents[1] / _CHECKOUT.get(kind, kind)

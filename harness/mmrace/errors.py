@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What mmrace raises when it cannot tell.
+
+What a kernel did is a value (``mmrace.outcome.Outcome``). These say that there is no such value::
+
+    MmraceError
+      UserError    bad input: names the thing and the way out          exit code 2
+      BuildError   the kernel (or a guest program) did not build       exit code 4
+      InfraError   mmrace, QEMU or the host failed, not the kernel     exit code 69
+
+A message is one line; ``detail`` holds more lines for people (a compiler's output, a hunk).
+"""
+
+
+class MmraceError(Exception):
+    """Base of all; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class UserError(MmraceError):
+    """Input that mmrace cannot work with; the message says what to do instead."""
+
+    exit_code = 2
+
+
+class BuildError(MmraceError):
+    """The patched tree or a guest program did not compile."""
+
+    exit_code = 4
+
+
+class InfraError(MmraceError):
+    """The host, QEMU or mmrace failed; says nothing about the kernel."""
+
+    exit_code = 69

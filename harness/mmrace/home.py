@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where mmrace keeps its state, and how an object there is locked and published.
+
+``cache`` can be thrown away and is made again; ``data`` (runs, trees a user added) cannot.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state directories; none is created before something is stored in it."""
+
+    cache: Path
+    data: Path
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Home":
+        """``MMRACE_HOME`` overrides the XDG cache and data directories."""
+        if chosen := environ.get("MMRACE_HOME"):
+            top = Path(chosen).absolute()
+            return cls(top / "cache", top / "data")
+        user = Path(environ.get("HOME") or "~").expanduser()
+        cache = Path(environ.get("XDG_CACHE_HOME") or user / ".cache")
+        data = Path(environ.get("XDG_DATA_HOME") or user / ".local" / "share")
+        return cls(cache / "mmrace", data / "mmrace")
+
+    @property
+    def trees(self) -> Path:
+        """The git object store and one TOML record for each tree."""
+        return self.data / "trees"
+
+    @property
+    def runs(self) -> Path:
+        """One directory for each run."""
+        return self.data / "runs"
+
+    @property
+    def reports(self) -> Path:
+        """HTML and JUnit files of past invocations."""
+        return self.data / "reports"
+
+    @property
+    def kernels(self) -> Path:
+        """Finished kernels, each under its kernel id."""
+        return self.cache / "kernels"
+
+    @property
+    def benches(self) -> Path:
+        """Source and build directories, one pair for each tree and config, kept incremental."""
+        return self.cache / "benches"
+
+    @property
+    def ccache(self) -> Path:
+        """The compiler cache that all builds share."""
+        return self.cache / "ccache"
+
+    @property
+    def programs(self) -> Path:
+        """Guest programs (init, stressors, selftests, LTP), each under the hash of its inputs."""
+        return self.cache / "programs"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files."""
+        return self.data / "locks"
+
+    @contextmanager
+    def scratch(self, beside: Path) -> Iterator[Path]:
+        """Yield an empty directory on the file system of ``beside``; gone at the end."""
+        beside.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".tmp-", dir=beside))
+        made.chmod(0o755)
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    @contextmanager
+    def lock(self, name: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Hold the lock of one object; ``waiting`` is told who has it and since when.
+
+        The kernel drops a flock with its holder, so a killed mmrace leaves no stale lock.
+        """
+        self.locks.mkdir(parents=True, exist_ok=True)
+        path = self.locks / name.replace("/", "_")
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    waiting(f"waiting for {name}: {_owner(path)}")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
+            json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}, file)
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+
+def _owner(path: Path) -> str:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return f"held by process {held['pid']} for {time.time() - held['since']:.0f} s"
+    except (OSError, ValueError, KeyError):
+        return "held by another mmrace"
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file by rename, so that a reader or a kill never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    raw = content.encode() if isinstance(content, str) else content
+    fd, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(raw)
+            os.fchmod(file.fileno(), 0o644)
+        Path(name).rename(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def publish(made: Path, final: Path) -> Path:
+    """Move a finished directory to its name; if another process was first, theirs stays."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+    return final

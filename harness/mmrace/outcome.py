@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one run of a kernel showed."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Outcome of one run; the words are those of the command line and of the JSON."""
+
+    CRASH = "CRASH"
+    FAIL = "FAIL"
+    HANG = "HANG"
+    PASS = "PASS"
+    NOT_EXERCISED = "NOT_EXERCISED"
+    INFEASIBLE = "INFEASIBLE"
+    INFRA = "INFRA"
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command that made only this run."""
+        return _EXIT[self]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the kernel, not mmrace, did something wrong."""
+        return self in (Outcome.CRASH, Outcome.FAIL, Outcome.HANG)
+
+
+_EXIT = {
+    Outcome.PASS: 0,
+    Outcome.CRASH: 1,
+    Outcome.FAIL: 1,
+    Outcome.HANG: 1,
+    Outcome.NOT_EXERCISED: 3,
+    Outcome.INFEASIBLE: 3,
+    Outcome.INFRA: 69,
+}
+
+
+@dataclass(frozen=True)
+class WindowCount:
+    """How often a window's hold point was reached (``hits``) and its partner came (``met``)."""
+
+    name: str
+    hits: int
+    met: int
+    timeouts: int = 0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judge reads out of one run directory.
+
+    ``seconds_to_failure`` counts from the workload's start to the first byte of the failure, on
+    the host's clock; ``exercised`` maps a counter's name to (count, floor).
+    """
+
+    outcome: Outcome
+    title: str = ""
+    signature_matched: bool = False
+    seconds_to_failure: float | None = None
+    exercised: dict[str, tuple[int, int]] = field(default_factory=dict)
+    windows: tuple[WindowCount, ...] = ()
+    notes: tuple[str, ...] = ()

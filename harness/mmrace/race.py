@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A race as people write it in ``harness/races/<race>/race.toml``."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from mmrace.data import data_dir
+from mmrace.errors import UserError
+from mmrace.toml import Table, read_toml
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+Regex = Annotated[str, AfterValidator(_regex)]
+
+
+class Source(StrEnum):
+    """Where a workload's program comes from."""
+
+    STRESSOR = "stressor"  # C files beside race.toml
+    SELFTEST = "selftest"  # the kernel tree's own tools/testing/selftests
+    LTP = "ltp"  # the LTP source that the user names
+
+
+class Signature(Table):
+    """How this race's own failure looks, apart from any other.
+
+    ``title`` is searched in a crash's title and alternative titles, ``report`` in the whole text
+    of the crash, ``output`` in what the workload said. All that are given must match.
+    """
+
+    title: Regex = ""
+    report: Regex = ""
+    output: Regex = ""
+
+
+class Probe(Table):
+    """A kprobe event that the guest counts, as proof that the contested point was reached.
+
+    ``function`` may list alternatives for kernels where the name differs; the first that the
+    kernel has is used. With ``returns`` only returns of that value count.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    function: tuple[str, ...] = Field(min_length=1)
+    returns: int | None = None
+
+
+class Workload(Table):
+    """A program that the guest runs in a loop.
+
+    ``argv[0]`` is the program's name in the image. ``silence``: seconds without progress on the
+    result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
+    floor below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
+    in the kernel tree (alternatives for other versions), or an LTP test's directory.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    summary: str
+    source: Source
+    argv: tuple[str, ...] = Field(min_length=1)
+    sources: tuple[str, ...] = Field(min_length=1)
+    env: dict[str, str] = {}
+    silence: int = Field(default=60, ge=5)
+    exercised: dict[str, int] = Field(min_length=1)
+    invariants: tuple[str, ...] = ("hugepages_free", "hugepages_rsvd", "isolated")
+    probes: tuple[str, ...] = ()
+    default: bool = True
+
+
+class Race(Table):
+    """One race: what to run, what proves it was exercised, what its failure looks like."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    title: str
+    summary: str
+    functions: tuple[str, ...] = ()
+    machine: str = "numa2"
+    boot: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    signature: tuple[Signature, ...] = Field(min_length=1)
+    probe: tuple[Probe, ...] = ()
+    workload: tuple[Workload, ...] = Field(min_length=1)
+
+    def find_workload(self, name: str) -> Workload:
+        """Return the workload of that name, or raise UserError with the names there are."""
+        for workload in self.workload:
+            if workload.name == name:
+                return workload
+        known = ", ".join(workload.name for workload in self.workload)
+        raise UserError(f"race {self.name} has no workload {name!r}; it has: {known}")
+
+
+def race_names() -> list[str]:
+    """Names of all races, sorted."""
+    return sorted(path.parent.name for path in data_dir("races").glob("*/race.toml"))
+
+
+def race_dir(name: str) -> Path:
+    """Directory of one race; UserError when there is none of that name."""
+    folder = data_dir("races") / name
+    if not (folder / "race.toml").is_file():
+        raise UserError(f"no race {name!r}; there are: {', '.join(race_names())}")
+    return folder
+
+
+def load_race(name: str) -> Race:
+    """Read one race by name."""
+    path = race_dir(name) / "race.toml"
+    race = read_toml(path, Race)
+    if race.name != name:
+        raise UserError(f"{path}: name is {race.name!r}, its directory says {name!r}")
+    return race

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a stressor says to PID 1, one line each on standard output:
+ *
+ *   mmrace: race            set-up is done, from here on it may be steered
+ *   mmrace: count NAME N    a counter of this process, absolute, monotonic
+ *   mmrace: fail TEXT       the race was seen; the program then exits with 1
+ *
+ * Exit codes: 0 held, 1 the race was seen, 2 broken (set-up failed), 4 cannot run here.
+ */
+#ifndef MMRACE_STRESSOR_H
+#define MMRACE_STRESSOR_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STRESSOR_HELD = 0, STRESSOR_SEEN = 1, STRESSOR_BROKEN = 2, STRESSOR_SKIP = 4 };
+
+/* One write(2) a line: threads and children share the pipe to PID 1. */
+static inline void stressor_say(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line) - 1, format, args);
+	va_end(args);
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length++] = '\n';
+	if (write(STDOUT_FILENO, line, length) < 0)
+		_exit(STRESSOR_BROKEN);
+}
+
+static inline void stressor_race(void)
+{
+	stressor_say("mmrace: race");
+}
+
+static inline void stressor_count(const char *name, unsigned long value)
+{
+	stressor_say("mmrace: count %s %lu", name, value);
+}
+
+static inline void stressor_broken(const char *what)
+{
+	stressor_say("broken: %s: %s", what, strerror(errno));
+	exit(STRESSOR_BROKEN);
+}
+
+/* Seed of this iteration: PID 1 hands down --seed plus the iteration's number. */
+static inline unsigned int stressor_seed(void)
+{
+	const char *text = getenv("MMRACE_SEED");
+
+	return text ? strtoul(text, NULL, 10) : 1;
+}
+
+static inline double stressor_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static inline void stressor_pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		stressor_broken("sched_setaffinity");
+}
+
+#endif
