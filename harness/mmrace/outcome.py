@@ -38,6 +38,17 @@ _EXIT = {
 }
 
 
+class VmEnd(StrEnum):
+    """How a virtual machine came to its end, as the harness saw it."""
+
+    EXITED = "EXITED"  # the guest powered off
+    RESET = "RESET"  # the guest rebooted (panic=-1 under -no-reboot)
+    SILENT = "SILENT"  # no progress on the result channel for the workload's stated time
+    TIMEOUT = "TIMEOUT"  # the cap on the whole run
+    BOOT_TIMEOUT = "BOOT_TIMEOUT"  # the workload never started
+    QEMU_DIED = "QEMU_DIED"
+
+
 @dataclass(frozen=True)
 class WindowCount:
     """How often a window's hold point was reached (``hits``) and its partner came (``met``)."""
