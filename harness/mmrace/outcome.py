@@ -46,6 +46,7 @@ class VmEnd(StrEnum):
     SILENT = "SILENT"  # no progress on the result channel for the workload's stated time
     TIMEOUT = "TIMEOUT"  # the cap on the whole run
     BOOT_TIMEOUT = "BOOT_TIMEOUT"  # the workload never started
+    STOPPED = "STOPPED"  # the harness ended it: the console already showed the failure
     QEMU_DIED = "QEMU_DIED"
 
 
