@@ -4,11 +4,11 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_CHECKOUT = {"races": "harness/races"}
+_CHECKOUT = {"races": "harness/races", "packages.txt": "harness/packages.txt"}
 
 
 def data_dir(kind: str) -> Path:
-    """Directory of one kind of data: ``configs``, ``patches``, ``qemu`` or ``races``.
+    """Where one kind of data is: ``configs``, ``patches``, ``qemu``, ``races``, ``packages.txt``.
 
     An installed wheel carries them in ``mmrace/_data``, a checkout where people edit them.
     """

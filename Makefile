@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make demo, make test: both install what they need. `make help` lists the rest.
+top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
+bin := $(top)/.venv/bin
+
+.PHONY: help setup setup-dev demo test unit vm test-slow bench bench-statistics lint lock clean
+
+help:
+	@echo 'make setup             Debian packages and .venv/bin/mmrace'
+	@echo 'make demo              four races, before and after their fixes, on Debian 6.1'
+	@echo 'make test              lint, unit tests, tests on real kernels (40 minutes from nothing)'
+	@echo 'make test-slow         the longer ones'
+	@echo 'make bench             the figures in README.md'
+	@echo 'make bench-statistics  calibration of verify and bisect'
+	@echo 'make lint unit vm      parts of make test'
+	@echo 'make lock              pin the Python dependencies anew'
+
+setup:
+	@$(top)/harness/setup.sh $(top)
+
+setup-dev:
+	@$(top)/harness/setup.sh $(top) dev
+
+demo: setup
+	@$(bin)/mmrace demo
+
+test: lint unit vm
+
+lint: setup-dev
+	$(bin)/ruff format --check $(top)
+	$(bin)/ruff check $(top)
+	cd $(top) && $(bin)/mypy
+	shellcheck $(top)/harness/setup.sh $(top)/.ci/run
+
+unit: setup-dev
+	cd $(top) && $(bin)/pytest tests/unit
+
+vm: setup-dev
+	cd $(top) && $(bin)/pytest tests/vm -m 'not slow'
+
+test-slow: setup-dev
+	cd $(top) && $(bin)/pytest tests/vm -m slow
+
+bench: setup-dev
+	cd $(top) && $(bin)/python -m tests.bench
+
+bench-statistics: setup-dev
+	cd $(top) && $(bin)/python -m tests.bench.statistics
+
+lock: setup-dev
+	cd $(top) && $(bin)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --extra build --output-file requirements.lock pyproject.toml
+	cd $(top) && $(bin)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --extra build --extra dev --output-file requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(top)/.venv $(top)/artefacts

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: the only part that prints, reads the environment and knows exit codes."""
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+
+from mmrace import __version__
+from mmrace.cli import about, records, running, sources
+from mmrace.cli.app import App
+from mmrace.errors import InfraError, MmraceError
+from mmrace.home import Home
+
+INTERRUPTED = 130
+INTERNAL = 70
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mmrace")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_context
+def cli(context: click.Context, as_json: bool) -> None:
+    """Prove that a race in the Linux memory manager is fixed, or find the commit that broke it.
+
+    State lives in the XDG cache and data directories; MMRACE_HOME overrides both. Shell
+    completion: eval "$(_MMRACE_COMPLETE=bash_source mmrace)".
+    """
+    context.obj = App(Home.from_environment(os.environ), as_json)
+
+
+for module in (about, sources, running, records):
+    for command in module.COMMANDS:
+        cli.add_command(command)
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code of design."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        code = cli.main(standalone_mode=False, prog_name="mmrace")
+    except MmraceError as error:
+        return _say(error)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("mmrace: interrupted", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(InfraError(f"{where}{error.strerror}; free space or fix the path, then again"))
+    except Exception:
+        traceback.print_exc()
+        click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
+        return INTERNAL
+    return code if isinstance(code, int) else 0
+
+
+def _say(error: MmraceError) -> int:
+    if error.detail:
+        click.echo(error.detail, err=True)
+    click.echo(f"mmrace: {error.message}", err=True)
+    return error.exit_code

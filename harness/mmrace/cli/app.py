@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What all commands share: the home, how progress is shown, how a result is printed."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from mmrace.home import Home
+
+Tell = Callable[[str], None]
+PLAIN_INTERVAL = 15.0
+
+
+class App:
+    """One invocation: ``home``, whether the result is JSON, and the two consoles.
+
+    People's progress goes to standard error; a command's result to standard output.
+    """
+
+    def __init__(self, home: Home, as_json: bool) -> None:
+        self.home = home
+        self.as_json = as_json
+        self.out = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def document(self, content: dict[str, Any]) -> None:
+        """Print the one JSON document, when JSON was asked for."""
+        if self.as_json:
+            click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))
+
+    def note(self, text: str) -> None:
+        """Say something to people."""
+        self.err.print(text, markup=False)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Tell]:
+        """Show that something is under way; yields what tells its present state.
+
+        On a terminal a live line with the elapsed time, else plain lines now and then.
+        """
+        started = time.monotonic()
+        done = "failed"
+        shown = _Live(self.err, title) if self.err.is_terminal else _Plain(self.err, title)
+        try:
+            yield shown.tell
+            done = "done"
+        finally:
+            shown.close(f"{title}: {shown.result or done} ({time.monotonic() - started:.1f} s)")
+
+
+class _Plain:
+    def __init__(self, console: Console, title: str) -> None:
+        self.result = ""
+        self._console = console
+        self._title = title
+        self._last = time.monotonic()
+        console.print(f"{title} ...", markup=False)
+
+    def tell(self, text: str) -> None:
+        if text.startswith("="):
+            self.result = text[1:].strip()
+        elif time.monotonic() - self._last > PLAIN_INTERVAL:
+            self._last = time.monotonic()
+            self._console.print(f"{self._title}: {text}", markup=False)
+
+    def close(self, line: str) -> None:
+        self._console.print(line, markup=False)
+
+
+class _Live:
+    def __init__(self, console: Console, title: str) -> None:
+        self.result = ""
+        self._console = console
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+        )
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._task = self._progress.add_task(title, total=None, state="")
+        self._progress.start()
+
+    def tell(self, text: str) -> None:
+        if text.startswith("="):
+            self.result = text[1:].strip()
+        else:
+            self._progress.update(self._task, state=text[:100])
+
+    def close(self, line: str) -> None:
+        self._progress.stop()
+        self._console.print(line, markup=False)
