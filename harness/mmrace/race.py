@@ -62,7 +62,8 @@ class Workload(Table):
     ``argv[0]`` is the program's name in the image. ``silence``: seconds without progress on the
     result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
     floor below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
-    in the kernel tree (alternatives for other versions), or an LTP test's directory.
+    in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
+    hold on a vulnerable kernel when nobody steers.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
@@ -76,6 +77,7 @@ class Workload(Table):
     invariants: tuple[str, ...] = ("hugepages_free", "hugepages_rsvd", "isolated")
     probes: tuple[str, ...] = ()
     default: bool = True
+    rare: bool = False
 
 
 class Race(Table):
@@ -91,6 +93,10 @@ class Race(Table):
     signature: tuple[Signature, ...] = Field(min_length=1)
     probe: tuple[Probe, ...] = ()
     workload: tuple[Workload, ...] = Field(min_length=1)
+
+    def default_workloads(self) -> list[Workload]:
+        """The workloads that run when none is named."""
+        return [workload for workload in self.workload if workload.default]
 
     def find_workload(self, name: str) -> Workload:
         """Return the workload of that name, or raise UserError with the names there are."""
