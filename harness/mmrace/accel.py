@@ -73,3 +73,15 @@ def _memory(home: Home) -> Path:
 
 def _key(version: str) -> str:
     return f"{platform.node()} {platform.release()} {version}"
+
+
+def state(home: Home, version: str, device: Path = KVM) -> str:
+    """What is known of KVM on this host, in words."""
+    if not device.exists():
+        return f"no {device}: TCG"
+    known = remembered(home, version)
+    if known is None:
+        return f"{device} is there, untested: the first run boots a probe"
+    return (
+        f"{device} is there but does not work ({known}): TCG" if known else "works: a guest booted"
+    )

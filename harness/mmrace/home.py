@@ -102,7 +102,9 @@ class Home:
                     waiting(f"waiting for {name}: {_owner(path)}")
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.truncate(0)
-            json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}, file)
+            json.dump(
+                {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}, file
+            )
             file.flush()
             try:
                 yield

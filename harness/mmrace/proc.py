@@ -136,7 +136,7 @@ def _stream(
         process.stdin.write(stdin)
         process.stdin.close()
     kept = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
-    pending = {fd: b"" for fd in kept}
+    pending = dict.fromkeys(kept, b"")
     with selectors.DefaultSelector() as selector:
         for fd in kept:
             selector.register(fd, selectors.EVENT_READ)

@@ -80,9 +80,7 @@ class RunDir:
     def vm(self) -> VmRecord:
         """Read how QEMU was started and ended."""
         fields = json.loads(self._bytes("qemu.json"))
-        return VmRecord(
-            **{**fields, "argv": tuple(fields["argv"]), "end": VmEnd(fields["end"])}
-        )
+        return VmRecord(**{**fields, "argv": tuple(fields["argv"]), "end": VmEnd(fields["end"])})
 
     def console(self) -> bytes:
         """Console log, raw."""
@@ -144,8 +142,7 @@ class RunDir:
             "signature_matched": judged.signature_matched,
             "exercised": {name: count for name, (count, _) in judged.exercised.items()},
             "windows": [
-                {"name": item.name, "hits": item.hits, "met": item.met}
-                for item in judged.windows
+                {"name": item.name, "hits": item.hits, "met": item.met} for item in judged.windows
             ],
             "notes": list(judged.notes),
             "run_dir": str(self.folder),

@@ -24,6 +24,7 @@ from mmrace.outcome import VmEnd
 
 QEMU = "qemu-system-x86_64"
 LOG_CAP = 64 * 1024 * 1024
+START_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Boot:
     append: tuple[str, ...]
     accel: str
     extra: tuple[str, ...] = ()
+    qemu: str = QEMU
 
 
 @dataclass
@@ -85,9 +87,9 @@ def command(boot: Boot, channel: Path, monitor: Path) -> list[str]:
     """QEMU's argv; the console is its standard input and output."""
     machine = boot.machine
     accel = "tcg,thread=multi" if boot.accel == "tcg" else boot.accel
-    argv = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
+    argv = [boot.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     argv += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"]
-    argv += ["-machine", "pc,usb=off,hpet=off,vmport=off,i8042=off" if False else "q35"]
+    argv += ["-machine", "q35"]
     argv += ["-accel", accel, "-cpu", machine.cpu, "-m", f"{machine.memory}M"]
     sockets = sum(1 for node in machine.node if node.cpus)
     argv += ["-smp", f"{machine.cpus},sockets={sockets},cores={machine.cpus // sockets},threads=1"]
@@ -103,7 +105,12 @@ def command(boot: Boot, channel: Path, monitor: Path) -> list[str]:
     argv += ["-append", " ".join(boot.append)]
     argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
     argv += ["-chardev", f"socket,id=channel,path={channel}", "-serial", "chardev:channel"]
-    argv += ["-chardev", f"socket,id=monitor,path={monitor}", "-mon", "chardev=monitor,mode=control"]
+    argv += [
+        "-chardev",
+        f"socket,id=monitor,path={monitor}",
+        "-mon",
+        "chardev=monitor,mode=control",
+    ]
     return [*argv, *machine.devices, *boot.extra]
 
 
@@ -183,9 +190,8 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         stack.callback(channel.close)
         watch = _Watch(limits, begun)
         try:
-            listener.settimeout(10)
-            monitor.accept(timeout=10)
-            link = stack.enter_context(listener.accept()[0])
+            link = stack.enter_context(_accept(listener, child.isalive))
+            monitor.accept(timeout=START_SECONDS)
         except (OSError, QMPError, TimeoutError) as error:
             said = _drain(child.child_fd)
             console.write(said)
@@ -194,16 +200,28 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
                 tuple(argv),
             )
         end = _pump(child.child_fd, link, console, channel, watch, hooks)
+        seconds = time.monotonic() - begun
         if end is None:
             end = _reason(monitor)
         elif end in (VmEnd.SILENT, VmEnd.TIMEOUT, VmEnd.BOOT_TIMEOUT):
             (folder / "registers.txt").write_text(_registers(monitor), encoding="utf-8")
-        seconds = time.monotonic() - begun
         message = ""
         if end is VmEnd.QEMU_DIED:
             status = proc.close_console(child)
             message = f"QEMU ended with status {status}"
         return Ended(end, seconds, message), tuple(argv)
+
+
+def _accept(listener: socket.socket, alive: Callable[[], bool]) -> socket.socket:
+    """Wait for QEMU to connect, as long as it lives."""
+    listener.settimeout(0.1)
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return listener.accept()[0]
+        except TimeoutError:
+            if not alive() or time.monotonic() > end:
+                raise
 
 
 def _pump(

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from mmrace.home import Home
 
 Tell = Callable[[str], None]
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 PLAIN_INTERVAL = 15.0
 
 
@@ -26,8 +27,13 @@ class App:
     def __init__(self, home: Home, as_json: bool) -> None:
         self.home = home
         self.as_json = as_json
-        self.out = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @property
+    def out(self) -> Console:
+        """Where a command's result for people goes: standard error beside a JSON document."""
+        return self.err if self.as_json else self._out
 
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, when JSON was asked for."""
@@ -96,3 +102,20 @@ class _Live:
     def close(self, line: str) -> None:
         self._progress.stop()
         self._console.print(line, markup=False)
+
+
+def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().obj.as_json = True
+
+
+def json_option(command: Decorated) -> Decorated:
+    """Let ``--json`` stand behind a command's name too."""
+    option = click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_want_json,
+        help="One JSON document on standard output.",
+    )
+    return option(command)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a user names (tree, series, race) to kernels and cells of work."""
+
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrace import accel, cell, record
+from mmrace.base import base_for
+from mmrace.data import data_dir
+from mmrace.errors import UserError
+from mmrace.home import Home
+from mmrace.image import make_image
+from mmrace.kernel import Kernel, build_kernel
+from mmrace.machine import load_machine
+from mmrace.program import Program, build_init, build_program
+from mmrace.race import Race, Source, Workload, load_race, race_names
+from mmrace.record import RunDir, Spec
+from mmrace.series import Applied, apply_series, resolve_series
+from mmrace.tree import Tree, find_tree
+from mmrace.vm import qemu_version
+
+Tell = Callable[[str], None]
+Step = Callable[[str], AbstractContextManager[Tell]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A tree with series on top, and the kernel that came of it."""
+
+    tree: Tree
+    series: tuple[str, ...]
+    applied: Applied
+    kernel: Kernel
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user chose for runs; ``seconds`` is guest workload time of one run."""
+
+    machine: str | None = None
+    accel: str = "auto"
+    seconds: float = 60
+    seed: int | None = None
+    ltp: str | None = None
+    steer: bool | None = None
+
+
+class NotHere(UserError):
+    """A source that a workload needs is not here; the others can run."""
+
+
+def all_fragments() -> tuple[str, ...]:
+    """Names of the fragments that a kernel for any of the races needs, so that they share one."""
+    wanted = ["base", "debug", "trace"]
+    for name in race_names():
+        wanted += [item for item in load_race(name).config if item not in wanted]
+    return tuple(wanted)
+
+
+def build(
+    home: Home, tree_name: str, series: Iterable[str], extra: Iterable[Path], step: Step
+) -> Built:
+    """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
+    names = tuple(name for name in series if name != "none")
+    with step(f"tree {tree_name}") as tell:
+        tree = find_tree(home, tree_name, tell)
+        tell(f"= Linux {tree.version}, {tree.commit[:12]}")
+    base = base_for(tree.version)
+    with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
+        resolved = [resolve_series(name, base) for name in names]
+        applied = apply_series(home, tree, resolved, tell)
+        tell(f"= {len(applied.applied)} applied, {len(applied.already)} already there")
+    fragments = tuple(data_dir("configs") / f"{name}.config" for name in all_fragments())
+    with step(f"build {tree.version} {' + '.join(names) or 'as it is'}") as tell:
+        kernel = build_kernel(
+            home,
+            applied.commit,
+            applied.tree_hash,
+            base,
+            fragments + tuple(extra),
+            outside=any(item.outside for item in resolved),
+            progress=tell,
+        )
+        tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
+    return Built(tree, names, applied, kernel)
+
+
+class Workbench:
+    """Prepares and runs cells, and keeps what several cells of one invocation share."""
+
+    def __init__(self, home: Home, step: Step) -> None:
+        self._home = home
+        self._step = step
+        self._qemu = qemu_version()
+        self._init: Path | None = None
+        self._accel: dict[str, accel.Accel] = {}
+
+    def plan(
+        self, built: Built, race: Race, workload: Workload, choice: Choice, command: str
+    ) -> tuple[Spec, cell.Parts]:
+        """Make a cell ready to run: programs compiled, image made, accelerator chosen.
+
+        Raises NotHere when the workload needs a source that nobody named.
+        """
+        program = self._program(built, race, workload, choice)
+        image = make_image(self._home, self._guest_init(), program)
+        chosen = self._accelerator(choice.accel, built.kernel, image)
+        machine = load_machine(choice.machine or race.machine)
+        spec = Spec(
+            id=record.new_id(race.name, workload.name),
+            race=race,
+            workload=workload,
+            machine=machine,
+            tree=built.tree.name,
+            revision=built.applied.commit,
+            series=built.series,
+            kernel_id=built.kernel.id,
+            release=built.kernel.release,
+            program=program.id,
+            accel=chosen.name,
+            steered=False,
+            seconds=choice.seconds,
+            seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
+            boot=(*machine.boot, *race.boot),
+            command=command,
+        )
+        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen)
+
+    def run(self, spec: Spec, parts: cell.Parts) -> RunDir:
+        """Run one cell, shown as a step."""
+        title = f"{spec.race.name}/{spec.workload.name} on {'+'.join(spec.series) or spec.tree}"
+        with self._step(title) as tell:
+            run = cell.run_cell(self._home, spec, parts, tell)
+            judged = run.judgement()
+            tell(f"= {judged.outcome} {judged.title}")
+        return run
+
+    def _guest_init(self) -> Path:
+        if self._init is None:
+            with self._step("guest init") as tell:
+                self._init = build_init(self._home, tell)
+        return self._init
+
+    def _program(self, built: Built, race: Race, workload: Workload, choice: Choice) -> Program:
+        ltp = None
+        if workload.source is Source.LTP:
+            ltp = self._ltp(choice.ltp)
+        with self._step(f"program {race.name}/{workload.name}") as tell:
+            return build_program(
+                self._home, race, workload, built.applied.commit, ltp and ltp.commit, tell
+            )
+
+    def _ltp(self, name: str | None) -> Tree:
+        if name:
+            tree = find_tree(self._home, name, lambda _text: None)
+            if tree.kind != "ltp":
+                raise UserError(f"{name} is a {tree.kind} source, not LTP")
+            return tree
+        for tree in list_trees(self._home):
+            if tree.kind == "ltp":
+                return tree
+        raise NotHere("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
+
+    def _accelerator(self, wanted: str, kernel: Kernel, image: Path) -> accel.Accel:
+        if wanted not in self._accel:
+            with self._step("accelerator") as tell:
+                found = accel.choose(
+                    self._home, wanted, self._qemu, lambda: cell.probe_kvm(kernel, image)
+                )
+                tell(f"= {found.name}: {found.reason}")
+            self._accel[wanted] = found
+        return self._accel[wanted]

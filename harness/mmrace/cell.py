@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One cell of work: kernel, image, machine, workload and seed become a run directory."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mmrace import crash
+from mmrace.accel import Accel
+from mmrace.director import Director
+from mmrace.home import Home
+from mmrace.image import Job, job_segment
+from mmrace.judge import Evidence, judge
+from mmrace.outcome import VmEnd
+from mmrace.race import Probe, Source
+from mmrace.record import RunDir, Spec, VmRecord, finish, write_json
+from mmrace.vm import Boot, Hooks, Limits, qemu_version, run_vm
+
+BOOT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a cell needs beside its spec: files, and the accelerator chosen for this host."""
+
+    kernel: Path
+    config: Path
+    image: Path
+    accel: Accel
+    director: Director | None = None
+
+
+def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
+    """Boot, run, judge; the directory appears among the runs when it is complete.
+
+    Raises InfraError when QEMU cannot be started at all; a machine that starts and then fails
+    is a run with the outcome INFRA.
+    """
+    with home.scratch(home.runs) as folder, ExitStack() as stack:
+        (folder / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        shutil.copyfile(parts.config, folder / "config")
+        initrd = folder / "initrd"
+        initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec)))
+        steering = stack.enter_context(parts.director) if parts.director else None
+        boot = Boot(
+            spec.machine,
+            parts.kernel,
+            initrd,
+            spec.boot,
+            parts.accel.name,
+            tuple(steering.qemu_args()) if steering else (),
+        )
+        watcher = _Watcher(spec, tell, steering)
+        limits = Limits(
+            boot=BOOT_SECONDS,
+            silence=spec.workload.silence,
+            total=BOOT_SECONDS + 3 * spec.seconds + 20 * spec.workload.silence,
+        )
+        hooks = Hooks(line=watcher.line, failing=watcher.failing)
+        tell("booting")
+        ended, argv = run_vm(boot, folder, limits, hooks)
+        initrd.unlink()
+        if steering:
+            write_json(folder / "windows.json", [asdict(item) for item in steering.counts()])
+        vm = VmRecord(
+            argv=argv,
+            version=qemu_version(),
+            accel=parts.accel.name,
+            accel_reason=parts.accel.reason,
+            end=ended.end,
+            seconds=ended.seconds,
+            message=ended.message,
+        )
+        write_json(folder / "qemu.json", asdict(vm))
+        scratch = RunDir(folder)
+        scratch.store(judge(evidence(scratch)))
+        return finish(home, folder, spec.id)
+
+
+def job(spec: Spec) -> Job:
+    """What PID 1 is told."""
+    workload = spec.workload
+    chosen: tuple[Probe, ...] = tuple(
+        probe for probe in spec.race.probe if probe.name in workload.probes
+    )
+    return Job(
+        name=workload.name,
+        argv=workload.argv,
+        env=workload.env,
+        seconds=spec.seconds,
+        seed=spec.seed,
+        hugepages=tuple(node.hugepages for node in spec.machine.node),
+        probes=chosen,
+        source=workload.source,
+    )
+
+
+def evidence(run: RunDir) -> Evidence:
+    """Everything the judge looks at, read from a run directory."""
+    spec, vm = run.spec(), run.vm()
+    return Evidence(
+        race=spec.race,
+        workload=spec.workload,
+        console=run.console(),
+        channel=run.channel(),
+        console_times=run.times("console"),
+        channel_times=run.times("channel"),
+        end=vm.end,
+        message=vm.message,
+        windows=run.windows(),
+    )
+
+
+class _Watcher:
+    """Follows a running machine: arms the director, tells people, notices a failure."""
+
+    def __init__(self, spec: Spec, tell: Callable[[str], None], director: Director | None) -> None:
+        self._spec = spec
+        self._tell = tell
+        self._director = director
+        self._feed = crash.Feeder()
+        self._armed = False
+
+    def line(self, line: str) -> None:
+        if line.startswith("# start"):
+            self._tell(f"{self._spec.workload.name} started")
+            if self._spec.workload.source is not Source.STRESSOR:
+                self._arm()
+        elif line.startswith("# out mmrace: race"):
+            self._arm()
+        elif line.startswith(("# count", "# out mmrace: count")):
+            self._tell(line.removeprefix("# out mmrace: ").removeprefix("# "))
+        elif line.startswith(("1..", "# end")) and self._director:
+            self._director.disarm()
+
+    def failing(self, data: bytes) -> bool:
+        return False
+
+    def _arm(self) -> None:
+        if self._director and not self._armed:
+            self._armed = True
+            self._director.arm()
+
+
+__all__ = ["Parts", "VmEnd", "evidence", "job", "run_cell"]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``doctor`` and ``races``: what this host has, what mmrace knows."""
+
+import os
+import shutil
+from dataclasses import asdict
+
+import click
+
+from mmrace import accel, doctor
+from mmrace.base import load_bases
+from mmrace.cli.app import App, json_option
+from mmrace.cli.tables import table
+from mmrace.race import load_race, race_names
+
+
+@click.command("doctor")
+@json_option
+@click.pass_obj
+def doctor_command(app: App) -> int:
+    """What this host has, and what to install."""
+    free = shutil.disk_usage(
+        next(p for p in (app.home.cache, *app.home.cache.parents) if p.exists())
+    )
+    checks = doctor.examine(
+        doctor.packages(),
+        cpus=os.cpu_count() or 1,
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        disk=free.free,
+        kvm=accel.state(app.home),
+    )
+    app.document({"checks": [asdict(check) for check in checks]})
+    rows = [
+        ("ok" if check.ok else "MISSING", check.name, check.found, check.advice) for check in checks
+    ]
+    app.out.print(table(("", "what", "found", "advice"), rows))
+    return 0 if all(check.ok for check in checks) else 69
+
+
+@click.group("races", invoke_without_command=True)
+@json_option
+@click.pass_context
+def races(context: click.Context) -> None:
+    """The races; `races show NAME` for one."""
+    if context.invoked_subcommand:
+        return
+    app: App = context.obj
+    found = [load_race(name) for name in race_names()]
+    bases = {
+        race.name: [base.name for base in load_bases() if base.covers(race.name)] for race in found
+    }
+    app.document(
+        {
+            "races": [
+                {
+                    "name": race.name,
+                    "bases": bases[race.name],
+                    "workloads": [workload.name for workload in race.workload],
+                }
+                for race in found
+            ]
+        }
+    )
+    rows = [
+        (race.name, " ".join(bases[race.name]), " ".join(w.name for w in race.workload), race.title)
+        for race in found
+    ]
+    if not app.as_json:
+        app.out.print(table(("race", "bases", "workloads", "bug"), rows))
+
+
+@races.command("show")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(app: App, name: str) -> None:
+    """One race: what it is, what runs, what proves that it ran."""
+    race = load_race(name)
+    app.document({"race": race.model_dump(mode="json")})
+    if app.as_json:
+        return
+    app.out.print(f"{race.name}: {race.title}\n\n{race.summary.strip()}\n", markup=False)
+    rows = [
+        (
+            workload.name,
+            str(workload.source),
+            " ".join(f"{name}>={floor}" for name, floor in workload.exercised.items()),
+            workload.summary,
+        )
+        for workload in race.workload
+    ]
+    app.out.print(table(("workload", "source", "exercised when", "what it does"), rows))
+
+
+COMMANDS = (doctor_command, races)

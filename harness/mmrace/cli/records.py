@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``runs``, ``judge``, ``report``, ``clean``: what is on disk."""
+
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mmrace import cell, report, storage
+from mmrace.cli.app import App, json_option
+from mmrace.cli.tables import exercised_text, runs_table, table
+from mmrace.home import write_file
+from mmrace.judge import judge
+from mmrace.record import RunDir, all_runs, find_run
+
+
+def host_line() -> str:
+    """The machine that made a report, as people read it."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def write_report(
+    app: App, runs: Sequence[RunDir], title: str, not_run: Sequence[report.NotRun] = ()
+) -> tuple[Path, Path]:
+    """Write HTML and JUnit beside each other; return both paths."""
+    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    folder = app.home.reports / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    page = report.html(runs, title=title, made=made, host=host_line(), not_run=not_run)
+    write_file(folder / "report.html", page)
+    write_file(folder / "junit.xml", report.junit(runs, not_run))
+    return folder / "report.html", folder / "junit.xml"
+
+
+@click.command("runs")
+@click.option("--race", help="Only runs of this race.")
+@click.option("--outcome", help="Only runs with this outcome.")
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="At most N.")
+@json_option
+@click.pass_obj
+def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> None:
+    """The runs on disk, newest last."""
+    found = [
+        run
+        for run in all_runs(app.home)
+        if (not race or run.spec().race.name == race)
+        and (not outcome or run.judgement().outcome == outcome.upper())
+    ][-last:]
+    app.document({"runs": [run.as_json() for run in found]})
+    if not app.as_json:
+        app.out.print(runs_table(found))
+
+
+@click.command("judge")
+@click.argument("run")
+@json_option
+@click.pass_obj
+def judge_command(app: App, run: str) -> int:
+    """Judge a run again from what is on disk."""
+    found = find_run(app.home, run)
+    before, after = found.judgement(), judge(cell.evidence(found))
+    if before.outcome is not after.outcome:
+        app.note(f"recorded as {before.outcome}, judged {after.outcome} now")
+    app.document(
+        {
+            "run": found.id,
+            "outcome": str(after.outcome),
+            "recorded": str(before.outcome),
+            "title": after.title,
+            "signature_matched": after.signature_matched,
+            "exercised": {name: count for name, (count, _) in after.exercised.items()},
+            "notes": list(after.notes),
+        }
+    )
+    if not app.as_json:
+        app.out.print(f"{after.outcome} {after.title}", markup=False)
+        app.out.print(exercised_text(after), markup=False)
+        for note in after.notes:
+            app.out.print(note, markup=False)
+    return after.outcome.exit_code
+
+
+@click.command("report")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--title", default="mmrace", show_default=True)
+@json_option
+@click.pass_obj
+def report_command(app: App, runs: tuple[str, ...], title: str) -> None:
+    """HTML and JUnit of RUNS."""
+    page, junit = write_report(app, [find_run(app.home, name) for name in runs], title)
+    app.document({"html": str(page), "junit": str(junit)})
+    if not app.as_json:
+        app.out.print(f"{page}\n{junit}", markup=False)
+
+
+@click.command("clean")
+@click.option("--kind", type=click.Choice(sorted(storage.KINDS)), multiple=True)
+@click.option("--older", type=click.IntRange(0), default=30, show_default=True, help="Days.")
+@click.option("--yes", is_flag=True, help="Free it; without this only say what would be freed.")
+@json_option
+@click.pass_obj
+def clean(app: App, kind: tuple[str, ...], older: int, yes: bool) -> None:
+    """What the home holds; with --yes frees what is older, by kind."""
+    held = storage.holdings(app.home)
+    chosen = [
+        item
+        for item in held
+        if item.age > older * 86400 and (item.kind in kind if kind else item.kind != "runs")
+    ]
+    if yes:
+        for item in chosen:
+            with app.home.lock(f"{item.kind}-{item.path.name}"):
+                shutil.rmtree(item.path, ignore_errors=True)
+    totals = storage.totals(held)
+    app.document(
+        {
+            "holds": {name: {"objects": n, "bytes": size} for name, (n, size) in totals.items()},
+            "chosen": [str(item.path) for item in chosen],
+            "freed": yes,
+        }
+    )
+    if not app.as_json:
+        rows = [(name, str(n), f"{size / 1e6:.0f} MB") for name, (n, size) in totals.items()]
+        app.out.print(table(("kind", "objects", "size"), rows))
+        word = "freed" if yes else "would free (add --yes)"
+        app.out.print(f"{word}: {len(chosen)} objects", markup=False)
+
+
+COMMANDS = (runs_command, judge_command, report_command, clean)

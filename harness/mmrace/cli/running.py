@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``run``, ``again``, ``shell``: kernels that boot."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from mmrace import campaign
+from mmrace.campaign import Built, Choice, NotHere, Workbench
+from mmrace.cli.app import App, json_option
+from mmrace.cli.duration import DURATION
+from mmrace.cli.tables import runs_table
+from mmrace.outcome import Outcome
+from mmrace.race import Race, Workload, load_race
+from mmrace.record import RunDir, find_run
+from mmrace.report import NotRun
+
+SKIP = 125
+SEVERITY = (Outcome.INFRA, Outcome.CRASH, Outcome.FAIL, Outcome.HANG)
+
+
+@dataclass(frozen=True)
+class Done:
+    """Runs that were made, and workloads that could not be."""
+
+    runs: tuple[RunDir, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+
+    def __add__(self, other: "Done") -> "Done":
+        return Done(self.runs + other.runs, self.not_run + other.not_run)
+
+    def show(self, app: App) -> None:
+        """The table, or the JSON document."""
+        app.document(
+            {
+                "runs": [run.as_json() for run in self.runs],
+                "not_run": [vars(item) for item in self.not_run],
+            }
+        )
+        app.out.print(runs_table(self.runs))
+        for item in self.not_run:
+            app.out.print(f"{item.race}/{item.workload}: not run: {item.why}", markup=False)
+
+
+def run_race(
+    bench: Workbench,
+    built: Built,
+    race: Race,
+    workloads: Sequence[Workload],
+    choice: Choice,
+    count: int = 1,
+) -> Done:
+    """Run workloads of one race on one kernel, ``count`` times each."""
+    runs: list[RunDir] = []
+    absent: list[NotRun] = []
+    for workload in workloads:
+        command = _command(built, race, workload, choice)
+        try:
+            for number in range(count):
+                seed = None if choice.seed is None else choice.seed + number
+                once = replace(choice, seed=seed)
+                runs.append(bench.run(*bench.plan(built, race, workload, once, command)))
+        except NotHere as missing:
+            absent.append(NotRun(race.name, workload.name, missing.message))
+    return Done(tuple(runs), tuple(absent))
+
+
+def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> str:
+    words = ["mmrace", "run", "--race", race.name, "--workload", workload.name]
+    words += ["--tree", built.tree.name]
+    for name in built.series:
+        words += ["--series", name]
+    words += ["--for", f"{choice.seconds:g}s"]
+    if choice.machine:
+        words += ["--machine", choice.machine]
+    return shlex.join(words)
+
+
+@click.command("run")
+@click.option("--race", "race_name", required=True, help="The race to run; see `mmrace races`.")
+@click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
+@click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
+@click.option("--workload", "workloads", multiple=True, help="Default: the race's default ones.")
+@click.option(
+    "--for",
+    "seconds",
+    type=DURATION,
+    default="60s",
+    show_default=True,
+    help="Guest workload time of a run; the first iteration is never cut.",
+)
+@click.option("--runs", "count", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--machine", help="Another machine of qemu/machines.")
+@click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
+@click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
+@click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
+@click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Kconfig fragment of your own; may be repeated.",
+)
+@click.option("--bisect-exit", is_flag=True, help="Exit 0, 1 or 125, for `git bisect run`.")
+@json_option
+@click.pass_obj
+def run_command(
+    app: App,
+    race_name: str,
+    tree_name: str,
+    series: tuple[str, ...],
+    workloads: tuple[str, ...],
+    seconds: float,
+    count: int,
+    machine: str | None,
+    accel: str,
+    ltp: str | None,
+    seed: int | None,
+    configs: tuple[Path, ...],
+    bisect_exit: bool,
+) -> int:
+    """Run a race's workloads on one kernel."""
+    race = load_race(race_name)
+    chosen = [race.find_workload(name) for name in workloads] or race.default_workloads()
+    choice = Choice(machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp)
+    built = campaign.build(app.home, tree_name, series, configs, app.step)
+    done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
+    done.show(app)
+    return bisect_exit_code(done.runs) if bisect_exit else exit_code(done.runs)
+
+
+def exit_code(runs: Sequence[RunDir]) -> int:
+    """The exit code of several runs: that of the worst."""
+    outcomes = {run.judgement().outcome for run in runs}
+    for outcome in SEVERITY:
+        if outcome in outcomes:
+            return outcome.exit_code
+    return max((outcome.exit_code for outcome in outcomes), default=3)
+
+
+def bisect_exit_code(runs: Sequence[RunDir]) -> int:
+    """1 when the race's own signature was seen, 0 when all held, else 125 (skip)."""
+    judged = [run.judgement() for run in runs]
+    if any(item.outcome.failed and item.signature_matched for item in judged):
+        return 1
+    if judged and all(item.outcome is Outcome.PASS for item in judged):
+        return 0
+    return SKIP
+
+
+@click.command("again")
+@click.argument("run")
+@json_option
+@click.pass_obj
+def again(app: App, run: str) -> int:
+    """Make the same run again: same kernel, workload, machine and seed."""
+    spec = find_run(app.home, run).spec()
+    built = campaign.build(app.home, spec.tree, spec.series, (), app.step)
+    if built.kernel.id != spec.kernel_id:
+        app.note(f"the kernel is another one now: {built.kernel.id}, then {spec.kernel_id}")
+    choice = Choice(
+        machine=spec.machine.name, accel=spec.accel, seconds=spec.seconds, seed=spec.seed
+    )
+    bench = Workbench(app.home, app.step)
+    done = run_race(bench, built, spec.race, [spec.workload], choice)
+    done.show(app)
+    return exit_code(done.runs)
+
+
+COMMANDS = (run_command, again)

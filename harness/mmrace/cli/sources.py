@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``tree``, ``apply`` and ``build``: from a source and patches to a kernel."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mmrace import campaign
+from mmrace.base import base_for
+from mmrace.cli.app import App, json_option
+from mmrace.cli.tables import table
+from mmrace.series import apply_series, resolve_series
+from mmrace.tree import Tree, add_tree, find_tree, list_trees
+
+
+@click.group("tree")
+def tree() -> None:
+    """Kernel (and LTP) sources that mmrace manages."""
+
+
+@tree.command("add")
+@click.argument("name")
+@click.argument("source")
+@click.option("--rev", help="Revision of a git repository.")
+@json_option
+@click.pass_obj
+def add(app: App, name: str, source: str, rev: str | None) -> None:
+    """Add SOURCE as NAME: debian:6.1, a tarball, a directory, a git repository with --rev."""
+    with app.step(f"tree {name}") as tell:
+        added = add_tree(app.home, name, source, rev, tell)
+        tell(f"= {added.kind} {added.version}")
+    _show(app, added)
+
+
+@tree.command("list")
+@json_option
+@click.pass_obj
+def list_command(app: App) -> None:
+    """The trees that are there."""
+    trees = list_trees(app.home)
+    app.document({"trees": [asdict(item) for item in trees]})
+    rows = [(item.name, item.kind, item.version, item.commit[:12], item.source) for item in trees]
+    if not app.as_json:
+        app.out.print(table(("name", "kind", "version", "commit", "source"), rows))
+
+
+@tree.command("show")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(app: App, name: str) -> None:
+    """One tree."""
+    _show(app, find_tree(app.home, name, lambda _text: None))
+
+
+def _show(app: App, item: Tree) -> None:
+    app.document({"tree": asdict(item)})
+    if not app.as_json:
+        app.out.print(table(("", ""), [(key, str(value)) for key, value in asdict(item).items()]))
+
+
+@click.command("apply")
+@click.argument("series", nargs=-1, required=True)
+@click.option("--tree", "tree_name", required=True, help="The tree to apply to.")
+@json_option
+@click.pass_obj
+def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
+    """Apply SERIES in the order given: a name from patches/, an mbox, a directory."""
+    with app.step(f"tree {tree_name}") as tell:
+        found = find_tree(app.home, tree_name, tell)
+    base = base_for(found.version)
+    with app.step(f"apply {' + '.join(series)}") as tell:
+        applied = apply_series(
+            app.home, found, [resolve_series(name, base) for name in series], tell
+        )
+    app.document(
+        {
+            "tree": found.name,
+            "base": base.name,
+            "commit": applied.commit,
+            "applied": list(applied.applied),
+            "already": list(applied.already),
+        }
+    )
+    if not app.as_json:
+        for name in applied.applied:
+            app.out.print(f"applied        {name}", markup=False)
+        for name in applied.already:
+            app.out.print(f"already there  {name}", markup=False)
+        app.out.print(f"commit {applied.commit} on base {base.name}", markup=False)
+
+
+@click.command("build")
+@click.option("--tree", "tree_name", required=True, help="The tree to build.")
+@click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
+@click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Kconfig fragment, or a whole .config to start from.",
+)
+@json_option
+@click.pass_obj
+def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[Path, ...]) -> None:
+    """Build a kernel; says what was reused."""
+    made = campaign.build(app.home, tree_name, series, configs, app.step).kernel
+    app.document(
+        {
+            "kernel_id": made.id,
+            "release": made.release,
+            "image": str(made.image),
+            "vmlinux": str(made.vmlinux),
+            "config": str(made.config),
+            "seconds": round(made.seconds, 3),
+            "reused": made.reused,
+        }
+    )
+    if not app.as_json:
+        app.out.print(f"{made.release} {made.id}\n{made.image}", markup=False)
+
+
+COMMANDS = (tree, apply, build)

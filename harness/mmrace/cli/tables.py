@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables as the terminal shows them."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from mmrace.outcome import Judgement, Outcome
+from mmrace.record import RunDir
+
+_STYLE = {
+    Outcome.CRASH: "bold red",
+    Outcome.FAIL: "bold red",
+    Outcome.HANG: "bold red",
+    Outcome.PASS: "green",
+}
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A plain table; cells are text, never markup."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return made
+
+
+def outcome_text(judged: Judgement) -> Text:
+    """An outcome; a failure that is not the race's own says so."""
+    word = str(judged.outcome)
+    if judged.outcome in (Outcome.CRASH, Outcome.FAIL) and not judged.signature_matched:
+        word += " (foreign)"
+    return Text(word, style=_STYLE.get(judged.outcome, "yellow"))
+
+
+def exercised_text(judged: Judgement) -> str:
+    """Counters that prove the exercise, those below their floor marked."""
+    parts = (
+        f"{name} {count}" + (f" (below {floor})" if count < floor else "")
+        for name, (count, floor) in judged.exercised.items()
+    )
+    return ", ".join(parts)
+
+
+def runs_table(runs: Iterable[RunDir]) -> Table:
+    """The table of ``run`` and ``demo``."""
+    rows = []
+    for run in runs:
+        spec, judged, vm = run.spec(), run.judgement(), run.vm()
+        seconds = judged.seconds_to_failure
+        rows.append(
+            (
+                spec.race.name,
+                spec.workload.name + (" steered" if spec.steered else ""),
+                f"{spec.release} {'+'.join(spec.series) or 'as it is'}",
+                vm.accel,
+                outcome_text(judged),
+                "" if seconds is None else f"{seconds:.1f}",
+                judged.title,
+                exercised_text(judged),
+                run.id,
+            )
+        )
+    columns = (
+        "race",
+        "workload",
+        "kernel",
+        "accel",
+        "outcome",
+        "s to failure",
+        "title",
+        "exercised",
+        "run",
+    )
+    return table(columns, rows)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a host needs and has: pure checks over facts that the command line collects."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrace.data import data_dir
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian package, a file that shows it is installed, what it is for."""
+
+    name: str
+    file: Path
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of ``mmrace doctor``."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def packages() -> tuple[Package, ...]:
+    """The packages of ``packages.txt``."""
+    lines = data_dir("packages.txt").read_text(encoding="utf-8").splitlines()
+    words = (line.split(maxsplit=2) for line in lines if line and not line.startswith("#"))
+    return tuple(Package(name, Path(file), purpose) for name, file, purpose in words)
+
+
+def examine(
+    wanted: tuple[Package, ...],
+    *,
+    cpus: int,
+    memory: int,
+    disk: int,
+    kvm: str,
+    sources: tuple[str, ...] = (),
+) -> tuple[Check, ...]:
+    """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it."""
+    checks = [
+        Check(
+            package.name,
+            package.file.exists(),
+            str(package.file) if package.file.exists() else "",
+            "" if package.file.exists() else f"apt-get install {package.name} ({package.purpose})",
+        )
+        for package in wanted
+    ]
+    checks.append(
+        Check("CPUs", cpus >= 2, str(cpus), "" if cpus >= 2 else "two vCPUs cannot race on one")
+    )
+    enough = memory >= 4 * GIB
+    checks.append(
+        Check("memory", enough, f"{memory / GIB:.0f} GiB", "" if enough else "a guest takes 2 GiB")
+    )
+    roomy = disk >= 12 * GIB
+    checks.append(
+        Check(
+            "disk", roomy, f"{disk / GIB:.0f} GiB free", "" if roomy else "12 GiB; see mmrace clean"
+        )
+    )
+    checks.append(Check("KVM", True, kvm))
+    checks.append(Check("sources", True, ", ".join(sources) or "none added", "mmrace tree add"))
+    return tuple(checks)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import time
+from pathlib import Path
+
+import pytest
+
+from mmrace.errors import InfraError
+from mmrace.machine import Machine, Node
+from mmrace.outcome import VmEnd
+from mmrace.vm import Boot, Hooks, Limits, command, run_vm
+
+FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
+MACHINE = Machine(name="two", summary="", node=(Node(memory=64), Node(memory=128)))
+
+
+def play(tmp_path, script, limits=None, hooks=None):
+    kernel = tmp_path / "script"
+    kernel.write_text(script, encoding="utf-8")
+    boot = Boot(MACHINE, kernel, tmp_path / "initrd", ("quiet",), "tcg", qemu=str(FAKE))
+    ended, _ = run_vm(boot, tmp_path, limits or Limits(), hooks or Hooks())
+    return ended
+
+
+def processes_about(tmp_path):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(tmp_path).encode() in path.read_bytes():
+                found.append(path)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_guest_that_powers_off_leaves_both_logs(tmp_path):
+    seen = []
+    ended = play(
+        tmp_path,
+        "console hello\nchannel # start x\nchannel ok 1 - x\npoweroff\n",
+        hooks=Hooks(line=seen.append),
+    )
+    assert ended.end is VmEnd.EXITED
+    assert (tmp_path / "console.log").read_bytes() == b"hello\r\n"
+    assert (tmp_path / "channel.log").read_bytes() == b"# start x\nok 1 - x\n"
+    assert seen == ["# start x", "ok 1 - x"]
+    index = [line.split() for line in (tmp_path / "channel.times").read_text().splitlines()]
+    assert index[0][1] == "0"
+    assert float(index[0][0]) <= ended.seconds
+
+
+def test_a_reset_is_told_from_a_power_off(tmp_path):
+    assert play(tmp_path, "channel # start x\nreset\n").end is VmEnd.RESET
+
+
+def test_qemu_that_dies_is_no_guest_that_ended(tmp_path):
+    ended = play(tmp_path, "channel # start x\ndie 3\n")
+    assert ended.end is VmEnd.QEMU_DIED
+    assert "3" in ended.message
+
+
+def test_qemu_that_dies_at_once_says_why(tmp_path):
+    ended = play(tmp_path, "die early\n")
+    assert ended.end is VmEnd.QEMU_DIED
+    assert "could not set up the machine" in ended.message
+
+
+def test_a_guest_that_never_starts_its_workload(tmp_path):
+    ended = play(tmp_path, "console booting\nsleep 30\n", Limits(boot=0.5))
+    assert ended.end is VmEnd.BOOT_TIMEOUT
+    assert ended.seconds < 5
+
+
+def test_counters_are_no_progress(tmp_path):
+    script = "channel # start x\n" + "sleep 0.1\nchannel # count vmstat:y 1\n" * 30
+    ended = play(tmp_path, script, Limits(silence=0.6))
+    assert ended.end is VmEnd.SILENT
+    assert ended.seconds < 2.5
+
+
+def test_progress_keeps_a_guest_alive_until_its_cap(tmp_path):
+    script = "channel # start x\n" + "sleep 0.1\nchannel # out y\n" * 100
+    ended = play(tmp_path, script, Limits(silence=0.5, total=1.5))
+    assert ended.end is VmEnd.TIMEOUT
+
+
+def test_a_failure_on_the_console_ends_the_run_after_its_grace(tmp_path):
+    script = "channel # start x\nconsole BUG: it\nsleep 0.3\nconsole trace\nsleep 30\n"
+    hooks = Hooks(failing=lambda data: b"BUG" in data, grace=0.8)
+    ended = play(tmp_path, script, hooks=hooks)
+    assert ended.end is VmEnd.STOPPED
+    assert b"trace" in (tmp_path / "console.log").read_bytes()
+
+
+def test_qemu_that_ignores_sigterm_is_gone_all_the_same(tmp_path):
+    started = time.monotonic()
+    play(tmp_path, "deaf\nchannel # start x\nsleep 60\n", Limits(silence=0.3))
+    assert time.monotonic() - started < 10
+    assert not processes_about(tmp_path)
+
+
+def test_an_interrupt_leaves_no_process(tmp_path):
+    def interrupt(_line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play(tmp_path, "channel # start x\nsleep 60\n", hooks=Hooks(line=interrupt))
+    assert not processes_about(tmp_path)
+
+
+def test_no_qemu_is_infrastructure(tmp_path):
+    boot = Boot(MACHINE, tmp_path, tmp_path, (), "tcg", qemu="/nowhere/qemu")
+    with pytest.raises(InfraError, match="/nowhere/qemu"):
+        run_vm(boot, tmp_path, Limits(), Hooks())
+
+
+def test_one_socket_for_each_node_with_cpus():
+    machine = Machine(name="m", summary="", node=(Node(memory=64), Node(memory=64, cpus=0)))
+    boot = Boot(machine, Path("k"), Path("i"), (), "kvm")
+    argv = command(boot, Path("c"), Path("m"))
+    assert "1,sockets=1,cores=1,threads=1" in argv
+    assert "node,nodeid=0,memdev=ram0,cpus=0-0" in argv
+    assert "node,nodeid=1,memdev=ram1" in argv
