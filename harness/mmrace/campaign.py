@@ -19,7 +19,7 @@ from mmrace.program import Program, build_init, build_program
 from mmrace.race import Race, Source, Workload, load_race, race_names
 from mmrace.record import RunDir, Spec
 from mmrace.series import Applied, apply_series, resolve_series
-from mmrace.tree import Tree, find_tree
+from mmrace.tree import Tree, find_tree, list_trees
 from mmrace.vm import qemu_version
 
 Tell = Callable[[str], None]
@@ -48,7 +48,7 @@ class Choice:
     steer: bool | None = None
 
 
-class NotHere(UserError):
+class NotHereError(UserError):
     """A source that a workload needs is not here; the others can run."""
 
 
@@ -103,7 +103,7 @@ class Workbench:
     ) -> tuple[Spec, cell.Parts]:
         """Make a cell ready to run: programs compiled, image made, accelerator chosen.
 
-        Raises NotHere when the workload needs a source that nobody named.
+        Raises NotHereError when the workload needs a source that nobody named.
         """
         program = self._program(built, race, workload, choice)
         image = make_image(self._home, self._guest_init(), program)
@@ -162,7 +162,7 @@ class Workbench:
         for tree in list_trees(self._home):
             if tree.kind == "ltp":
                 return tree
-        raise NotHere("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
+        raise NotHereError("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
 
     def _accelerator(self, wanted: str, kernel: Kernel, image: Path) -> accel.Accel:
         if wanted not in self._accel:

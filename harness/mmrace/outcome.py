@@ -11,7 +11,7 @@ class Outcome(StrEnum):
     CRASH = "CRASH"
     FAIL = "FAIL"
     HANG = "HANG"
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105
     NOT_EXERCISED = "NOT_EXERCISED"
     INFEASIBLE = "INFEASIBLE"
     INFRA = "INFRA"

@@ -131,7 +131,8 @@ def _stream(
     on_line: Callable[[str], None],
     end: float,
 ) -> tuple[bytes, bytes]:
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101
+    assert process.stdout  # noqa: S101
+    assert process.stderr  # noqa: S101
     if isinstance(stdin, bytes) and process.stdin:
         process.stdin.write(stdin)
         process.stdin.close()

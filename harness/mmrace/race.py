@@ -71,7 +71,7 @@ class Workload(Table):
     source: Source
     argv: tuple[str, ...] = Field(min_length=1)
     sources: tuple[str, ...] = Field(min_length=1)
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     silence: int = Field(default=60, ge=5)
     exercised: dict[str, int] = Field(min_length=1)
     invariants: tuple[str, ...] = ("hugepages_free", "hugepages_rsvd", "isolated")

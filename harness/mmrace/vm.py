@@ -9,7 +9,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -305,7 +305,5 @@ def _registers(monitor: QEMUMonitorProtocol) -> str:
 
 
 def _close_monitor(monitor: QEMUMonitorProtocol) -> None:
-    try:
+    with suppress(QMPError, OSError, EOFError):
         monitor.close()
-    except (QMPError, OSError, EOFError):
-        pass

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mmrace import campaign
-from mmrace.campaign import Built, Choice, NotHere, Workbench
+from mmrace.campaign import Built, Choice, NotHereError, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
@@ -63,7 +63,7 @@ def run_race(
                 seed = None if choice.seed is None else choice.seed + number
                 once = replace(choice, seed=seed)
                 runs.append(bench.run(*bench.plan(built, race, workload, once, command)))
-        except NotHere as missing:
+        except NotHereError as missing:
             absent.append(NotRun(race.name, workload.name, missing.message))
     return Done(tuple(runs), tuple(absent))
 
