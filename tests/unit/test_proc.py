@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from mmrace import proc
+from mmrace.errors import InfraError
+
+
+def test_output_and_exit_code_come_back():
+    done = proc.run(["sh", "-c", "echo out; echo err >&2; exit 3"], deadline=10)
+    assert (done.returncode, done.text, done.errors) == (3, "out\n", "err\n")
+
+
+def test_lines_are_told_as_they_come():
+    seen = []
+    done = proc.run(["sh", "-c", "echo a; echo b >&2; exit 1"], deadline=10, on_line=seen.append)
+    assert sorted(seen) == ["a", "b"]
+    assert (done.returncode, done.text, done.errors) == (1, "a\n", "b\n")
+
+
+@pytest.mark.parametrize("on_line", [None, lambda _line: None])
+def test_a_deadline_ends_the_whole_group(tmp_path, on_line):
+    mark = tmp_path / "pid"
+    script = f"sleep 60 & echo $! > {mark}; wait"
+    started = time.monotonic()
+    with pytest.raises(InfraError, match="sh was stopped after"):
+        proc.run(["sh", "-c", script], deadline=0.4, on_line=on_line)
+    assert time.monotonic() - started < 5
+    assert not running(int(mark.read_text()))
+
+
+def running(pid):
+    """Whether a process still runs; a zombie that waits for init to reap it does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_program_that_is_not_there():
+    with pytest.raises(InfraError, match="nowhere"):
+        proc.run(["/nowhere/program"], deadline=1)
+
+
+def test_standard_input_reaches_the_program():
+    assert proc.run(["cat"], deadline=5, stdin=b"hello").stdout == b"hello"
+
+
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not here")
+def test_the_sandbox_sees_its_binds_and_no_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET", "x")
+    writable = tmp_path / "out"
+    writable.mkdir()
+    sandbox = proc.Sandbox((proc.Bind(writable, "/build", writable=True),), cwd="/build")
+    script = "pwd; echo ${SECRET:-none}; ls /home /root 2>&1 | head -1; touch made; touch /usr/x"
+    done = proc.run(["sh", "-c", script], deadline=10, sandbox=sandbox, env={"A": "b"})
+    lines = done.text.splitlines()
+    assert lines[:2] == ["/build", "none"]
+    assert "No such file" in lines[2]
+    assert (writable / "made").exists()
+    assert "Read-only" in done.errors
