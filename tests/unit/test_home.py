@@ -26,7 +26,7 @@ def test_xdg_and_its_defaults():
 
 
 def test_scratch_is_gone_even_after_an_error(home):
-    with pytest.raises(RuntimeError), home.scratch(home.runs) as made:
+    with pytest.raises(RuntimeError), home.scratch(home.runs) as made:  # noqa: PT012
         (made / "file").write_text("x")
         raise RuntimeError
     assert list(home.runs.iterdir()) == []
