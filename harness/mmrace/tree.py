@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel (and LTP) sources, side by side in one git object store of mmrace's own.
+
+Each source is one commit without parents whose id depends on the content alone.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mmrace import source as sources
+from mmrace.errors import InfraError, MmraceError, UserError
+from mmrace.git import Repository, create
+from mmrace.home import Home, publish, write_file
+
+Progress = Callable[[str], None]
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+:-]*$")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A source that mmrace manages.
+
+    ``version`` is a kernel's "6.1.192" (or LTP's release), ``source`` what the user named,
+    ``identity`` what the source looked like then, ``kind`` "linux" or "ltp".
+    """
+
+    name: str
+    commit: str
+    tree_hash: str
+    version: str
+    source: str
+    kind: str
+    identity: str = ""
+
+
+def store(home: Home) -> Repository:
+    """The object store; made when there is none."""
+    path = home.trees / "store.git"
+    if not path.is_dir():
+        with home.scratch(home.trees) as scratch:
+            create(scratch / "git")
+            publish(scratch / "git", path)
+    return Repository(path)
+
+
+def list_trees(home: Home) -> list[Tree]:
+    """All trees, by name."""
+    return [_read(path) for path in sorted(home.trees.glob("*.toml"))]
+
+
+def find_tree(home: Home, name: str, progress: Progress) -> Tree:
+    """Return a tree by name; ``debian:X`` adds itself, and again when Debian has a newer one.
+
+    Raises UserError with the names there are.
+    """
+    path = _record(home, name)
+    known = _read(path) if path.is_file() else None
+    if not name.startswith("debian:"):
+        if known:
+            return known
+        names = ", ".join(tree.name for tree in list_trees(home)) or "none"
+        raise UserError(f"no tree {name!r} (there are: {names}); mmrace tree add {name} SOURCE")
+    tarball = sources.debian_tarball(name, home.cache / "debian", fetch=known is None)
+    if known and (tarball is None or known.identity == sources.identity(tarball)):
+        return known
+    tree = add_tree(home, name, name, None, progress)
+    if known and known.version != tree.version:
+        progress(f"{name} was {known.version}, Debian's source is {tree.version} now")
+    return tree
+
+
+def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Progress) -> Tree:
+    """Import a source under a name, in place of what had that name.
+
+    ``source``: ``debian:X``, a tarball, a directory, a git repository or its URL (``rev``).
+    Nothing is stored unless all of it is there. Raises UserError when the source is no kernel
+    and no LTP, or damaged; InfraError when the disk is full.
+    """
+    path = _record(home, name)
+    kept = store(home)
+    with home.lock("tree-store", progress):
+        for stale in home.trees.glob(".tmp-*"):
+            sources.remove(stale)  # of a killed import: the lock is ours
+        with home.scratch(home.trees) as scratch:
+            git = create(scratch / "git")
+            try:
+                identity = sources.fetch(git, source, rev, home.cache / "debian", progress)
+                top = _top(git, source)
+                kind, version = _kind(git, top, source)
+                sources.check_links(git, top, source)
+                _move_packs(git, kept)
+                commit = _commit(kept, top, f"{kind} {version}\n\nImported by mmrace.\n")
+            except MmraceError as error:
+                raise _full_disk(error) or error from error
+        tree = Tree(name, commit, top, version, source, kind, identity)
+        write_file(path, "".join(f"{k} = {json.dumps(v)}\n" for k, v in asdict(tree).items()))
+    progress(f"{name}: {tree.kind} {tree.version}")
+    return tree
+
+
+def _full_disk(error: MmraceError) -> InfraError | None:
+    if "No space left" not in error.message + error.detail:
+        return None
+    return InfraError("the disk is full; free some with mmrace clean, or set MMRACE_HOME")
+
+
+def _top(git: Repository, source: str) -> str:
+    """Return the tree object of the sources: all that was imported, or its one directory."""
+    top = git.rev(f"{sources.REF}^{{tree}}")
+    entries = git.git("ls-tree", top).text.splitlines() if top else []
+    if top is None or not entries:
+        raise UserError(f"{source}: holds no file")
+    if len(entries) == 1 and entries[0].split()[1] == "tree":
+        return entries[0].split()[2]
+    return top
+
+
+def _commit(kept: Repository, top: str, message: str) -> str:
+    commit = kept.git("commit-tree", top, "-F", "-", stdin=message.encode()).text.strip()
+    kept.git("update-ref", f"refs/mmrace/trees/{commit}", commit)
+    return commit
+
+
+def _kind(git: Repository, top: str, source: str) -> tuple[str, str]:
+    if git.paths(top, ("include/tst_test.h", "testcases/kernel")):
+        return "ltp", (git.file(top, "VERSION") or b"unknown").decode(errors="replace").strip()
+    makefile = (git.file(top, "Makefile") or b"").decode(errors="replace")
+    found = dict(re.findall(r"^(\w+) *= *(\S*) *$", makefile[:4096], re.MULTILINE))
+    if not found.get("VERSION", "").isdigit() or "PATCHLEVEL" not in found:
+        raise UserError(f"{source}: neither a kernel nor LTP: no kernel version in its Makefile")
+    if not git.paths(top, ("mm",)):
+        raise UserError(f"{source}: no kernel: there is no mm/ in it")
+    numbers = (found["VERSION"], found["PATCHLEVEL"], found.get("SUBLEVEL") or "0")
+    return "linux", ".".join(numbers) + found.get("EXTRAVERSION", "")
+
+
+def _move_packs(git: Repository, kept: Repository) -> None:
+    """Take over the objects; an index comes last, for it is what makes a pack visible."""
+    packs = kept.path / "objects" / "pack"
+    packs.mkdir(parents=True, exist_ok=True)
+    for suffix in (".pack", ".rev", ".idx"):
+        for path in (git.path / "objects" / "pack").glob(f"*{suffix}"):
+            path.rename(packs / path.name)
+
+
+def _record(home: Home, name: str) -> Path:
+    if not _NAME.match(name):
+        raise UserError(f"{name!r} is no name for a tree: letters, digits and . _ + : - only")
+    return home.trees / f"{name}.toml"
+
+
+def _read(path: Path) -> Tree:
+    try:
+        return Tree(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InfraError(
+            f"{path} is damaged ({error}); remove it and add the tree again"
+        ) from error
