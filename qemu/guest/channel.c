@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "channel.h"
+
+#define LINE_MAX_BYTES 2048
+
+static int channel_fd = STDERR_FILENO;
+
+int channel_open(const char *path)
+{
+	struct termios raw;
+	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	/* Neither \n to \r\n nor echo: the host reads the very bytes written here. */
+	if (tcgetattr(fd, &raw)) {
+		close(fd);
+		return -1;
+	}
+	cfmakeraw(&raw);
+	cfsetspeed(&raw, B115200);
+	raw.c_cflag |= CLOCAL;
+	if (tcsetattr(fd, TCSANOW, &raw)) {
+		close(fd);
+		return -1;
+	}
+	channel_fd = fd;
+	return 0;
+}
+
+static void write_all(const char *text, size_t length)
+{
+	while (length) {
+		ssize_t done = write(channel_fd, text, length);
+
+		if (done < 0 && errno != EINTR)
+			return;
+		if (done > 0) {
+			text += done;
+			length -= done;
+		}
+	}
+}
+
+void channel_say(const char *format, ...)
+{
+	char line[LINE_MAX_BYTES];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line) - 1, format, args);
+	va_end(args);
+	if (length < 0)
+		return;
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length++] = '\n';
+	write_all(line, length);
+}
+
+void channel_quote(const char *prefix, const char *text, size_t length)
+{
+	char line[LINE_MAX_BYTES];
+	size_t used = snprintf(line, sizeof(line), "%s", prefix);
+
+	for (size_t i = 0; i < length && used < sizeof(line) - 6; i++) {
+		unsigned char byte = text[i];
+
+		if (byte == '\\')
+			used += sprintf(line + used, "\\\\");
+		else if ((byte < ' ' && byte != '\t') || byte > '~')
+			used += sprintf(line + used, "\\x%02x", byte);
+		else
+			line[used++] = byte;
+	}
+	line[used++] = '\n';
+	write_all(line, used);
+}
+
+void channel_drain(void)
+{
+	while (tcdrain(channel_fd) && errno == EINTR)
+		;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The result channel: KTAP lines on the second serial port, see docs/architecture.md. */
+#ifndef MMRACE_CHANNEL_H
+#define MMRACE_CHANNEL_H
+
+#include <stddef.h>
+
+/* Until this has succeeded, lines go to the console. 0, or -1 with errno. */
+int channel_open(const char *path);
+
+/* One line; the newline is added. Longer ones are cut. */
+__attribute__((format(printf, 1, 2))) void channel_say(const char *format, ...);
+
+/* A line made of PREFIX and of bytes from elsewhere, escaped so that they stay on it. */
+void channel_quote(const char *prefix, const char *text, size_t length);
+
+/* Return when the host has everything. */
+void channel_drain(void);
+
+#endif

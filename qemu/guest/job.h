@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The job file, written by harness/mmrace/image.py. A line is a key and the rest of the line:
+ *
+ *   name NAME              of the workload
+ *   seconds S              guest workload time to spend
+ *   seed N                 MMRACE_SEED of the first iteration
+ *   iterations N           at most so many, 0: as the time allows
+ *   failures N             stop after so many failed iterations
+ *   skip CODE IGNORED      exit code that means "cannot run here", the bits IGNORED set aside
+ *   hugepages NODE N       huge pages of 2 MiB
+ *   write PATH VALUE       a setting
+ *   probe NAME FUNCTION[,FUNCTION...] [RETVAL]
+ *   env NAME=VALUE
+ *   arg TEXT               argv, in order
+ *   shell                  hand over the console instead
+ */
+#ifndef MMRACE_JOB_H
+#define MMRACE_JOB_H
+
+#include <stdbool.h>
+
+#define JOB_LIST 64
+
+struct job {
+	const char *name;
+	double seconds;
+	unsigned long seed;
+	unsigned long iterations;
+	unsigned long failures;
+	int skip_code;
+	int skip_ignored;
+	bool shell;
+	char *argv[JOB_LIST + 1];
+	unsigned int args;
+	char *env[JOB_LIST];
+	unsigned int envs;
+	char *probes[JOB_LIST];
+	unsigned int probe_count;
+	char *writes[JOB_LIST];
+	unsigned int write_count;
+	long hugepages[JOB_LIST];	/* by node; -1: not given */
+};
+
+/* The job, or NULL with the complaint in *error. Read once: the text stays in static memory. */
+const struct job *job_read(const char *path, const char **error);
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "counter.h"
+#include "output.h"
+#include "setup.h"
+#include "workload.h"
+
+#define PERIOD 1.0
+#define GRACE 2.0	/* from SIGTERM to SIGKILL */
+#define STUCK 5.0	/* from SIGKILL until the processes that stay are named */
+
+/* An iteration: its main process, what is known of it, when what is due. */
+struct iteration {
+	pid_t pid;
+	int output;
+	double begun, ended;	/* ended: 0 while the main process runs */
+	double cut_at;		/* 0: never */
+	double killed;		/* SIGKILL was sent then */
+	double terminated;	/* SIGTERM was sent then */
+	bool named;		/* the processes that stay have been named */
+	int status;
+};
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static void nothing(int number)
+{
+	(void)number;
+}
+
+_Noreturn static void child(const struct job *job, unsigned long seed, int output)
+{
+	char text[24];
+	sigset_t none;
+	int null = open("/dev/null", O_RDONLY);
+
+	setsid();
+	dup2(null, STDIN_FILENO);
+	dup2(output, STDOUT_FILENO);
+	dup2(output, STDERR_FILENO);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	file_write("/proc/self/oom_score_adj", "0");
+	snprintf(text, sizeof(text), "%lu", seed);
+	setenv("MMRACE_SEED", text, 1);
+	for (unsigned int i = 0; i < job->envs; i++)
+		putenv(job->env[i]);
+	if (chdir("/tmp"))
+		_exit(126);
+	execvp(job->argv[0], job->argv);
+	fprintf(stderr, "%s: %s\n", job->argv[0], strerror(errno));
+	_exit(127);
+}
+
+static int spawn(const struct job *job, unsigned long seed, struct iteration *it)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -1;
+	it->begun = now();
+	it->pid = fork();
+	if (!it->pid)
+		child(job, seed, ends[1]);
+	close(ends[1]);
+	it->output = ends[0];
+	if (it->pid < 0) {
+		close(ends[0]);
+		return -1;
+	}
+	fcntl(it->output, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static void drain(const struct iteration *it)
+{
+	char buffer[16384];
+	ssize_t got;
+
+	/* Bounded, so that a program which only prints cannot keep PID 1 from all else. */
+	for (int i = 0; i < 16; i++) {
+		got = read(it->output, buffer, sizeof(buffer));
+		if (got <= 0)
+			return;
+		output_feed(buffer, got);
+	}
+}
+
+/* Every process that is not PID 1 belongs to the workload. */
+static void kill_all(struct iteration *it, int number)
+{
+	kill(-1, number);
+	if (number == SIGKILL)
+		it->killed = now();
+	else
+		it->terminated = now();
+}
+
+/* Collect the dead; false when nobody is left. */
+static bool reap(struct iteration *it)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != it->pid)
+			continue;
+		it->status = status;
+		it->ended = now();
+	}
+	return !pid;
+}
+
+static void push(struct iteration *it, double time)
+{
+	if (it->ended && !it->killed)
+		kill_all(it, SIGKILL);
+	else if (!it->ended && it->cut_at && !it->terminated && time >= it->cut_at)
+		kill_all(it, SIGTERM);
+	else if (it->terminated && !it->killed && time >= it->terminated + GRACE)
+		kill_all(it, SIGKILL);
+	else if (it->killed && !it->named && time >= it->killed + STUCK) {
+		it->named = true;
+		setup_name_processes();
+	}
+}
+
+/*
+ * See the iteration to its end. Processes that SIGKILL does not end are waited for: the host
+ * calls it a hang.
+ */
+static void watch(struct iteration *it)
+{
+	const struct timespec step = { .tv_nsec = 100 * 1000 * 1000 };
+	double next = it->begun + PERIOD;
+	struct pollfd input = { .fd = it->output, .events = POLLIN };
+	sigset_t none;
+
+	sigemptyset(&none);
+	while (reap(it)) {
+		push(it, now());
+		if (ppoll(&input, 1, &step, &none) > 0) {
+			drain(it);
+			if (input.revents & POLLHUP && !(input.revents & POLLIN))
+				input.fd = -1;
+		}
+		if (now() >= next) {
+			output_period();
+			counter_say();
+			next = now() + PERIOD;
+		}
+	}
+	drain(it);
+	close(it->output);
+	output_end();
+	counter_say();
+}
+
+static bool skipped(const struct job *job, int status)
+{
+	return WIFEXITED(status) && job->skip_code >= 0 &&
+	       (WEXITSTATUS(status) & ~job->skip_ignored) == job->skip_code;
+}
+
+static void say_result(const struct job *job, unsigned long number, const struct iteration *it)
+{
+	const char *kind = WIFSIGNALED(it->status) ? "signal" : "exit";
+	int code = WIFSIGNALED(it->status) ? WTERMSIG(it->status) : WEXITSTATUS(it->status);
+	bool skip = skipped(job, it->status);
+	double seconds = it->ended - it->begun;
+
+	if (it->status && !skip)
+		channel_say("not ok %lu - %s # %s=%d seconds=%.2f", number, job->name, kind, code,
+			    seconds);
+	else
+		channel_say("ok %lu - %s # %s%s=%d seconds=%.2f", number, job->name,
+			    skip ? "SKIP " : "", kind, code, seconds);
+}
+
+unsigned long workload_loop(const struct job *job)
+{
+	unsigned long reported = 0, failures = 0;
+	double spent = 0;
+	sigset_t child_mask;
+
+	signal(SIGCHLD, nothing);
+	sigemptyset(&child_mask);
+	sigaddset(&child_mask, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child_mask, NULL);
+	channel_say("# start %s", job->name);
+	do {
+		struct iteration it = { 0 };
+
+		if (spawn(job, job->seed + reported, &it))
+			setup_bail("cannot start the workload: %s", strerror(errno));
+		if (reported)
+			it.cut_at = it.begun + job->seconds - spent;
+		watch(&it);
+		spent += it.ended - it.begun;
+		setup_clean(job);
+		if (it.terminated) {
+			channel_say("# cut seconds=%.2f", it.ended - it.begun);
+			break;
+		}
+		say_result(job, ++reported, &it);
+		if (skipped(job, it.status))
+			break;
+		failures += it.status != 0;
+	} while (failures < job->failures && spent < job->seconds &&
+		 (!job->iterations || reported < job->iterations));
+	return reported;
+}
+
+int workload_shell(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -1;
+	if (!pid) {
+		int terminal;
+
+		setsid();
+		terminal = open("/dev/ttyS0", O_RDWR);
+		if (terminal < 0)
+			terminal = open("/dev/console", O_RDWR);
+		ioctl(terminal, TIOCSCTTY, 1);
+		for (int fd = 0; fd < 3; fd++)
+			dup2(terminal, fd);
+		execl("/bin/busybox", "sh", "-l", NULL);
+		_exit(127);
+	}
+	while (waitpid(-1, &status, 0) != pid)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+		errno = ENOENT;
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Parts of PID 1 that need no guest: the job file, and how output is wrapped."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mmrace.data import data_dir
+from mmrace.image import Job
+from mmrace.race import Probe
+
+TESTS = Path(__file__).parent / "guest"
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("guest")
+
+    def compile_test(name: str, *parts: str) -> Path:
+        guest = data_dir("qemu") / "guest"
+        sources = [TESTS / f"{name}.c", *(guest / f"{part}.c" for part in parts)]
+        argv = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-I", guest, "-o", folder / name]
+        subprocess.run([*argv, *sources], check=True)
+        return folder / name
+
+    return compile_test
+
+
+@pytest.fixture(scope="module")
+def feed(build):
+    program = build("feed", "output", "channel")
+
+    def run(data: bytes) -> list[str]:
+        done = subprocess.run([program], input=data, capture_output=True, check=True)
+        return done.stderr.decode("ascii").splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def show_job(build, tmp_path_factory: pytest.TempPathFactory):
+    program = build("show_job", "job", "file")
+    path = tmp_path_factory.mktemp("job") / "job"
+
+    def run(text: str) -> list[str]:
+        path.write_text(text)
+        done = subprocess.run([program, path], check=False, capture_output=True)
+        return done.stdout.decode().splitlines()
+
+    return run
+
+
+def test_guest_reads_what_the_host_writes(show_job) -> None:
+    job = Job(
+        name="move",
+        argv=("uffd-move", "", "two words", "=x"),
+        seconds=2.5,
+        seed=7,
+        env={"A": "1 x"},
+        hugepages=(64, 0),
+        probes=(Probe(name="shifted", function=("shift", "old"), returns=-11),),
+        writes=(("/proc/x", "1 2"),),
+        iterations=3,
+    )
+    assert show_job(job.render()) == [
+        "name=move",
+        "seconds=2.5",
+        "seed=7",
+        "iterations=3",
+        "failures=1",
+        "skip=4,0",
+        "shell=0",
+        "hugepages=0,64",
+        "hugepages=1,0",
+        "write=/proc/x 1 2",
+        "probe=shifted shift,old -11",
+        "env=A=1 x",
+        "arg=uffd-move",
+        "arg=",
+        "arg=two words",
+        "arg==x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("name x\n", "names no program"),
+        ("nmae x\n", "unknown key"),
+        ("arg x\nhugepages 64 1\n", "hugepages"),
+        ("arg x\n" * 65, "too many"),
+    ],
+)
+def test_bad_job_is_refused(show_job, text: str, complaint: str) -> None:
+    assert complaint in show_job(text)[0]
+
+
+def test_output_cannot_forge_a_result(feed) -> None:
+    assert feed(b"ok 1 - x\r\n# end\n") == ["# out ok 1 - x\\x0d", "# out # end"]
+
+
+def test_bytes_are_escaped(feed) -> None:
+    assert feed(b"a\0b\x1b[1m\xc3\xa4\tc\\n\n") == ["# out a\\x00b\\x1b[1m\\xc3\\xa4\tc\\\\n"]
+
+
+def test_long_line_is_split_and_last_line_needs_no_newline(feed) -> None:
+    lines = feed(b"x" * 900)
+    assert [len(line) - len("# out ") for line in lines] == [400, 400, 100]
+
+
+def test_longest_escaped_line_is_whole(feed) -> None:
+    assert feed(b"\x01" * 400 + b"\n") == ["# out " + "\\x01" * 400]
+
+
+def test_flood_is_capped_and_its_end_is_kept(feed) -> None:
+    lines = feed(b"".join(b"%d\n" % i for i in range(1000)))
+    assert lines[:100] == [f"# out {i}" for i in range(100)]
+    assert lines[100] == "# note dropped 860 lines of output"
+    assert lines[101:] == [f"# out {i}" for i in range(960, 1000)]
+
+
+def test_next_period_starts_anew(feed) -> None:
+    lines = feed(b"x\n" * 100 + b"\f" + b"y\n" * 100)
+    assert lines == ["# out x"] * 100 + ["# out y"] * 100
+
+
+def test_evidence_passes_a_flood(feed) -> None:
+    lines = feed(b"x\n" * 500 + b"mmrace: fail seen\n" + b"x\n" * 500)
+    assert lines.index("# out mmrace: fail seen") == 100
+
+
+def test_last_value_of_a_counter_passes_a_flood(feed) -> None:
+    counts = b"".join(b"mmrace: count a %d\nmmrace: count ab %d\n" % (i, 2 * i) for i in range(300))
+    lines = feed(counts + b"x\n" * 200)
+    assert lines[-2:] == ["# out mmrace: count a 299", "# out mmrace: count ab 598"]
+    assert len(lines) < 150
