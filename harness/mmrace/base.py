@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A base as people write it in ``patches/<base>/BASE.toml``: which kernels its patches are for."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+from pydantic import AfterValidator, Field
+
+from mmrace.data import data_dir
+from mmrace.errors import UserError
+from mmrace.toml import Table, read_toml
+
+
+def _versions(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f"no range of versions: {error}") from error
+    return text
+
+
+class Pristine(StrEnum):
+    """What a tree of this range, as released, is to a race."""
+
+    HAS = "has"  # the bug is in the range's first release
+    FIXED = "fixed"  # it was fixed before; `vulnerable` takes the fix out
+    NEVER = "never"  # this code cannot have it
+
+
+class Mark(Table):
+    """Text that tells what is in a tree: ``contains`` (a regular expression) found in ``file``."""
+
+    file: str
+    contains: str
+    absent: bool = False
+
+
+class RaceState(Table):
+    """One race on this base.
+
+    ``fixed_since``: the stable releases (6.1.y, 5.15.y) that have the fix since. ``fixed_if``:
+    marks that together show the fix in a tree's own content, whatever its version says.
+    """
+
+    pristine: Pristine
+    fixed_since: tuple[str, ...] = ()
+    fixed_if: tuple[Mark, ...] = ()
+    note: str = ""
+
+
+class Build(Table):
+    """What a build of this range needs: environment, and config lines that fragments lack."""
+
+    env: dict[str, str] = Field(default_factory=dict)
+    config: tuple[str, ...] = ()
+
+
+class Base(Table):
+    """Kernel versions that one directory of patches is for.
+
+    ``tested`` is the release on which the patches were last verified.
+    """
+
+    name: str
+    versions: Annotated[str, AfterValidator(_versions)]
+    tested: str
+    build: Build = Build()
+    race: dict[str, RaceState] = Field(default_factory=dict)
+
+    def covers(self, race: str) -> bool:
+        """Whether the base has, or had, a race's bug."""
+        return race in self.race and self.race[race].pristine is not Pristine.NEVER
+
+    def includes(self, version: str) -> bool:
+        """Whether a kernel version is in the range; ``-rcN`` counts as the release it leads to."""
+        return SpecifierSet(self.versions).contains(number(version))
+
+    def note(self, version: str) -> str:
+        """Say that a tree is not the release the patches were verified on; empty when it is."""
+        if version == self.tested:
+            return ""
+        return f"patches/{self.name} was last verified on {self.tested}, this tree is {version}"
+
+    @property
+    def folder(self) -> Path:
+        """Directory of the base's patches."""
+        return data_dir("patches") / self.name
+
+
+def number(version: str) -> Version:
+    """Return the release part of a kernel version: 6.1.0-rc3 and 6.1.0-23-amd64 are 6.1.0."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    if not found:
+        raise UserError(f"{version!r} is no kernel version")
+    return Version(found.group())
+
+
+def load_bases() -> list[Base]:
+    """All bases, by version. UserError names a file that is wrong."""
+    bases = []
+    for path in data_dir("patches").glob("*/BASE.toml"):
+        base = read_toml(path, Base)
+        if base.name != path.parent.name:
+            raise UserError(f"{path}: name is {base.name!r}, its directory says otherwise")
+        bases.append(base)
+    return sorted(bases, key=lambda base: Version(base.name))
+
+
+def base_for(version: str) -> Base:
+    """Return the base that covers a kernel version; UserError names the nearest ones."""
+    bases = load_bases()
+    for base in bases:
+        if base.includes(version):
+            return base
+    here = number(version)
+    below = [base.name for base in bases if Version(base.name) < here][-1:]
+    above = [base.name for base in bases if Version(base.name) > here][:1]
+    nearest = " and ".join(below + above) or "none"
+    raise UserError(f"no base in patches/ covers linux {version}; the nearest: {nearest}")
