@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series applied to a tree: a commit in the store."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from mmrace.base import Base, base_for
+from mmrace.errors import MmraceError, UserError
+from mmrace.git import Repository, create, last_line
+from mmrace.home import Home, write_file
+from mmrace.patch import Patch, Series
+from mmrace.reject import explain
+from mmrace.tree import Tree, store
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The patched tree; ``already`` names patches whose change was there before.
+
+    ``touched`` pairs each file with the last patch that changed it.
+    """
+
+    commit: str
+    tree_hash: str
+    applied: tuple[str, ...]
+    already: tuple[str, ...]
+    notes: tuple[str, ...]
+    touched: tuple[tuple[str, str], ...] = ()
+
+
+def apply_series(home: Home, tree: Tree, series: Sequence[Series], progress: Progress) -> Applied:
+    """Apply series in order, as ``git am --3way`` does, beside the user's own files.
+
+    The same patches on the same tree give the same commit, from a record when it was done
+    before. Raises UserError naming the patch, the file and the hunk that do not fit; nothing is
+    left half applied then.
+    """
+    key = _key(tree, series)
+    record = home.trees / "applied" / f"{key}.json"
+    with home.lock(f"apply-{key[:16]}", progress):
+        if known := _recall(home, record):
+            return known
+        with home.scratch(home.cache / "series") as scratch:
+            bench = _Bench(home, tree, series, scratch)
+            for item in series:
+                bench.apply(item, progress)
+            made = bench.result(_base(tree))
+        ref = f"refs/mmrace/applied/{key}"
+        store(home).git("update-ref", ref, made.commit)
+        write_file(record, json.dumps(asdict(made)))
+    return made
+
+
+def _key(tree: Tree, series: Sequence[Series]) -> str:
+    """What the result depends on."""
+    parts = [tree.commit, tree.version]
+    for item in series:
+        parts += [item.name if not item.outside else "", *(p.name for p in item.patches)]
+        parts += [hashlib.sha256(p.mail).hexdigest() for p in item.patches + item.opposite]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _recall(home: Home, record: Path) -> Applied | None:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    for name in ("applied", "already", "notes"):
+        content[name] = tuple(content[name])
+    content["touched"] = tuple((file, patch) for file, patch in content["touched"])
+    known = Applied(**content)
+    return known if store(home).rev(f"{known.commit}^{{commit}}") else None
+
+
+def _base(tree: Tree) -> Base | None:
+    try:
+        return base_for(tree.version)
+    except MmraceError:
+        return None
+
+
+class _Bench:
+    """A throwaway repository over the store's objects, with only the touched files laid out."""
+
+    def __init__(self, home: Home, tree: Tree, series: Sequence[Series], scratch: Path) -> None:
+        self._home, self._tree = home, tree
+        self._done: list[str] = []
+        self._already: list[str] = []
+        self._notes: list[str] = []
+        self._touched: dict[str, str] = {}
+        self._own = any(item.patches and not item.outside for item in series)
+        self._scratch = scratch
+        self._files = sorted({f for s in series for p in s.patches + s.opposite for f in p.files})
+        self._git = self._lay_out()
+
+    def _lay_out(self) -> Repository:
+        work = self._scratch / "work"
+        work.mkdir()
+        git = replace(
+            create(self._scratch / "git"), objects=store(self._home).path / "objects", work=work
+        )
+        sparse = git.path / "info" / "sparse-checkout"
+        sparse.parent.mkdir(exist_ok=True)
+        escaped = [re.sub(r"([*?\[\]\\ ])", r"\\\1", path) for path in self._files]
+        sparse.write_text("".join(f"/{path}\n" for path in escaped), encoding="utf-8")
+        git = replace(git, settings=(*git.settings, "core.sparseCheckout=true"))
+        git.git("update-ref", "--no-deref", "HEAD", self._tree.commit)
+        git.git("read-tree", "-m", "-u", "HEAD")
+        return git
+
+    def apply(self, series: Series, progress: Progress) -> None:
+        """Apply one series; what is there already, as a group or patch by patch, is passed by."""
+        groups = dict.fromkeys(patch.group for patch in series.patches)
+        for group in groups:
+            patches = [p for p in series.patches if p.group == group]
+            opposite = [p for p in series.opposite if p.group == group]
+            if self._fits(patches, reverse=True) or self._is_fixed(opposite):
+                self._already += [patch.name for patch in patches]
+                continue
+            for patch in patches:
+                progress(patch.name)
+                self._apply_one(patch)
+
+    def _is_fixed(self, opposite: list[Patch]) -> bool:
+        """A fix is in the tree, in whatever words, when what takes it out would fit."""
+        return bool(opposite) and self._fits(opposite, reverse=False)
+
+    def _fits(self, patches: Sequence[Patch], *, reverse: bool) -> bool:
+        """Whether all patches fit (or come off), tried on an index of the touched files alone."""
+        probe = replace(self._git, index=self._scratch / "probe")
+        (self._scratch / "probe").unlink(missing_ok=True)
+        listed = probe.git("ls-tree", "-z", "HEAD", "--", *self._files).stdout
+        probe.git("update-index", "-z", "--index-info", stdin=listed)
+        words = ["apply", "--cached", *(["--reverse"] if reverse else []), "-"]
+        for patch in reversed(patches) if reverse else patches:
+            if probe.git(*words, stdin=patch.diff, check=False).returncode:
+                return False
+        return True
+
+    def _apply_one(self, patch: Patch) -> None:
+        if self._fits([patch], reverse=True):
+            self._already.append(patch.name)
+            return
+        before = self._git.rev("HEAD")
+        done = self._git.git("am", "--3way", "--keep-cr", stdin=patch.mail, check=False)
+        if done.returncode:
+            self._git.git("am", "--abort", check=False)
+            raise explain(self._home, self._tree, self._git, patch, last_line(done.errors))
+        if self._git.rev("HEAD") == before:
+            self._already.append(patch.name)
+            return
+        if "3-way merge" in done.text + done.errors:
+            self._notes.append(f"{patch.name}: the file has changed since; merged three-way")
+        self._done.append(patch.name)
+        self._touched |= dict.fromkeys(patch.files, patch.name)
+
+    def result(self, base: Base | None) -> Applied:
+        """Check the outcome and name it."""
+        commit = self._git.git("rev-parse", "HEAD").text.strip()
+        tree_hash = self._git.git("rev-parse", "HEAD^{tree}").text.strip()
+        changed = self._git.git("diff-tree", "-r", self._tree.commit, commit).text
+        if re.search(r"^:\d+ (120000|160000)", changed, re.M):
+            raise UserError("the series changes a link or a submodule, which no series may")
+        if base and self._own and (note := base.note(self._tree.version)):
+            self._notes.append(note)
+        return Applied(
+            commit,
+            tree_hash,
+            tuple(self._done),
+            tuple(self._already),
+            tuple(self._notes),
+            tuple(sorted(self._touched.items())),
+        )
