@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a failed kernel build said: the compiler's own message, found in make's output."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+DETAIL_LINES = 24
+
+_SOURCE = "/src/"
+_COMPILER = re.compile(
+    r"(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?[Ee]rror: (?P<text>.+)"
+)
+_LINKER = re.compile(r"(?:.*\b)?ld(?:\.bfd)?: (?P<text>.*(?:undefined|multiple|cannot).+)")
+_OTHER = re.compile(
+    r"(?P<text>(?:error|ERROR): .+|.*undefined reference to .+|.*\*\*\* .+|fatal: .+)"
+)
+_LEADING = re.compile(r"(In file included from | {10,}from |[^\s:]+: In function |.*: note: )")
+_MAKE = re.compile(r"g?make(\[\d+\])?: |  [A-Z]+ +\S")
+
+
+@dataclass(frozen=True)
+class BuildFailure:
+    """The first error of a build; ``file`` is relative to the source, empty when unknown."""
+
+    summary: str
+    file: str
+    detail: str
+
+
+def disk_full(lines: Sequence[str]) -> bool:
+    """Whether a build failed because there was no room."""
+    return any("No space left on device" in line for line in lines)
+
+
+def first_failure(lines: Sequence[str]) -> BuildFailure:
+    """Find the first error in the lines that a build printed.
+
+    Looks for compilers first, then the linker, then anything that calls itself an error.
+    """
+    clean = [line.replace(_SOURCE, "").rstrip() for line in lines]
+    for pattern in (_COMPILER, _LINKER, _OTHER):
+        for index, line in enumerate(clean):
+            if match := pattern.search(line):
+                found = match.groupdict()
+                where = f"{found['file']}:{found['line']}: " if "file" in found else ""
+                return BuildFailure(
+                    where + found["text"], found.get("file", ""), _around(clean, index)
+                )
+    tail = [line for line in clean if line][-DETAIL_LINES:]
+    return BuildFailure(tail[-1] if tail else "make said nothing", "", "\n".join(tail))
+
+
+def _around(lines: Sequence[str], index: int) -> str:
+    """Return the message with its "In file included from" above and its source lines below."""
+    first = index
+    while first > 0 and _LEADING.match(lines[first - 1]):
+        first -= 1
+    last = index + 1
+    while last < len(lines) and last - first < DETAIL_LINES and not _MAKE.match(lines[last]):
+        last += 1
+    return "\n".join(lines[first:last])
+
+
+def blame(failure: BuildFailure, touched: Mapping[str, str]) -> str:
+    """Say which patch touched the file that did not compile; ``touched`` maps path to patch."""
+    if patch := touched.get(failure.file):
+        return f"{failure.summary} ({patch} touches {failure.file})"
+    if touched and failure.file:
+        return f"{failure.summary} (no patch touches {failure.file})"
+    return failure.summary

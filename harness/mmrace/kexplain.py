@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why Kconfig did not take an option: run as a program, next to kconfiglib alone.
+
+A tree's Kconfig files run shell commands when they are read, so this is started inside the
+sandbox of the build (``kernelconfig``) and not imported. Arguments: the finished .config, then
+NAME=VALUE for each option. One JSON object on standard output.
+"""
+
+import difflib
+import io
+import json
+import re
+import sys
+from typing import Any
+
+import kconfiglib
+
+_NEW_SYNTAX = (
+    # v5.13 on: a bare "modules" line; what it says could be said with "option" before.
+    (re.compile(r"^([ \t]+)modules[ \t]*$", re.M), r"\1option modules"),
+    # v6.18 on: a symbol that is going away; its properties are those of any other.
+    (re.compile(r"^[ \t]+transitional[ \t]*$", re.M), ""),
+)
+
+
+def modernise(text: str) -> str:
+    """Return a Kconfig file in the words that kconfiglib 14 knows."""
+    for pattern, known in _NEW_SYNTAX:
+        text = pattern.sub(known, text)
+    return text
+
+
+class _Kconfig(kconfiglib.Kconfig):  # type: ignore[misc]
+    # kconfiglib opens every Kconfig file through this method and offers no other hook.
+    def _open(self, filename: str, mode: str) -> Any:
+        with super()._open(filename, mode) as file:
+            return io.StringIO(modernise(file.read()))
+
+
+def explain(kconf: Any, name: str, value: str) -> str:
+    """Return one line that says why option ``name`` has not the value asked for."""
+    symbol = kconf.syms.get(name)
+    if symbol is None or not symbol.nodes:
+        defined = [other.name for other in kconf.unique_defined_syms]
+        near = difflib.get_close_matches(name, defined, n=3, cutoff=0.75)
+        return "this tree has no such option" + (f"; near: {', '.join(near)}" if near else "")
+    if value == "n":
+        return _selectors(symbol)
+    if failed := _failed(symbol.direct_dep):
+        return "; ".join(_dependency(kconf, part) for part in failed)
+    if symbol.choice and symbol.choice.selection not in (None, symbol):
+        taken = symbol.choice.selection.name
+        return f"it is one of a choice, and {taken} was taken; ask for {taken}=n as well"
+    return _prompt(symbol)
+
+
+def _prompt(symbol: Any) -> str:
+    prompts = [node.prompt[1] for node in symbol.nodes if node.prompt]
+    if not prompts:
+        return "it has no prompt: only other options can set it"
+    if all(kconfiglib.expr_value(shown) == 0 for shown in prompts):
+        return f"it can be set only if {kconfiglib.expr_str(prompts[0])}"
+    return f"the tree settled on {symbol.str_value}"
+
+
+def _selectors(symbol: Any) -> str:
+    by = [
+        kconfiglib.expr_str(part)
+        for part in kconfiglib.split_expr(symbol.rev_dep, kconfiglib.OR)
+        if kconfiglib.expr_value(part) > 0
+    ]
+    if by:
+        return f"it is selected by {', '.join(by)}"
+    return "it cannot be switched off here" if symbol.visibility == 0 else "another option needs it"
+
+
+def _failed(expression: Any) -> list[Any]:
+    return [
+        part
+        for part in kconfiglib.split_expr(expression, kconfiglib.AND)
+        if kconfiglib.expr_value(part) == 0
+    ]
+
+
+def _dependency(kconf: Any, part: Any) -> str:
+    """Name a failed dependency, its value, and below it the first that failed in turn."""
+    text = f"it depends on {kconfiglib.expr_str(part)}"
+    mentioned = [item for item in kconfiglib.expr_items(part) if not item.is_constant]
+    values = [
+        f"{item.name}={item.str_value}" if item.nodes else f"{item.name} does not exist here"
+        for item in sorted(mentioned, key=lambda item: str(item.name))
+    ]
+    text += f" ({', '.join(values)})"
+    if isinstance(part, kconfiglib.Symbol) and (deeper := _failed(part.direct_dep)):
+        text += f", and {part.name} depends on {kconfiglib.expr_str(deeper[0])}"
+    return text
+
+
+def main(argv: list[str]) -> None:
+    """Explain each NAME=VALUE of ``argv`` against the config named first."""
+    kconf = _Kconfig(warn=False, suppress_traceback=True)
+    kconf.load_config(argv[0])
+    requests = [request.split("=", 1) for request in argv[1:]]
+    json.dump({name: explain(kconf, name, value) for name, value in requests}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import pytest
+
+from mmrace.buildlog import DETAIL_LINES, blame, disk_full, first_failure
+
+COMPILE = """\
+  CC      mm/rmap.o
+  CC      mm/migrate.o
+In file included from /src/include/linux/mm.h:7,
+                 from /src/mm/migrate.c:16:
+/src/mm/migrate.c: In function 'unmap_and_move_huge_page':
+/src/mm/migrate.c:1290:9: error: 'mapping' undeclared (first use in this function)
+ 1290 |         mapping = NULL;
+      |         ^~~~~~~
+make[3]: *** [/src/scripts/Makefile.build:250: mm/migrate.o] Error 1
+make[2]: *** Waiting for unfinished jobs....
+  CC      mm/gup.o
+make: *** [Makefile:234: __sub-make] Error 2
+"""
+
+
+def test_the_compilers_message_and_its_surroundings() -> None:
+    found = first_failure(COMPILE.splitlines())
+    assert found.file == "mm/migrate.c"
+    assert found.summary == "mm/migrate.c:1290: 'mapping' undeclared (first use in this function)"
+    lines = found.detail.splitlines()
+    assert lines[0] == "In file included from include/linux/mm.h:7,"
+    assert lines[-1] == "      |         ^~~~~~~"
+
+
+def test_the_patch_that_touched_the_file() -> None:
+    found = first_failure(COMPILE.splitlines())
+    assert blame(found, {"mm/migrate.c": "0001-x.patch"}).endswith(
+        "(0001-x.patch touches mm/migrate.c)"
+    )
+    assert "no patch touches mm/migrate.c" in blame(found, {"mm/rmap.c": "0001-x.patch"})
+    assert blame(found, {}) == found.summary
+
+
+@pytest.mark.parametrize(
+    ("line", "summary"),
+    [
+        ("/src/mm/a.c:3:10: fatal error: linux/none.h: No such file or directory",
+         "mm/a.c:3: linux/none.h: No such file or directory"),
+        ("ld: mm/rmap.o: in function `f': undefined reference to `g'",
+         "mm/rmap.o: in function `f': undefined reference to `g'"),
+        ("rmap.c:(.text+0x5): undefined reference to `g'",
+         "rmap.c:(.text+0x5): undefined reference to `g'"),
+        ("error: Cannot generate ORC metadata, please install libelf-dev",
+         "error: Cannot generate ORC metadata, please install libelf-dev"),
+        ("make[1]: *** No rule to make target 'mm/none.o', needed by 'mm/'.  Stop.",
+         "make[1]: *** No rule to make target 'mm/none.o', needed by 'mm/'.  Stop."),
+        ("Segmentation fault", "Segmentation fault"),
+    ],
+)  # fmt: skip
+def test_other_errors(line: str, summary: str) -> None:
+    assert first_failure(["  CC      mm/a.o", line]).summary == summary
+
+
+def test_a_warning_is_no_error() -> None:
+    lines = ["mm/a.c:1:2: warning: unused", "mm/b.c:9:1: error: bad"]
+    assert first_failure(lines).file == "mm/b.c"
+
+
+def test_a_flood_is_cut() -> None:
+    lines = ["mm/a.c:1:1: error: first", *(f"mm/a.c:{n}:1: note: more" for n in range(500))]
+    assert len(first_failure(lines).detail.splitlines()) == DETAIL_LINES
+
+
+def test_a_full_disk_is_told_from_a_bad_patch() -> None:
+    assert disk_full(["fatal error: error writing to /tmp/x.s: No space left on device"])
+    assert not disk_full(COMPILE.splitlines())

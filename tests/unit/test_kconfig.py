@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from pathlib import Path
+
+import pytest
+
+from mmrace.errors import UserError
+from mmrace.kconfig import (
+    DEFAULT_FRAGMENTS,
+    Fragment,
+    Option,
+    config_request,
+    fragment_names,
+    kernel_version,
+    load_fragment,
+    merge,
+    not_stuck,
+    parse_config,
+    parse_fragment,
+)
+
+V6_1 = (6, 1, 192)
+
+
+def options(text: str, version: tuple[int, ...] = V6_1) -> dict[str, str]:
+    return {one.name: one.value for one in parse_fragment(Fragment("f", text), version)}
+
+
+def test_lines_of_a_fragment() -> None:
+    text = '# why\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="a b"\nCONFIG_D=n\n'
+    assert options(text) == {"A": "y", "B": "n", "C": '"a b"', "D": "n"}
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ((5, 11, 22), {"INFO": "y", "ALWAYS": "y"}),
+        ((5, 12, 0), {"INFO": "y", "DWARF5": "y", "ALWAYS": "y"}),
+        ((5, 17, 3), {"INFO": "y", "DWARF5": "y", "ALWAYS": "y"}),
+        ((5, 18, 0), {"DWARF5": "y", "ALWAYS": "y"}),
+    ],
+)
+def test_a_condition_lasts_to_the_next_empty_line(
+    version: tuple[int, ...], expected: dict[str, str]
+) -> None:
+    text = "# [<5.18]\nCONFIG_INFO=y\n\n# [>=5.12 <7]\nCONFIG_DWARF5=y\n\nCONFIG_ALWAYS=y\n"
+    assert options(text, version) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("CONFIG_A=y\nFOO=y\n", "f:2"), ("# [=6.1]\n", "f:1"), ("# [<six]\n", "<six")],
+)
+def test_a_line_that_says_nothing_is_named(text: str, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        options(text)
+
+
+def test_conflicting_fragments_are_both_named() -> None:
+    one, two = Fragment("one.config", "CONFIG_A=y"), Fragment("two.config", "CONFIG_A=n")
+    with pytest.raises(UserError, match=r"CONFIG_A: one\.config asks for y, two\.config for n"):
+        merge([one, two], V6_1)
+
+
+def test_a_condition_can_keep_fragments_apart() -> None:
+    one, two = Fragment("one", "CONFIG_A=y"), Fragment("two", "# [>=6.2]\nCONFIG_A=n")
+    assert merge([one, two], V6_1) == (Option("A", "y", "one"),)
+
+
+def test_the_users_fragment_overrides_whatever_the_order() -> None:
+    mine, own = Fragment("mine", "CONFIG_A=n", rank=2), Fragment("own", "CONFIG_A=y\nCONFIG_B=y")
+    expected = {Option("A", "n", "mine"), Option("B", "y", "own")}
+    assert set(merge([mine, own], V6_1)) == expected
+
+
+def test_what_did_not_stick() -> None:
+    config = parse_config(
+        "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_SMALL=0\nCONFIG_E=y\n"
+    )
+    wanted = [
+        Option("A", "y", "f"),
+        Option("B", "y", "f"),
+        Option("C", "y", "f"),
+        Option("GONE", "n", "f"),
+        Option("SMALL", "n", "f"),
+        Option("ABSENT", "y", "f"),
+        Option("E", "n", "f"),
+    ]
+    assert [one.name for one in not_stuck(wanted, config)] == ["B", "C", "ABSENT", "E"]
+
+
+def test_version_of_a_makefile() -> None:
+    assert kernel_version("VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\n") == (6, 12, 117)
+    with pytest.raises(UserError, match="kernel"):
+        kernel_version("all:\n\ttrue\n")
+
+
+@pytest.mark.parametrize("version", [(5, 7, 0), (5, 10, 0), (6, 1, 192), (6, 12, 117)])
+def test_our_fragments_never_conflict(version: tuple[int, ...]) -> None:
+    names = {option.name for option in merge(map(load_fragment, fragment_names()), version)}
+    assert {"NUMA", "DEBUG_LIST", "KASAN"} <= names
+    assert ("BASE_FULL" in names) == (version < (6, 10))
+    assert ("DEBUG_INFO_DWARF5" in names) == (version >= (5, 12))
+
+
+def test_every_option_of_ours_has_a_reason() -> None:
+    for name in fragment_names():
+        blocks = load_fragment(name).text.split("\n\n")
+        assert all("#" in block for block in blocks[:1])
+        assert load_fragment(name).text.startswith("# SPDX-License-Identifier: GPL-2.0-only\n# ")
+
+
+def test_request_from_names_files_and_starts(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.config"
+    mine.write_text("CONFIG_A=y\n")
+    whole = tmp_path / "config"
+    whole.write_text("#\n# Automatically generated file; DO NOT EDIT.\nCONFIG_B=y\n")
+    request = config_request(
+        [*DEFAULT_FRAGMENTS, "kasan", mine, whole], extra=["CONFIG_PREEMPT=y"], extra_name="base"
+    )
+    ranks = {fragment.name: fragment.rank for fragment in request.fragments}
+    assert ranks["configs/kasan.config"] == 0
+    assert ranks["base"] == 1
+    assert ranks[str(mine)] == 2
+    assert request.whole == whole.read_text()
+    assert config_request(["x86_64_defconfig"]).defconfig == "x86_64_defconfig"
+
+
+def test_a_fragment_of_ours_by_path_is_ours() -> None:
+    from mmrace.data import data_dir
+
+    by_path = config_request([data_dir("configs") / "numa.config", "numa"])
+    assert by_path == config_request(["numa"])
+
+
+def test_bad_choices(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'nope'.*kasan"):
+        config_request(["nope"])
+    with pytest.raises(UserError, match="both whole"):
+        config_request(["x86_64_defconfig", "i386_defconfig"])
+    binary = tmp_path / "bzImage"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="bzImage"):
+        config_request([binary])
