@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from mmrace.data import data_dir
 from mmrace.errors import UserError
 from mmrace.toml import Table, read_toml
+from mmrace.window import Delays, Window
 
 
 def _regex(text: str) -> str:
@@ -93,6 +94,12 @@ class Race(Table):
     signature: tuple[Signature, ...] = Field(min_length=1)
     probe: tuple[Probe, ...] = ()
     workload: tuple[Workload, ...] = Field(min_length=1)
+    window: tuple[Window, ...] = ()
+    delays: Delays | None = None
+
+    def windows_for(self, workload: str) -> tuple[Window, ...]:
+        """Return the windows that steer this workload."""
+        return tuple(item for item in self.window if workload in (item.workloads or (workload,)))
 
     def default_workloads(self) -> list[Workload]:
         """The workloads that run when none is named."""

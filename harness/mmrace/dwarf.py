@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a function's code is in a vmlinux, out of line and inlined, as DWARF 4 or 5 tells it."""
+
+import bisect
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+from elftools.common.exceptions import ELFError
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DWARFInfo
+from elftools.elf.elffile import ELFFile
+
+from mmrace.errors import UserError
+
+Ranges = tuple[tuple[int, int], ...]
+_SYMBOL = struct.Struct("<IBBHQQ")
+_STT_FUNC = 2
+
+
+@dataclass(frozen=True)
+class Body:
+    """One copy of a function's code.
+
+    ``ranges`` are half-open addresses, cold parts and all that is inlined into it among them.
+    ``container`` are those of the out-of-line function around it, itself if it is one. ``line``
+    is where its parent calls it, 0 for one out of line. ``inner`` are the functions inlined
+    directly into it. ``file`` is where the function is defined, ``unit`` its compilation unit.
+    """
+
+    name: str
+    file: str
+    ranges: Ranges
+    entry: int
+    unit: int
+    container: Ranges
+    container_entry: int
+    inlined: bool
+    line: int
+    inner: tuple["Body", ...]
+
+    def __contains__(self, address: int) -> bool:
+        """Whether an address is in this copy."""
+        return any(low <= address < high for low, high in self.ranges)
+
+    def walk(self) -> Iterator["Body"]:
+        """All copies inlined into this one, at any depth, outermost first."""
+        for body in self.inner:
+            yield body
+            yield from body.walk()
+
+    def line_of(self, address: int) -> int:
+        """Source line of this function that calls what is inlined at an address, else 0."""
+        return next((body.line for body in self.inner if address in body), 0)
+
+
+class Debug:
+    """Debug information of one vmlinux; UserError when it has none."""
+
+    def __init__(self, vmlinux: Path) -> None:
+        self.vmlinux = vmlinux
+        try:
+            self._elf = ELFFile(io.BytesIO(vmlinux.read_bytes()))
+            self._dwarf: DWARFInfo = self._elf.get_dwarf_info()
+        except (OSError, ELFError) as error:
+            raise UserError(f"{vmlinux}: not a readable ELF file: {error}") from error
+        if not self._elf.has_dwarf_info() or self._dwarf.debug_info_sec is None:
+            raise UserError(f"{vmlinux}: no debug information; build with DEBUG_INFO_DWARF5")
+        self._bodies: dict[str, tuple[Body, ...]] = {}
+        self._lines: dict[int, list[tuple[int, int]]] = {}
+
+    def bodies(self, function: str) -> tuple[Body, ...]:
+        """All copies of a function's code, none when the kernel has no such code."""
+        if function not in self._bodies:
+            found: dict[tuple[int, Ranges], Body] = {}
+            for offset in sorted(self._units_with(function)):
+                unit = self._dwarf.get_CU_at(offset)
+                for body in self._read_unit(unit):
+                    for copy in (body, *body.walk()):
+                        if copy.name == function:
+                            found[copy.entry, copy.ranges] = copy
+            self._bodies[function] = tuple(found.values())
+        return self._bodies[function]
+
+    def line(self, body: Body, address: int) -> int:
+        """Source line of ``body``'s function that an address in it belongs to, 0 if unknown."""
+        if line := body.line_of(address):
+            return line
+        if body.unit not in self._lines:
+            program = self._dwarf.line_program_for_CU(self._dwarf.get_CU_at(body.unit))
+            entries = program.get_entries() if program else ()
+            states = (entry.state for entry in entries if entry.state)
+            self._lines[body.unit] = sorted((state.address, state.line) for state in states)
+        rows = self._lines[body.unit]
+        at = bisect.bisect_right(rows, (address, 1 << 30)) - 1
+        return rows[at][1] if at >= 0 else 0
+
+    def symbol(self, address: int) -> str:
+        """Name of a function symbol at an address, with any suffix that the compiler gave it."""
+        return self._symbols.get(address, "")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all functions that have code of their own, sorted."""
+        return tuple(sorted({name.partition(".")[0] for name in self._symbols.values()}))
+
+    @cached_property
+    def _symbols(self) -> dict[int, str]:
+        table, strings = (self._elf.get_section_by_name(name) for name in (".symtab", ".strtab"))
+        if not table or not strings:
+            return {}
+        text = strings.data()
+        found = {}
+        for name, info, _, _, address, _ in _SYMBOL.iter_unpack(table.data()):
+            if info & 15 == _STT_FUNC:
+                found[address] = text[name : text.index(b"\0", name)].decode(errors="replace")
+        return found
+
+    @cached_property
+    def _unit_offsets(self) -> list[int]:
+        raw, offsets, at = self._info, [], 0
+        while at < len(raw):
+            offsets.append(at)
+            (length,) = struct.unpack_from("<I", raw, at)
+            at += length + 4
+        return offsets
+
+    @cached_property
+    def _info(self) -> bytes:
+        return _content(self._dwarf.debug_info_sec)
+
+    def _units_with(self, name: str) -> set[int]:
+        """Units that may mention a name: a search for references to its string, in seconds.
+
+        Strings share tails, so the name need not begin where a string of the table does. Names
+        of three letters and less are not in the table; no function of interest has one.
+        """
+        strings = _content(self._dwarf.debug_str_sec)
+        return {
+            self._unit_offsets[bisect.bisect_right(self._unit_offsets, at) - 1]
+            for offset in _find_all(strings, name.encode() + b"\0")
+            for at in _find_all(self._info, struct.pack("<I", offset))
+        }
+
+    def _read_unit(self, unit: CompileUnit) -> Iterator[Body]:
+        for die in unit.get_top_DIE().iter_children():
+            if die.tag == "DW_TAG_subprogram" and (ranges := self._ranges(die)):
+                yield self._body(die, ranges, ranges, self._entry(die, ranges))
+
+    def _body(self, die: DIE, ranges: Ranges, container: Ranges, container_entry: int) -> Body:
+        origin = _origin(die)
+        inlined = die.tag == "DW_TAG_inlined_subroutine"
+        return Body(
+            name=_text(origin, "DW_AT_name"),
+            file=self._file(origin),
+            ranges=ranges,
+            entry=self._entry(die, ranges),
+            unit=die.cu.cu_offset,
+            container=container,
+            container_entry=container_entry,
+            inlined=inlined,
+            line=die.attributes["DW_AT_call_line"].value if inlined else 0,
+            inner=tuple(self._inner(die, container, container_entry)),
+        )
+
+    def _inner(self, die: DIE, container: Ranges, container_entry: int) -> Iterator[Body]:
+        for child in die.iter_children():
+            if child.tag == "DW_TAG_inlined_subroutine" and (ranges := self._ranges(child)):
+                yield self._body(child, ranges, container, container_entry)
+            elif child.tag == "DW_TAG_lexical_block":
+                yield from self._inner(child, container, container_entry)
+
+    def _ranges(self, die: DIE) -> Ranges:
+        attributes = die.attributes
+        if "DW_AT_ranges" in attributes:
+            return self._range_list(die)
+        if "DW_AT_low_pc" not in attributes or "DW_AT_high_pc" not in attributes:
+            return ()
+        low, high = attributes["DW_AT_low_pc"].value, attributes["DW_AT_high_pc"]
+        end = high.value if high.form == "DW_FORM_addr" else low + high.value
+        return ((low, end),) if end > low else ()
+
+    def _range_list(self, die: DIE) -> Ranges:
+        lists: Any = self._dwarf.range_lists()
+        top = die.cu.get_top_DIE().attributes.get("DW_AT_low_pc")
+        base = top.value if top else 0
+        found = []
+        for entry in lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, die.cu):
+            if hasattr(entry, "base_address"):
+                base = entry.base_address
+                continue
+            shift = 0 if getattr(entry, "is_absolute", False) else base
+            if entry.end_offset > entry.begin_offset:
+                found.append((entry.begin_offset + shift, entry.end_offset + shift))
+        return tuple(found)
+
+    def _entry(self, die: DIE, ranges: Ranges) -> int:
+        entry = die.attributes.get("DW_AT_entry_pc")
+        if entry is None:
+            return ranges[0][0]
+        address: int = entry.value
+        return address if entry.form.startswith("DW_FORM_addr") else ranges[0][0] + address
+
+    def _file(self, origin: DIE) -> str:
+        index = origin.attributes.get("DW_AT_decl_file")
+        program = self._dwarf.line_program_for_CU(cast(CompileUnit, origin.cu))
+        if index is None or program is None:
+            return ""
+        header = program.header
+        first = 0 if header.version >= 5 else 1
+        entry = header.file_entry[index.value - first]
+        folder = ""
+        if header.version >= 5 or entry.dir_index:
+            folder = header.include_directory[entry.dir_index - first].decode()
+        return str(PurePosixPath(folder) / entry.name.decode())
+
+
+def _origin(die: DIE) -> DIE:
+    """Return the DIE that carries the name."""
+    for reference in ("DW_AT_abstract_origin", "DW_AT_specification"):
+        if reference in die.attributes:
+            return _origin(die.get_DIE_from_attribute(reference))
+    return die
+
+
+def _text(die: DIE, attribute: str) -> str:
+    value = die.attributes.get(attribute)
+    return value.value.decode() if value else ""
+
+
+def _content(section: DebugSectionDescriptor | None) -> bytes:
+    if section is None:
+        return b""
+    section.stream.seek(0)
+    return section.stream.read()
+
+
+def _find_all(haystack: bytes, needle: bytes) -> Iterator[int]:
+    at = haystack.find(needle)
+    while at >= 0:
+        yield at
+        at = haystack.find(needle, at + 1)

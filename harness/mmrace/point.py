@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A sync point as people write it: a place in kernel code, named by what survives versions.
+
+::
+
+    entry of FUNCTION [from CALLER]
+    return of FUNCTION [from CALLER]
+    before CALLEE [#N] in FUNCTION [from CALLER]
+    after CALLEE [#N] in FUNCTION [from CALLER]
+
+CALLEE is called by, or inlined into, FUNCTION, which may itself be inlined elsewhere. Without
+``#N`` all its occurrences are meant, with it the N-th in the order of source lines. A FUNCTION
+that several files define is written ``mm/rmap.c:FUNCTION``.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from mmrace.errors import UserError
+
+_NAME = r"[A-Za-z_]\w*"
+_BODY = rf"(?:(?P<file>[\w./+-]+\.[chS]):)?(?P<function>{_NAME})(?:\s+from\s+(?P<caller>{_NAME}))?"
+_EDGE = re.compile(rf"(?P<where>entry|return)\s+of\s+{_BODY}")
+_INNER = re.compile(
+    rf"(?P<where>before|after)\s+(?P<inner>{_NAME})(?:\s*#(?P<nth>[1-9]\d*))?\s+in\s+{_BODY}"
+)
+FORMS = "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, each with `from CALLER`"
+
+
+class Where(StrEnum):
+    """Which place in a function, or beside a callee of it."""
+
+    ENTRY = "entry"
+    RETURN = "return"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One sync point; ``inner`` is the callee of ``before`` and ``after``, ``nth`` 0 for all."""
+
+    where: Where
+    function: str
+    inner: str = ""
+    nth: int = 0
+    caller: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        """Write the point as it is read."""
+        place = f"{self.file}:{self.function}" if self.file else self.function
+        tail = f" from {self.caller}" if self.caller else ""
+        if not self.inner:
+            return f"{self.where} of {place}{tail}"
+        number = f" #{self.nth}" if self.nth else ""
+        return f"{self.where} {self.inner}{number} in {place}{tail}"
+
+
+def parse_point(text: str) -> Point:
+    """Read a point; UserError shows the forms there are."""
+    words = " ".join(text.split())
+    found = _EDGE.fullmatch(words) or _INNER.fullmatch(words)
+    if not found:
+        raise UserError(f"not a point: {text!r}; write {FORMS}")
+    part = found.groupdict()
+    return Point(
+        where=Where(part["where"]),
+        function=part["function"],
+        inner=part.get("inner") or "",
+        nth=int(part.get("nth") or 0),
+        caller=part["caller"] or "",
+        file=part["file"] or "",
+    )
+
+
+def _checked(text: str) -> str:
+    try:
+        return str(parse_point(text))
+    except UserError as error:
+        raise ValueError(error.message) from error
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+PointText = Annotated[str, AfterValidator(_checked)]
+# One point, or several of which a kernel's first resolvable one is meant: names differ by version.
+Points = Annotated[tuple[PointText, ...], BeforeValidator(_listed), Field(min_length=1)]
