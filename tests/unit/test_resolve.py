@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mmrace import proc
 from mmrace.disassembly import Exits, Flow, Insn, decode, disassemble, find_exits
 from mmrace.dwarf import Debug
 from mmrace.errors import UserError
@@ -209,7 +210,7 @@ def test_the_cache_answers_without_the_vmlinux(program: Path, tmp_path: Path) ->
 
 def test_no_debug_information_is_an_error_that_says_so(program: Path, tmp_path: Path) -> None:
     stripped = tmp_path / "stripped"
-    subprocess.run(["strip", "-o", str(stripped), str(program)], check=True)
+    proc.run(["strip", "-o", stripped, program], deadline=20)
     with pytest.raises(UserError, match="no debug information"):
         Debug(stripped)
 

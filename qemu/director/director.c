@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A QEMU TCG plugin that steers vCPUs: `-plugin director.so,state=FILE`.
+ *
+ * FILE (shared.h) lists guest addresses. Only their instructions get a callback, when QEMU
+ * translates them, whether or not the race phase has begun: later it could be too late, since code
+ * once translated is not translated again. Under `thread=multi` a callback that sleeps stalls its
+ * own vCPU only.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hold.h"
+#include "plugin.h"
+
+/* An instruction of interest in one shape of block: its index and the block's length differ. */
+struct visit {
+	struct visit *next;
+	struct place *place;
+	unsigned int ahead;
+};
+
+static struct director *director;
+static struct shared_header *header;
+static struct visit *visits;
+static pthread_mutex_t visits_lock = PTHREAD_MUTEX_INITIALIZER;
+
+EXPORTED int qemu_plugin_version = 1;
+
+/* QEMU reads qemu_plugin_version after this has run. */
+__attribute__((constructor)) static void choose_version(void)
+{
+	if (qemu_plugin_scoreboard_new)
+		qemu_plugin_version = 2;
+}
+
+static void on_visit(unsigned int vcpu, void *data)
+{
+	const struct visit *visit = data;
+
+	director_reach(director, vcpu, visit->place, visit->ahead);
+}
+
+static void on_block(unsigned int vcpu, void *data)
+{
+	director_block(director, vcpu, (unsigned int)(uintptr_t)data);
+}
+
+/* Blocks are translated again and again: the same visit serves each time. */
+static struct visit *find_visit(struct place *place, unsigned int ahead)
+{
+	struct visit *visit;
+
+	pthread_mutex_lock(&visits_lock);
+	for (visit = visits; visit; visit = visit->next)
+		if (visit->place == place && visit->ahead == ahead)
+			break;
+	if (!visit) {
+		visit = malloc(sizeof(*visit));
+		if (!visit)
+			abort();
+		*visit = (struct visit){ .next = visits, .place = place, .ahead = ahead };
+		visits = visit;
+	}
+	pthread_mutex_unlock(&visits_lock);
+	return visit;
+}
+
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
+{
+	bool counts = director_counts(director);
+	size_t length = qemu_plugin_tb_n_insns(block);
+
+	(void)id;
+	if (counts)
+		qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, QEMU_PLUGIN_CB_NO_REGS,
+						     (void *)(uintptr_t)length);
+	for (size_t i = 0; i < length; i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(block, i);
+		struct place *place = director_find(director, qemu_plugin_insn_vaddr(insn));
+
+		if (!place)
+			continue;
+		director_translated(director, place);
+		qemu_plugin_register_vcpu_insn_exec_cb(
+			insn, on_visit, QEMU_PLUGIN_CB_NO_REGS,
+			find_visit(place, counts ? length - i : 0));
+	}
+}
+
+static int refuse(const char *what, const char *why)
+{
+	fprintf(stderr, "director: %s: %s\n", what, why);
+	return -1;
+}
+
+static int open_state(const char *path, unsigned int vcpus)
+{
+	const char *why;
+	struct stat status;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &status))
+		return refuse(path, "cannot be opened");
+	header = mmap(NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (header == MAP_FAILED)
+		return refuse(path, "cannot be mapped");
+	director = director_open(header, status.st_size, vcpus, &why);
+	return director ? 0 : refuse(path, why);
+}
+
+EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+{
+	const char *path = NULL;
+
+	if (info->version.min > qemu_plugin_version || info->version.cur < qemu_plugin_version)
+		return refuse("QEMU", "this version of its plugin interface is not known");
+	if (!info->system_emulation || strcmp(info->target_name, "x86_64"))
+		return refuse(info->target_name, "the director steers x86_64 system emulation only");
+	for (int i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "state=", 6))
+			path = argv[i] + 6;
+	if (!path)
+		return refuse("arguments", "state=FILE is missing");
+	if (open_state(path, info->system.max_vcpus))
+		return -1;
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	__atomic_store_n(&header->attached, qemu_plugin_version, __ATOMIC_RELEASE);
+	return 0;
+}

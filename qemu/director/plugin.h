@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The few entry points of QEMU's plugin interface that the director calls. QEMU's own header is not
+ * packaged. All of these have kept their shape from interface version 1 (QEMU 7.2) on; what later
+ * versions dropped or changed (counts of vCPUs, inline operations, instruction bytes) is not used.
+ */
+#ifndef DIRECTOR_PLUGIN_H
+#define DIRECTOR_PLUGIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+typedef uint64_t qemu_plugin_id_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+
+typedef struct {
+	const char *target_name;
+	struct {
+		int min;
+		int cur;
+	} version;
+	bool system_emulation;
+	union {
+		struct {
+			int smp_vcpus;
+			int max_vcpus;
+		} system;
+	};
+} qemu_info_t;
+
+/* Which guest registers a callback looks at: none. */
+enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS = 0 };
+
+typedef void (*plugin_translated_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *block);
+typedef void (*plugin_executed_fn)(unsigned int vcpu, void *data);
+
+/* What a plugin has to export. */
+extern int qemu_plugin_version;
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
+
+/* What QEMU exports. */
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, plugin_translated_fn fn);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, plugin_executed_fn fn,
+					  enum qemu_plugin_cb_flags flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, plugin_executed_fn fn,
+					    enum qemu_plugin_cb_flags flags, void *data);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+
+/* Exists from interface version 2 on (QEMU 9), which refuses plugins that declare version 1. */
+extern void *qemu_plugin_scoreboard_new(size_t size) __attribute__((weak));
+
+#endif
