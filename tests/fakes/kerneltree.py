@@ -36,6 +36,7 @@ def git(repository: Path, *words: str) -> str:
     done = subprocess.run(
         ["/usr/bin/git", "-c", "user.name=Tess Ter", "-c", "user.email=t@example.org", *words],
         cwd=repository,
+        env={"PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
         check=True,
         capture_output=True,
         text=True,

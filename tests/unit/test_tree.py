@@ -10,7 +10,7 @@ from fakes.kerneltree import commit_all, git, make_kernel, pack, write_kernel
 from mmrace import source
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
-from mmrace.tree import Tree, add_tree, find_tree, list_trees, store
+from mmrace.tree import Tree, add_tree, checkout, export, find_tree, list_trees, store
 
 
 @pytest.fixture
@@ -189,3 +189,35 @@ def test_an_unknown_tree_names_those_there_are(home: Home, kernel: Path) -> None
         find_tree(home, "yours", quiet)
     with pytest.raises(UserError, match="say debian:6"):
         find_tree(home, "debian:bookworm", quiet)
+
+
+def test_a_checkout_touches_what_differs(home: Home, kernel: Path, tmp_path: Path) -> None:
+    first = add_tree(home, "a", str(kernel), None, quiet)
+    (kernel / "mm/walk.c").write_text("int other;\n")
+    (kernel / "mm/new.c").write_text("int new;\n")
+    second = add_tree(home, "b", str(kernel), None, quiet)
+    folder = tmp_path / "bench/source"
+    checkout(home, first.commit, folder)
+    before = {p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    (tmp_path / "bench/source.index.lock").touch()  # of a killed checkout
+    checkout(home, first.commit, folder)
+    checkout(home, second.commit, folder)
+    fresh = {p.name for p in folder.rglob("*") if p.stat().st_mtime_ns > max(before)}
+    assert fresh == {"walk.c", "new.c", "mm"}
+    assert os.access(folder / "scripts/run.sh", os.X_OK)
+    assert not (folder / ".git").exists()
+    (folder / "mm/walk.c").write_text("meddled with\n")
+    checkout(home, second.commit, folder)
+    assert (folder / "mm/walk.c").read_text() == "int other;\n"
+    checkout(home, first.commit, folder)
+    assert not (folder / "mm/new.c").exists()
+
+
+def test_an_export_has_only_what_was_asked_for(home: Home, kernel: Path, tmp_path: Path) -> None:
+    tree = add_tree(home, "a", str(kernel), None, quiet)
+    export(home, tree.commit, ["mm/", "scripts/run.sh"], tmp_path / "out")
+    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert files == ["mm/link.c", "mm/other.c", "mm/walk.c", "scripts/run.sh"]
+    assert not (tmp_path / "out/Makefile").exists()
+    with pytest.raises(UserError, match="tools/absent is not in the tree"):
+        export(home, tree.commit, ["mm", "tools/absent"], tmp_path / "other")

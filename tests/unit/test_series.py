@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fakes.kerneltree import commit_all, git, make_kernel
+from mmrace import base as base_module
+from mmrace.base import Base, load_bases
+from mmrace.errors import UserError
+from mmrace.home import Home
+from mmrace.series import Applied, apply_series, resolve_series
+from mmrace.tree import Tree, add_tree, store
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@dataclass
+class Bench:
+    """A user's repository with two changes on top of a toy kernel, and the tree without them."""
+
+    home: Home
+    repo: Path
+    tree: Tree
+    base: Base
+
+    def apply(self, *names: str | Path) -> Applied:
+        series = [resolve_series(str(name), self.base) for name in names]
+        return apply_series(self.home, self.tree, series, quiet)
+
+    def file(self, commit: str, path: str) -> str:
+        return (store(self.home).file(commit, path) or b"").decode()
+
+    def mails(self, revisions: str = "start..HEAD") -> str:
+        return git(self.repo, "format-patch", "--stdout", revisions) + "\n"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    repo = make_kernel(tmp_path / "repo")
+    git(repo, "tag", "start")
+    home = Home(tmp_path / "cache", tmp_path / "data")
+    tree = add_tree(home, "toy", str(repo), None, quiet)
+    edit(repo / "mm/walk.c", "return 3", "return 33")
+    commit_all(repo, "mm/walk: make step 3 longer\n\nJürgen measured it.")
+    edit(repo / "mm/walk.c", "return 5", "return 55")
+    (repo / "mm/new.c").write_text("int new;\n")
+    git(repo, "mv", "mm/other.c", "mm/moved.c")
+    commit_all(repo, "mm/walk: make step 5 longer")
+    patches = tmp_path / "patches"
+    (patches / "6.1").mkdir(parents=True)
+    (patches / "6.1/BASE.toml").write_text(
+        'name = "6.1"\nversions = "==6.1.*"\ntested = "6.1.192"\n[race.a]\npristine = "has"\n'
+    )
+    monkeypatch.setattr(base_module, "data_dir", lambda _kind: patches)
+    return Bench(home, repo, tree, load_bases()[0])
+
+
+def write_series(bench: Bench, name: str, race: str, revisions: str) -> None:
+    folder = bench.base.folder / name
+    git(bench.repo, "format-patch", "-q", "-o", str(folder / race), revisions)
+    with (folder / "series").open("a") as file:
+        file.write(f"# {race}\n")
+        file.writelines(
+            f"{race}/{path.name}  # why\n" for path in sorted((folder / race).iterdir())
+        )
+
+
+def test_every_form_of_a_series_gives_the_same_commit(bench: Bench, tmp_path: Path) -> None:
+    box = tmp_path / "series.mbox"
+    box.write_text(bench.mails())
+    plain, quilt = tmp_path / "plain", tmp_path / "quilt"
+    for folder in (plain, quilt):
+        git(bench.repo, "format-patch", "-q", "--cover-letter", "-o", str(folder), "start..HEAD")
+    for number, path in enumerate(sorted(quilt.glob("000[12]*"))):
+        path.rename(quilt / f"{9 - number}.patch")
+    (quilt / "series").write_text("# order is ours\n9.patch -p1\n\n8.patch\n")
+    crlf = tmp_path / "crlf.mbox"
+    crlf.write_bytes(bench.mails().replace("\n", "\r\n").encode())
+    for name in ("cur", "new", "tmp"):
+        (tmp_path / "maildir" / name).mkdir(parents=True)
+    for number, path in enumerate(sorted(plain.iterdir())):
+        (tmp_path / f"maildir/cur/{number}:2,S").write_bytes(path.read_bytes().split(b"\n", 1)[1])
+    forms = (box, plain, quilt, crlf, tmp_path / "maildir", f"{bench.repo}#start..HEAD")
+    made = [bench.apply(form) for form in forms]
+    assert {item.commit for item in made} == {made[0].commit}
+    head = git(bench.repo, "rev-parse", "HEAD^{tree}")
+    assert made[0].tree_hash == head
+    assert len(made[0].applied) == 2
+    log = store(bench.home).git("log", "-1", "--format=%an %cn %cs%n%B", f"{made[0].commit}^").text
+    assert log.startswith("Tess Ter mmrace 2000-01-01\nmm/walk: make step 3 longer\n")
+    assert "Jürgen measured it." in log
+
+
+def test_the_user_repository_is_not_written(bench: Bench) -> None:
+    before = {p: p.lstat().st_mtime_ns for p in bench.repo.rglob("*")}
+    bench.apply(f"{bench.repo}#start..HEAD")
+    assert {p: p.lstat().st_mtime_ns for p in bench.repo.rglob("*")} == before
+
+
+def test_a_plain_diff_is_a_patch(bench: Bench, tmp_path: Path) -> None:
+    diff = git(bench.repo, "diff", "start", "HEAD~1") + "\n"
+    (tmp_path / "one.diff").write_text("Why this is done.\n\n" + diff)
+    made = bench.apply(tmp_path / "one.diff")
+    assert "return 33" in bench.file(made.commit, "mm/walk.c")
+    body = store(bench.home).git("log", "-1", "--format=%B", made.commit).text
+    assert body.strip() == "one\n\nWhy this is done."
+
+
+def test_what_is_there_is_found_by_content(bench: Bench, tmp_path: Path) -> None:
+    box = tmp_path / "both.mbox"
+    box.write_text(bench.mails())
+    (tmp_path / "first.patch").write_text(bench.mails("start..HEAD~1"))
+    once = bench.apply(box)
+    twice = bench.apply(box, box)
+    assert twice.commit == once.commit
+    assert twice.already == once.applied == ("both.mbox#1", "both.mbox#2")
+    first = bench.apply(tmp_path / "first.patch", box)
+    assert (first.applied, first.already) == (("first.patch", "both.mbox#2"), ("both.mbox#1",))
+    assert first.tree_hash == once.tree_hash
+
+
+def test_a_patch_that_does_not_fit_is_explained(bench: Bench, tmp_path: Path) -> None:
+    add_tree(bench.home, "other", str(bench.repo), "HEAD~1", quiet)
+    (tmp_path / "late.patch").write_text(bench.mails("HEAD~1..HEAD"))
+    edit(bench.repo / "mm/walk.c", "return 33", "return 333")
+    commit_all(bench.repo, "mm/walk: even longer")
+    (tmp_path / "bad.patch").write_text(bench.mails("HEAD~1..HEAD"))
+    with pytest.raises(UserError) as caught:
+        bench.apply(tmp_path / "late.patch", tmp_path / "bad.patch")
+    assert caught.value.message.startswith("bad.patch does not apply to toy: hunk 1 of mm/walk.c,")
+    assert caught.value.message.endswith(" line 15; it applies to other (base 6.1)")
+    assert "-\treturn 33;" in caught.value.detail
+    assert "    18 \treturn 3;" in caught.value.detail
+    assert list((bench.home.cache / "series").iterdir()) == []
+    assert not (bench.home.trees / "applied").exists()
+
+
+def test_changed_surroundings_are_merged_three_way_and_said(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.patch").write_text(
+        git(bench.repo, "format-patch", "--stdout", "--full-index", "start..HEAD~1") + "\n"
+    )
+    git(bench.repo, "checkout", "-q", "start")
+    edit(bench.repo / "mm/walk.c", "int step_4", "long step_4")
+    commit_all(bench.repo, "mm/walk: nearby")
+    bench.tree = add_tree(bench.home, "near", str(bench.repo), None, quiet)
+    made = bench.apply(tmp_path / "a.patch")
+    assert made.notes == ("a.patch: the file has changed since; merged three-way",)
+    assert "return 33" in bench.file(made.commit, "mm/walk.c")
+    assert "long step_4" in bench.file(made.commit, "mm/walk.c")
+
+
+def test_the_second_time_comes_from_the_record(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "both.mbox").write_text(bench.mails())
+    first = bench.apply(tmp_path / "both.mbox")
+    monkeypatch.setattr("mmrace.applied._Bench", None)
+    assert bench.apply(tmp_path / "both.mbox") == first
+    assert first.touched[0] == ("mm/moved.c", "both.mbox#2")
+
+
+def test_series_of_a_base(bench: Bench) -> None:
+    write_series(bench, "vulnerable", "a", "start..HEAD~1")
+    write_series(bench, "fixes", "b", "HEAD~1..HEAD")
+    write_series(bench, "alternatives/other-way", "b", "HEAD~1..HEAD")
+    made = bench.apply("vulnerable", "fixes")
+    assert [name.split("/")[0] for name in made.applied] == ["a", "b"]
+    assert bench.apply("fixes/b").applied == bench.apply("alternatives/other-way").applied
+    assert bench.apply("none").commit == bench.tree.commit
+    assert resolve_series("none", bench.base).outside is False
+    for name in ("fixes/zzz", "alternatives/zzz", "vulnerable/zzz", "zzz"):
+        with pytest.raises(
+            UserError, match=f"no series '{name}' for base 6.1; there are: none, alt"
+        ):
+            resolve_series(name, bench.base)
+
+
+def test_a_base_that_has_the_bug_needs_no_vulnerable(bench: Bench) -> None:
+    assert resolve_series("vulnerable", bench.base).patches == ()
+    assert resolve_series("vulnerable/a", bench.base).patches == ()
+
+
+def test_a_fix_in_other_words_is_there_already(bench: Bench) -> None:
+    """The tree has upstream's fix (return 3); ours says it otherwise, on the vulnerable tree."""
+    write_series(bench, "vulnerable", "a", "start..HEAD~1")
+    git(bench.repo, "checkout", "-q", "HEAD~1")
+    edit(bench.repo / "mm/walk.c", "return 33", "return 1 + 2")
+    commit_all(bench.repo, "mm/walk: our own way")
+    write_series(bench, "fixes", "a", "HEAD~1..HEAD")
+    made = bench.apply("fixes")
+    assert made.already == ("a/0001-mm-walk-our-own-way.patch",)
+    assert made.commit == bench.tree.commit
+    assert bench.apply("vulnerable", "fixes").already == ()
+
+
+def test_another_point_release_is_noted_for_our_patches_only(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.patch").write_text(bench.mails("start..HEAD~1"))
+    write_series(bench, "vulnerable", "a", "start..HEAD~1")
+    git(bench.repo, "checkout", "-q", "start")
+    edit(bench.repo / "Makefile", "192", "195")
+    commit_all(bench.repo, "6.1.195")
+    bench.tree = add_tree(bench.home, "next", str(bench.repo), None, quiet)
+    assert bench.apply("vulnerable").notes == (
+        "patches/6.1 was last verified on 6.1.192, this tree is 6.1.195",
+    )
+    assert bench.apply(tmp_path / "a.patch").notes == ()
+
+
+HEAD = (
+    "From: A <a@example.org>\nSubject: [PATCH] x\nDate: Sat, 1 Jan 2022 00:00:00 +0000\n\nx\n---\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("diff", "words"),
+    [
+        ("--- a/../x\n+++ b/../x\n@@ -0,0 +1 @@\n+x\n", r"would write \.\./x"),
+        ("--- a//etc/x\n+++ b//etc/x\n@@ -0,0 +1 @@\n+x\n", "would write /etc/x"),
+        ("--- a/.git/config\n+++ b/.git/config\n@@ -0,0 +1 @@\n+x\n", "would write .git/config"),
+        (
+            "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n"
+            "@@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\n",
+            "symbolic link",
+        ),
+        (
+            "diff --git a/mm/link.c b/mm/link.c\nindex b8f5ec0..2da4da2 120000\n--- a/mm/link.c\n"
+            "+++ b/mm/link.c\n@@ -1 +1 @@\n-../mm/other.c\n\\ No newline at end of file\n"
+            "+/etc\n\\ No newline at end of file\n",
+            "symbolic link",
+        ),
+        (
+            "diff --git a/sub b/sub\nnew file mode 160000\nindex 0000000..1111111\n--- /dev/null\n"
+            "+++ b/sub\n@@ -0,0 +1 @@\n+Subproject commit " + "1" * 40 + "\n",
+            "a submodule",
+        ),
+        ("--- a/mm/walk.c\n+++ b/mm/walk.c\n@@ -1,9 +1,9 @@\n-int\n", "a damaged patch"),
+    ],
+)
+def test_a_hostile_or_damaged_patch_is_refused(
+    bench: Bench, tmp_path: Path, diff: str, words: str
+) -> None:
+    (tmp_path / "evil.patch").write_text(HEAD + diff)
+    with pytest.raises(UserError, match=f"^evil.patch: .*{words}"):
+        resolve_series(str(tmp_path / "evil.patch"), bench.base)
+
+
+def test_a_link_without_a_git_header_is_not_written_through(bench: Bench, tmp_path: Path) -> None:
+    diff = "--- a/mm/link.c\n+++ b/mm/link.c\n@@ -1 +1 @@\n-../mm/other.c\n+/etc\n"
+    (tmp_path / "evil.patch").write_text(HEAD + diff)
+    with pytest.raises(UserError, match=r"link|does not apply"):
+        bench.apply(tmp_path / "evil.patch")
+
+
+def test_what_is_no_series_is_refused(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "letter.eml").write_text("From: A <a@example.org>\nSubject: hello\n\nhello\n")
+    (tmp_path / "noise.patch").write_text("hello\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "quilt").mkdir()
+    (tmp_path / "quilt/series").write_text("gone.patch\n")
+    (tmp_path / "climb").mkdir()
+    (tmp_path / "climb/series").write_text("../noise.patch\n")
+    for name, words in {
+        "letter.eml": "no patch in it",
+        "noise.patch": "neither a mail nor a diff",
+        "empty": "no patch in it",
+        "quilt": "series lists gone.patch: No such file",
+        "climb": "noise.patch is outside of the directory",
+        "repo#nowhere..HEAD": "no range 'nowhere..HEAD'",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            resolve_series(str(tmp_path / name), bench.base)
