@@ -3,6 +3,7 @@
 
 import hashlib
 import mmap
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +72,6 @@ def build(home: Home) -> Path:
     return final / "director.so"
 
 
-def qemu_args(plugin: Path, state: Path) -> list[str]:
-    """QEMU arguments that load the director; only TCG knows plugins."""
-    plugin_text, state_text = (str(path).replace(",", ",,") for path in (plugin, state))
-    return ["-plugin", f"{plugin_text},state={state_text}"]
-
-
 def race_phase(line: str, announced: bool) -> bool | None:
     """Whether a line of the result channel begins (True) or ends (False) the race phase.
 
@@ -91,18 +86,27 @@ def race_phase(line: str, announced: bool) -> bool | None:
 
 
 class Director:
-    """The state file of one run: made on entry, unmapped on exit; it stays on disk as evidence."""
+    """One run's state file: made on entry, gone after exit, what it counted stays readable.
 
-    def __init__(self, path: Path, plan: Plan) -> None:
-        self.path = path
+    ``plugin`` is what ``build`` returns.
+    """
+
+    def __init__(self, plan: Plan, plugin: Path) -> None:
         self.plan = plan
+        self._plugin = plugin
         self._layout = Layout(plan)
+        self._map: mmap.mmap | bytes = encode(plan)
         self._begun = 0
 
     def __enter__(self) -> "Director":
         """Write the plan and map it."""
-        self.path.write_bytes(encode(self.plan))
-        with self.path.open("r+b") as file:
+        folder = Path("/dev/shm")  # noqa: S108 - memory: QEMU and mmrace write it all the time
+        with tempfile.NamedTemporaryFile(
+            prefix="mmrace-director-", dir=folder if folder.is_dir() else None, delete=False
+        ) as file:
+            file.write(encode(self.plan))
+            file.flush()
+            self.path = Path(file.name)
             self._map = mmap.mmap(file.fileno(), 0)
         return self
 
@@ -112,9 +116,17 @@ class Director:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let all holders go and unmap."""
+        """Let all holders go and remove the file."""
         self.disarm()
-        self._map.close()
+        mapped = self._live()
+        self._map = bytes(mapped)
+        mapped.close()
+        self.path.unlink(missing_ok=True)
+
+    def qemu_args(self) -> list[str]:
+        """QEMU arguments that load the director; only TCG knows plugins."""
+        plugin, state = (str(path).replace(",", ",,") for path in (self._plugin, self.path))
+        return ["-plugin", f"{plugin},state={state}"]
 
     @property
     def attached(self) -> bool:
@@ -125,18 +137,25 @@ class Director:
         """Begin a race phase; InfraError when QEMU runs without the director."""
         if not self.attached:
             raise InfraError("QEMU has not loaded the director; is it running under TCG?")
-        _, before, armed = ARMED.unpack_from(self._map, ARMED_AT)
+        mapped = self._live()
+        _, before, armed = ARMED.unpack_from(mapped, ARMED_AT)
         if not armed:
             now = time.monotonic_ns()
             self._begun = self._begun or now
-            ARMED.pack_into(self._map, ARMED_AT, now, before, 1)
+            ARMED.pack_into(mapped, ARMED_AT, now, before, 1)
 
     def disarm(self) -> None:
         """End the race phase; holders go within 10 ms."""
-        since, before, armed = ARMED.unpack_from(self._map, ARMED_AT)
+        mapped = self._live()
+        since, before, armed = ARMED.unpack_from(mapped, ARMED_AT)
         if armed:
             spent = before + time.monotonic_ns() - since
-            ARMED.pack_into(self._map, ARMED_AT, since, spent, 0)
+            ARMED.pack_into(mapped, ARMED_AT, since, spent, 0)
+
+    def _live(self) -> mmap.mmap:
+        if not isinstance(self._map, mmap.mmap):
+            raise InfraError("the director's state file is not mapped any more")
+        return self._map
 
     def counts(self) -> tuple[WindowCount, ...]:
         """Hits and meetings so far, by window."""

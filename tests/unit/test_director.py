@@ -13,12 +13,12 @@ import pytest
 
 from mmrace import proc
 from mmrace.data import data_dir
-from mmrace.director import Director, EventKind, build, qemu_args, race_phase
+from mmrace.director import Director, build, race_phase
 from mmrace.errors import InfraError
 from mmrace.home import Home
 from mmrace.plan import Plan, PlannedMeter, PlannedWindow
 from mmrace.resolve import Gate, Resolved
-from mmrace.shared import encode
+from mmrace.shared import EventKind, encode
 from mmrace.window import Delays, Window
 
 HOLD, UNTIL, CALL, ENTRY = 0x1000, 0x2000, 0x3000, 0x4000
@@ -90,33 +90,31 @@ def window(
     return PlannedWindow(table, hold or point(HOLD), until or point(UNTIL))
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 class Stage:
     """A director and a player over one state file, armed."""
 
-    def __init__(self, program: Path, state: Path, plan: Plan, armed: bool = True) -> None:
-        self.director = Director(state, plan)
+    def __init__(self, program: Path, plan: Plan, armed: bool = True) -> None:
+        self.director = Director(plan, Path("/plugin.so"))
         self.director.__enter__()
-        self.player = Player(program, state)
+        self.open = True
+        self.player = Player(program, self.director.path)
         if armed:
             self.director.arm()
 
     def close(self) -> None:
-        self.player.close()
-        self.director.__exit__(None, None, None)
+        if self.open:
+            self.open = False
+            self.player.close()
+            self.director.__exit__(None, None, None)
 
 
 @pytest.fixture
-def stage(program: Path, state: Path) -> Iterator[type[Stage]]:
+def stage(program: Path) -> Iterator[type[Stage]]:
     made: list[Stage] = []
 
     class Made(Stage):
         def __init__(self, plan: Plan, armed: bool = True) -> None:
-            super().__init__(program, state, plan, armed)
+            super().__init__(program, plan, armed)
             made.append(self)
 
     yield Made
@@ -277,18 +275,33 @@ def test_what_was_never_translated_is_listed(stage: type[Stage]) -> None:
     ],
 )
 def test_a_damaged_state_file_is_refused(
-    program: Path, state: Path, damage: object, says: str
+    program: Path, tmp_path: Path, damage: object, says: str
 ) -> None:
     assert callable(damage)
+    state = tmp_path / "state"
     state.write_bytes(damage(encode(Plan((window(),)))))
     player = Player(program, state)
     player.close()
     assert says in player.hello
 
 
-def test_arming_without_the_plugin_is_an_error(state: Path) -> None:
-    with Director(state, Plan((window(),))) as director, pytest.raises(InfraError, match="TCG"):
+def test_arming_without_the_plugin_is_an_error() -> None:
+    plan = Plan((window(),))
+    with Director(plan, Path("/p.so")) as director, pytest.raises(InfraError, match="TCG"):
         director.arm()
+
+
+def test_the_state_file_goes_and_its_counts_stay(stage: type[Stage]) -> None:
+    plan = Plan((window(timeout=1),))
+    on = stage(plan)
+    on.player.reach(0, HOLD)
+    on.player.answer()
+    on.close()
+    assert not on.director.path.exists()
+    assert on.director.counts()[0].timeouts == 1
+    assert [event.kind for event in on.director.events()] == [EventKind.HELD, EventKind.TIMEOUT]
+    with pytest.raises(InfraError, match="not mapped"):
+        on.director.arm()
 
 
 def test_the_plugin_is_built_once(tmp_path: Path) -> None:
@@ -305,7 +318,8 @@ def test_the_plugin_is_built_once(tmp_path: Path) -> None:
 
 
 def test_commas_in_paths_are_doubled_for_qemu() -> None:
-    assert qemu_args(Path("/a,b.so"), Path("/s")) == ["-plugin", "/a,,b.so,state=/s"]
+    with Director(Plan(), Path("/a,b.so")) as director:
+        assert director.qemu_args() == ["-plugin", f"/a,,b.so,state={director.path}"]
 
 
 @pytest.mark.parametrize(
@@ -326,14 +340,14 @@ def test_the_race_phase_follows_the_result_channel(
     assert race_phase(line, announced) is phase
 
 
-def test_a_plan_of_everything_survives_the_layout(state: Path) -> None:
+def test_a_plan_of_everything_survives_the_layout() -> None:
     plan = Plan(
         windows=(window(), replace(window(), until=point(1, 2, gate=Gate((3,), (4,))))),
         delays=(point(9),),
         delay=Delays.model_validate({"points": ["entry of f"]}),
         meters=(PlannedMeter("m", point(5), point(6)),),
     )
-    with Director(state, plan) as director:
+    with Director(plan, Path("/p.so")) as director:
         assert set(director.point_hits()) == {HOLD, UNTIL, 1, 2, 3, 4, 5, 6, 9}
         assert len(director.counts()) == 2
         assert director.measured()[0].count == 0
