@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compiling guest programs in the sandbox, and keeping what came out under its inputs' hash."""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrace import proc
+from mmrace.errors import BuildError, InfraError
+from mmrace.home import Home, publish
+
+Progress = Callable[[str], None]
+# As the selftests and LTP link: no library is needed in the image.
+STATIC = ("-O2", "-Wall", "-static", "-pthread")
+
+
+@dataclass(frozen=True)
+class Program:
+    """Guest programs of one workload: the folder that they are kept in, and the files."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    @property
+    def id(self) -> str:
+        """Name and hash of all inputs."""
+        return self.folder.name
+
+
+def key(*parts: str | bytes) -> str:
+    """Hash what a program depends on, the compiler included."""
+    digest = hashlib.sha256(_gcc_version().encode())
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.hexdigest()[:16]
+
+
+def cached(
+    home: Home, label: str, digest: str, progress: Progress, make: Callable[[Path, Path], None]
+) -> Path:
+    """Return the folder kept under label and digest; made by ``make(scratch, out)`` if need be.
+
+    Two that want the same one do not both build it; a killed build leaves nothing under the name.
+    """
+    final = home.programs / f"{label}-{digest}"
+    if final.is_dir():
+        return final
+    with home.lock(f"program-{final.name}", progress):
+        if final.is_dir():
+            return final
+        progress(f"building {label} for the guest")
+        with home.scratch(home.programs) as scratch:
+            out = scratch / "out"
+            out.mkdir()
+            make(scratch, out)
+            return publish(out, final)
+
+
+def sandboxed(
+    what: str,
+    argv: Sequence[str],
+    binds: Sequence[proc.Bind],
+    cwd: str,
+    deadline: float = 120,
+) -> None:
+    """Run a step of a build.
+
+    Raises BuildError with the compiler's lines when it fails, InfraError when the sandbox or the
+    tool cannot be started.
+    """
+    sandbox = proc.Sandbox(tuple(binds), cwd)
+    done = proc.run(argv, deadline=deadline, sandbox=sandbox)
+    if done.returncode == 0:
+        return
+    said = done.errors.strip() or done.text.strip()
+    if said.startswith("bwrap: "):
+        raise InfraError(f"cannot run {argv[0]} in the sandbox: {said.splitlines()[0]}")
+    raise BuildError(f"{what} does not build: {_first_error(said)}", said)
+
+
+def _first_error(said: str) -> str:
+    lines = said.splitlines() or ["no message"]
+    return next((line for line in lines if re.search(r"\berror\b|undefined", line)), lines[-1])
+
+
+def _gcc_version() -> str:
+    try:
+        return proc.run(["gcc", "-v"], deadline=20).errors
+    except InfraError as error:
+        raise InfraError("gcc is not installed; apt-get install gcc libc6-dev") from error
