@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A bench: a source and a build directory, kept so that the next variant builds incrementally."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrace.errors import BuildError, InfraError, UserError
+from mmrace.home import Home, write_file
+from mmrace.proc import Bind, Completed, Sandbox, run
+
+DEADLINE = 6 * 3600.0
+TOOLS = ("bwrap", "make", "gcc", "ld", "flex", "bison", "bc", "ccache")
+
+# The same everywhere and always, or neither objects nor kernels would be the same.
+FIXED_ENV = {
+    "HOME": "/tmp",  # noqa: S108
+    "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+    "KBUILD_BUILD_USER": "mmrace",
+    "KBUILD_BUILD_HOST": "mmrace",
+    "KBUILD_BUILD_VERSION": "1",
+    "LOCALVERSION": "",
+}
+_CCACHE = {
+    "CCACHE_DIR": "/ccache",
+    "CCACHE_DEPEND": "1",
+    "CCACHE_MAXSIZE": "10G",
+    "CCACHE_TEMPDIR": "/ccache/tmp",
+}
+# A cache that is mounted read-only: nothing may be written beside it either.
+_CCACHE_OUTSIDE = {"CCACHE_READONLY": "1", "CCACHE_TEMPDIR": "/tmp/ccache"}  # noqa: S108
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One such pair. ``env`` is what the base adds; ``outside``: the patches are not trusted."""
+
+    home: Home
+    name: str
+    env: tuple[tuple[str, str], ...] = ()
+    outside: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Directory of the bench."""
+        return self.home.benches / self.name
+
+    @property
+    def source(self) -> Path:
+        """The checked out tree, /src inside the sandbox."""
+        return self.folder / "source"
+
+    @property
+    def build(self) -> Path:
+        """The output directory, /build inside the sandbox."""
+        return self.folder / "build"
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What is remembered from build to build; empty for a new bench."""
+        try:
+            content = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def remember(self, **changes: object) -> None:
+        """Change the state; a value of None forgets a key."""
+        merged = {**self.state, **changes}
+        kept = {key: value for key, value in merged.items() if value is not None}
+        write_file(self.folder / "state.json", json.dumps(kept))
+
+    def sandbox(self, *extra: Bind) -> Sandbox:
+        """Return the namespace in which this bench's programs run."""
+        return Sandbox(
+            (
+                Bind(self.source, "/src"),
+                Bind(self.build, "/build", writable=True),
+                Bind(self.home.ccache, "/ccache", writable=not self.outside),
+                *extra,
+            ),
+            cwd="/build",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment of a build."""
+        ccache = {**_CCACHE, **_CCACHE_OUTSIDE} if self.outside else _CCACHE
+        return {**FIXED_ENV, **ccache, **dict(self.env)}
+
+    def make(self, words: Sequence[str], on_line: Callable[[str], None] | None = None) -> Completed:
+        """Run make for the source at /src and the output at /build.
+
+        Raises InfraError when a tool is missing.
+        """
+        compiler = dict(self.env).get("CC", "gcc")
+        argv = [
+            "make",
+            f"-j{len(os.sched_getaffinity(0))}",
+            "--output-sync=target",
+            "-C",
+            "/src",
+            "O=/build",
+            f"CC=ccache {compiler}",
+            "HOSTCC=ccache gcc",
+            *words,
+        ]
+        return run(
+            argv,
+            deadline=DEADLINE,
+            env=self.environment(),
+            sandbox=self.sandbox(),
+            on_line=on_line,
+        )
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Hold the directories ready for a build, after dropping what a killed one left.
+
+        A compiler that was killed can leave an object that is newer than its source and cut off;
+        make would take it for finished. Everything written since that build began goes; the
+        compiler cache has the good ones. A build that make itself ended leaves no such thing.
+        """
+        for folder in (self.source, self.build, self.home.ccache / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        began = self.state.get("building")
+        if isinstance(began, float):
+            _drop_newer(self.build, began)
+        self.remember(building=began or time.time())
+        try:
+            yield
+        except (BuildError, UserError):
+            self.remember(building=None)
+            raise
+        self.remember(building=None)
+
+    def remove(self) -> None:
+        """Remove the bench, for instance one that untrusted patches could have written to."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _drop_newer(folder: Path, began: float) -> None:
+    for top, _, names in os.walk(folder):
+        for name in names:
+            path = Path(top, name)
+            if path.lstat().st_mtime >= began - 2:  # coarse clocks of file systems
+                path.unlink()
+
+
+def missing_tools(which: Callable[[str], str | None] = shutil.which) -> InfraError | None:
+    """Return the error that says which build tools this host lacks, None when all are there."""
+    absent = [tool for tool in TOOLS if not which(tool)]
+    if not absent:
+        return None
+    packages = {"bwrap": "bubblewrap", "ld": "binutils"}
+    names = " ".join(packages.get(tool, tool) for tool in absent)
+    return InfraError(f"cannot build: {', '.join(absent)} missing; install: {names}")
+
+
+def toolchain(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Versions of compiler and linker, as they say themselves; part of a kernel's id."""
+    lines = []
+    for tool in (env.get("CC", "gcc"), "ld"):
+        done = run([*tool.split(), "--version"], deadline=30)
+        if done.returncode != 0:
+            raise InfraError(f"{tool} --version failed: {done.errors.strip()}")
+        lines.append(done.text.partition("\n")[0])
+    return tuple(lines)

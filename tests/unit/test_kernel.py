@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds of the toy tree in tests/fakes/linux: real make and gcc, no sandbox, no real kernel."""
+
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from mmrace import bench as bench_module
+from mmrace import kernel as kernel_module
+from mmrace import kernelconfig
+from mmrace.base import Base, Build
+from mmrace.bench import Bench, missing_tools
+from mmrace.errors import BuildError, InfraError, UserError
+from mmrace.home import Home
+from mmrace.kernel import Kernel, build_kernel, load_kernel
+from mmrace.proc import Sandbox
+
+FAKE = Path(__file__).parents[1] / "fakes" / "linux"
+
+
+def base(env: dict[str, str] | None = None, config: tuple[str, ...] = ()) -> Base:
+    return Base(
+        name="6.1", versions="~=6.1.0", tested="6.1.192", build=Build(env=env or {}, config=config)
+    )
+
+
+def on_the_host(self: Sandbox, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """Do without a namespace: put the host's paths in the place of those inside."""
+    hosts = {bind.inside: str(bind.host) for bind in self.binds}
+    names = "|".join(re.escape(name) for name in hosts)
+    words = [re.sub(rf"(?<![\w/])({names})\b", lambda m: hosts[m[1]], word) for word in argv]
+    settings = [f"{key}={value}" for key, value in env.items()]
+    return ["env", "-i", f"PATH={os.environ['PATH']}", *settings, *words]
+
+
+class Lab:
+    """A home, and a tree whose files a test changes between builds."""
+
+    def __init__(self, top: Path) -> None:
+        self.home = Home(top / "cache", top / "data")
+        self.tree = top / "tree"
+        self.said: list[str] = []
+        shutil.copytree(FAKE, self.tree)
+
+    def checkout(self, _home: Home, _commit: str, folder: Path) -> None:
+        for path in self.tree.rglob("*"):
+            there = folder / path.relative_to(self.tree)
+            if path.is_dir():
+                there.mkdir(parents=True, exist_ok=True)
+            elif not there.exists() or there.read_bytes() != path.read_bytes():
+                shutil.copyfile(path, there)
+
+    def build(
+        self,
+        tree_hash: str = "a",
+        configs: Sequence[str | Path] = ("migration",),
+        on: Base | None = None,
+        outside: bool = False,
+        touched: Sequence[tuple[str, str]] = (),
+    ) -> Kernel:
+        self.said.clear()
+        return build_kernel(
+            self.home,
+            f"commit-{tree_hash}",
+            tree_hash,
+            on or base(),
+            configs,
+            outside=outside,
+            progress=self.said.append,
+            touched=touched,
+        )
+
+    def compiled(self) -> list[str]:
+        return [text.split()[-1] for text in self.said if text.endswith(".o")]
+
+    def benches(self) -> list[Bench]:
+        return [Bench(self.home, path.name) for path in self.home.benches.glob("*")]
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    made = Lab(tmp_path)
+    monkeypatch.setattr(Sandbox, "wrap", on_the_host)
+    monkeypatch.setattr(kernel_module, "checkout", made.checkout)
+    monkeypatch.setattr(kernel_module, "missing_tools", lambda: None)
+    monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
+    return made
+
+
+def test_a_kernel_is_published_whole(lab: Lab) -> None:
+    built = lab.build()
+    assert built.release == "6.1.192"
+    assert not built.reused
+    assert built.folder == lab.home.kernels / built.id
+    assert built.image.read_bytes() == built.vmlinux.read_bytes() != b""
+    assert "CONFIG_COMPACTION=y" in built.config.read_text()
+    assert (built.folder / "System.map").is_file()
+    assert sorted(lab.compiled()) == ["init/main.o", "mm/migrate.o", "mm/rmap.o"]
+    assert not list(lab.home.kernels.glob(".tmp-*"))
+
+
+def test_nothing_to_do_does_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = lab.build()
+    monkeypatch.setattr(kernel_module, "checkout", None)
+    started = time.monotonic()
+    again = lab.build()
+    assert time.monotonic() - started < 1
+    assert again.reused
+    assert again.id == first.id
+    assert lab.said == []
+
+
+def test_a_variant_is_built_in_the_same_bench(lab: Lab) -> None:
+    first = lab.build("a")
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 1;\n}\n")
+    second = lab.build("b")
+    assert second.id != first.id
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert len(lab.benches()) == 1
+    assert first.vmlinux.read_bytes() != second.vmlinux.read_bytes()
+
+
+def test_equal_configs_of_different_requests_are_one_kernel(lab: Lab, tmp_path: Path) -> None:
+    first = lab.build()
+    same = tmp_path / "same.config"
+    same.write_text("# a comment only\nCONFIG_MIGRATION=y\n")
+    second = lab.build(configs=["migration", same])
+    assert second.id == first.id
+    assert second.reused
+    assert lab.compiled() == []
+
+
+@pytest.mark.parametrize("change", ["tree", "config", "env", "tools"])
+def test_what_an_id_depends_on(lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    first = lab.build()
+    if change == "tools":
+        monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 13", "ld 2"))
+    second = lab.build(
+        "b" if change == "tree" else "a",
+        ["migration", "hugetlb"] if change == "config" else ["migration"],
+        base(env={"WERROR": "0"}) if change == "env" else None,
+    )
+    assert second.id != first.id
+    assert not second.reused
+
+
+def test_configuring_is_skipped_until_a_kconfig_file_changes(lab: Lab) -> None:
+    lab.build("a")
+    count = lab.benches()[0].build / "configured"
+    assert count.read_text().count("\n") == 1
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 2;\n}\n")
+    lab.build("b")
+    assert count.read_text().count("\n") == 1
+    (lab.tree / "Kconfig").write_text("# SPDX-License-Identifier: GPL-2.0-only\n")
+    lab.build("c")
+    assert count.read_text().count("\n") == 2
+
+
+def test_the_base_adds_lines_and_the_user_overrides(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.config"
+    mine.write_text("# CONFIG_COMPACTION is not set\n")
+    built = lab.build(configs=["migration", mine], on=base(config=("CONFIG_PREEMPT=y",)))
+    lines = built.config.read_text().splitlines()
+    assert "CONFIG_PREEMPT=y" in lines
+    assert "# CONFIG_COMPACTION is not set" in lines
+
+
+def test_other_starts(lab: Lab, tmp_path: Path) -> None:
+    built = lab.build(configs=["migration", "x86_64_defconfig"])
+    assert "CONFIG_FROM_DEFCONFIG=y" in built.config.read_text()
+    whole = tmp_path / "config-6.1"
+    whole.write_text("# Automatically generated file; DO NOT EDIT.\nCONFIG_FROM_WHOLE=y\n")
+    built = lab.build(configs=["migration", whole])
+    assert "CONFIG_FROM_WHOLE=y" in built.config.read_text()
+    assert "CONFIG_COMPACTION=y" in built.config.read_text()
+    with pytest.raises(UserError, match="no arm_defconfig"):
+        lab.build(configs=["arm_defconfig"])
+
+
+def test_an_option_that_did_not_stick_stops_the_build(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.config"
+    mine.write_text("CONFIG_REFUSED=y\n")
+    reasons = {"REFUSED": "it depends on ACPI (ACPI=n)"}
+    monkeypatch.setattr(kernelconfig, "explain", lambda _bench, _missed: reasons)
+    with pytest.raises(BuildError) as caught:
+        lab.build(configs=["migration", mine])
+    assert caught.value.message == (
+        f"CONFIG_REFUSED=y ({mine}) did not stick, it is n: it depends on ACPI (ACPI=n)"
+    )
+    assert lab.compiled() == []
+    # neither is the bench taken for configured the next time
+    with pytest.raises(BuildError):
+        lab.build(configs=["migration", mine])
+
+
+def test_a_compile_error_names_the_patch(lab: Lab) -> None:
+    (lab.tree / "mm/migrate.c").write_text("int migrate(void)\n{\n\treturn mapping;\n}\n")
+    with pytest.raises(BuildError) as caught:
+        lab.build(touched=[("mm/migrate.c", "0001-mm-migrate.patch")])
+    assert re.search(
+        r"mm/migrate\.c:3: .mapping. undeclared .*\(0001-mm-migrate.patch touches mm/migrate.c\)",
+        caught.value.message,
+    )
+    assert "return mapping;" in caught.value.detail
+    assert not list(lab.home.kernels.glob("[!r]*"))
+
+
+def test_a_build_goes_on_after_a_failed_one(lab: Lab) -> None:
+    good = (lab.tree / "mm/migrate.c").read_text()
+    (lab.tree / "mm/migrate.c").write_text("broken\n")
+    with pytest.raises(BuildError):
+        lab.build("a")
+    kept = set(lab.compiled()) - {"mm/migrate.o"}
+    (lab.tree / "mm/migrate.c").write_text(good)
+    lab.build("b")
+    assert "mm/migrate.o" in lab.compiled()
+    assert not kept & set(lab.compiled())
+
+
+def test_a_killed_build_leaves_no_cut_off_object_in_use(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.build("a")
+    for hours, folder in ((2, lab.benches()[0].source), (1, lab.benches()[0].build)):
+        for path in folder.rglob("*"):
+            os.utime(path, (time.time() - hours * 3600,) * 2)
+
+    def killed(_home: Home, _commit: str, folder: Path) -> None:
+        (folder.parent / "build/mm/rmap.o").write_bytes(b"cut")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernel_module, "checkout", killed)
+    with pytest.raises(KeyboardInterrupt):
+        lab.build("b")
+    monkeypatch.setattr(kernel_module, "checkout", lab.checkout)
+    built = lab.build("b")
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert b"cut" not in built.vmlinux.read_bytes()
+
+
+def test_a_full_disk_is_no_build_failure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lab.tree / "mm/rmap.c").write_text("#error No space left on device\n")
+    with pytest.raises(InfraError, match="disk is full"):
+        lab.build()
+    shutil.copyfile(FAKE / "mm/rmap.c", lab.tree / "mm/rmap.c")
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(kernel_module.shutil, "copyfile", full)
+    monkeypatch.setattr(kernel_module, "checkout", lambda *_args: None)
+    with pytest.raises(InfraError, match="disk is full"):
+        lab.build()
+    assert not list(lab.home.kernels.glob(".tmp-*"))
+
+
+def test_outside_patches_share_nothing_they_can_write(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, str]] = []
+
+    def spy(self: Sandbox, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
+        for bind in self.binds:
+            if bind.inside == "/ccache":
+                seen.append((bind.writable, env.get("CCACHE_READONLY", "")))
+            if bind.inside == "/src":
+                assert not bind.writable
+        return on_the_host(self, argv, env)
+
+    monkeypatch.setattr(Sandbox, "wrap", spy)
+    lab.build("a")
+    assert set(seen) == {(True, "")}
+    seen.clear()
+    lab.build("b", outside=True)
+    assert set(seen) == {(False, "1")}
+    assert len(lab.compiled()) == 3
+    assert [bench.name for bench in lab.benches() if "outside" in bench.name] == []
+
+
+def test_progress_counts_against_the_last_build(lab: Lab) -> None:
+    lab.build()
+    assert any(text.startswith("1  ") for text in lab.said)
+    lab.build(configs=["migration", "hugetlb"])
+    assert any(text.startswith("1 of about 3  ") for text in lab.said)
+
+
+def test_a_cleaned_kernel_is_built_again(lab: Lab) -> None:
+    first = lab.build()
+    shutil.rmtree(first.folder)
+    assert load_kernel(lab.home, first.id) is None
+    again = lab.build()
+    assert again.id == first.id
+    assert not again.reused
+
+
+def test_missing_tools_are_named_with_their_packages() -> None:
+    def which(tool: str) -> str | None:
+        return None if tool in ("bwrap", "flex") else f"/usr/bin/{tool}"
+
+    error = missing_tools(which)
+    assert error is not None
+    assert "bwrap, flex missing" in error.message
+    assert "install: bubblewrap flex" in error.message
+    assert missing_tools(lambda tool: tool) is None
+
+
+def test_toolchain_reads_the_first_lines() -> None:
+    gcc, linker = bench_module.toolchain({})
+    assert "gcc" in gcc
+    assert "ld" in linker.lower()
+    with pytest.raises(InfraError, match="no-such-gcc"):
+        bench_module.toolchain({"CC": "no-such-gcc"})
+
+
+def test_make_sees_the_fixed_paths_and_environment(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[list[str], dict[str, str]]] = []
+
+    def spy(self: Sandbox, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
+        calls.append((list(argv), dict(env)))
+        return on_the_host(self, argv, env)
+
+    monkeypatch.setattr(Sandbox, "wrap", spy)
+    lab.build(on=base(env={"WERROR": "0", "CC": "gcc-11"}))
+    words, env = calls[-1]
+    assert words[0] == "make"
+    assert {"-C", "/src", "O=/build", "CC=ccache gcc-11"} <= set(words)
+    assert env["WERROR"] == "0"
+    assert env["LOCALVERSION"] == ""
+    assert env["KBUILD_BUILD_USER"] == "mmrace"
