@@ -4,6 +4,8 @@
 Whatever form a patch came in, ``Patch.mail`` is the same, so that it makes the same commit.
 """
 
+import email.parser
+import email.policy
 import re
 import tempfile
 from collections.abc import Iterable
@@ -26,7 +28,11 @@ _MODE = re.compile(
 
 @dataclass(frozen=True)
 class Patch:
-    """One change: ``name`` for people, ``files`` it touches (relative to the tree)."""
+    """One change: ``name`` for people, ``files`` it touches (relative to the tree).
+
+    ``number`` of ``total`` and ``revision`` as the mail's ``[PATCH v2 1/3]`` said; 0 when it did
+    not.
+    """
 
     name: str
     subject: str
@@ -35,6 +41,9 @@ class Patch:
     message: str
     diff: bytes
     files: tuple[str, ...]
+    revision: int = 1
+    number: int = 0
+    total: int = 0
 
     @property
     def mail(self) -> bytes:
@@ -100,7 +109,39 @@ def _read(git: Repository, name: str, raw: bytes) -> Patch | None:
             raise UserError(f"{name}: the mail has no {key}")
     author = f"{info['Author']} <{info['Email']}>"
     files = _files(git, name, content)
-    return Patch(name, info["Subject"], author, info["Date"], text, content, files)
+    place = _place(raw)
+    return Patch(name, info["Subject"], author, info["Date"], text, content, files, *place)
+
+
+def _place(raw: bytes) -> tuple[int, int, int]:
+    """Return revision, number and total out of the subject's bracket."""
+    head = email.parser.BytesHeaderParser(policy=email.policy.default).parsebytes(raw)
+    bracket = "".join(re.findall(r"^\W*\[[^\]]*\]", str(head["Subject"] or "")))
+    revision = re.search(r"\bv(\d+)\b", bracket, re.I)
+    place = re.search(r"\b(\d+)/(\d+)\b", bracket)
+    number, total = (int(place[1]), int(place[2])) if place else (0, 0)
+    return int(revision[1]) if revision else 1, number, total
+
+
+def in_order(name: str, patches: tuple[Patch, ...]) -> tuple[Patch, ...]:
+    """Put the patches of one series in order; UserError when one is missing or there twice.
+
+    One patch alone, or patches of which some have no number, are taken as they are.
+    """
+    revisions = sorted({patch.revision for patch in patches})
+    if len(revisions) > 1:
+        listed = " and ".join(f"v{revision}" for revision in revisions)
+        raise UserError(f"{name}: holds revisions {listed} of a series; give one of them")
+    totals = {patch.total for patch in patches}
+    if len(patches) == 1 or len(totals) > 1 or totals == {0}:
+        return patches
+    total = totals.pop()
+    numbers = [patch.number for patch in patches]
+    for number in range(1, total + 1):
+        if numbers.count(number) != 1:
+            state = "twice in it" if number in numbers else "missing"
+            raise UserError(f"{name}: patch {number}/{total} is {state}")
+    return tuple(sorted(patches, key=lambda patch: patch.number))
 
 
 def _is_mail(raw: bytes) -> bool:

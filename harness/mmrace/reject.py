@@ -25,9 +25,9 @@ def explain(home: Home, tree: Tree, git: Repository, patch: Patch, said: str) ->
     file, line = found[1], int(found[2])
     number, length, hunk = _hunk(patch, file, line)
     now = (git.file("HEAD", file) or b"").decode(errors="replace").splitlines()
-    present = "\n".join(
-        f"{n:6} {text}" for n, text in enumerate(now[line - 1 : line - 1 + length], line)
-    )
+    start = _place(now, hunk, line, length)
+    shown = enumerate(now[start - 1 : start - 1 + length], start)
+    present = "\n".join(f"{n:6} {text}" for n, text in shown)
     takers = _takers(home, tree, git, patch)
     where = f"; it applies to {takers}" if takers else "; no other tree here would take it"
     return UserError(
@@ -49,6 +49,14 @@ def _hunk(patch: Patch, file: str, line: int) -> tuple[int, int, str]:
             if head and int(head[1]) == line:
                 return number, int(head[2] or 1), hunk.rstrip("\n")
     return 1, 10, ""
+
+
+def _place(now: list[str], hunk: str, line: int, length: int) -> int:
+    """Return the line from which the file has most of the hunk's old lines, nearest to its own."""
+    old = {text[1:] for text in hunk.splitlines()[1:] if text[:1] in " -" and len(text) > 3}
+    known = [text in old for text in now]
+    starts = range(1, max(2, len(now) - length + 2))
+    return max(starts, key=lambda n: (sum(known[n - 1 : n - 1 + length]), -abs(n - line)))
 
 
 def _takers(home: Home, tree: Tree, git: Repository, patch: Patch) -> str:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mmrace.base import Base, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.series import Applied, apply_series, resolve_series
-from mmrace.tree import Tree, add_tree, store
+from mmrace.tree import Tree, add_tree, find_tree, store
 
 
 def quiet(_: str) -> None:
@@ -43,25 +44,32 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    repo = make_kernel(tmp_path / "repo")
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every test starts from, made once: a repository, the tree of its start, a base."""
+    top = tmp_path_factory.mktemp("template")
+    repo = make_kernel(top / "repo")
     git(repo, "tag", "start")
-    home = Home(tmp_path / "cache", tmp_path / "data")
-    tree = add_tree(home, "toy", str(repo), None, quiet)
+    add_tree(Home(top / "cache", top / "data"), "toy", str(repo), None, quiet)
     edit(repo / "mm/walk.c", "return 3", "return 33")
     commit_all(repo, "mm/walk: make step 3 longer\n\nJürgen measured it.")
     edit(repo / "mm/walk.c", "return 5", "return 55")
     (repo / "mm/new.c").write_text("int new;\n")
     git(repo, "mv", "mm/other.c", "mm/moved.c")
     commit_all(repo, "mm/walk: make step 5 longer")
-    patches = tmp_path / "patches"
-    (patches / "6.1").mkdir(parents=True)
-    (patches / "6.1/BASE.toml").write_text(
+    (top / "patches/6.1").mkdir(parents=True)
+    (top / "patches/6.1/BASE.toml").write_text(
         'name = "6.1"\nversions = "==6.1.*"\ntested = "6.1.192"\n[race.a]\npristine = "has"\n'
     )
-    monkeypatch.setattr(base_module, "data_dir", lambda _kind: patches)
-    return Bench(home, repo, tree, load_bases()[0])
+    return top
+
+
+@pytest.fixture
+def bench(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    shutil.copytree(template, tmp_path, symlinks=True, dirs_exist_ok=True)
+    home = Home(tmp_path / "cache", tmp_path / "data")
+    monkeypatch.setattr(base_module, "data_dir", lambda _kind: tmp_path / "patches")
+    return Bench(home, tmp_path / "repo", find_tree(home, "toy", quiet), load_bases()[0])
 
 
 def write_series(bench: Bench, name: str, race: str, revisions: str) -> None:
@@ -91,6 +99,8 @@ def test_every_form_of_a_series_gives_the_same_commit(bench: Bench, tmp_path: Pa
         (tmp_path / f"maildir/cur/{number}:2,S").write_bytes(path.read_bytes().split(b"\n", 1)[1])
     forms = (box, plain, quilt, crlf, tmp_path / "maildir", f"{bench.repo}#start..HEAD")
     made = [bench.apply(form) for form in forms]
+    series = resolve_series("-", bench.base, box.read_bytes())
+    made.append(apply_series(bench.home, bench.tree, [series], quiet))
     assert {item.commit for item in made} == {made[0].commit}
     head = git(bench.repo, "rev-parse", "HEAD^{tree}")
     assert made[0].tree_hash == head
@@ -278,3 +288,43 @@ def test_what_is_no_series_is_refused(bench: Bench, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=words):
             resolve_series(str(tmp_path / name), bench.base)
+
+
+def renamed(mails: str, *tags: str) -> str:
+    """Give the mails of a mailbox other tags, in their order."""
+    for number, tag in enumerate(tags, 1):
+        mails = mails.replace(f"[PATCH {number}/{len(tags)}]", tag)
+    return mails
+
+
+def test_mails_are_put_in_order(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.mbox").write_text(renamed(bench.mails(), "[PATCH v3 2/2]", "[PATCH v3 1/2]"))
+    subjects = [
+        patch.subject for patch in resolve_series(str(tmp_path / "a.mbox"), bench.base).patches
+    ]
+    assert subjects == ["mm/walk: make step 5 longer", "mm/walk: make step 3 longer"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        (("[PATCH 1/3]", "[PATCH 3/3]"), "patch 2/3 is missing"),
+        (("[PATCH 2/2]", "[PATCH 2/2]"), "patch 1/2 is missing"),
+        (("[PATCH 1/2]", "[PATCH 1/2]"), "patch 1/2 is twice in it"),
+        (("[PATCH 1/2]", "[PATCH v2 1/2]"), "holds revisions v1 and v2"),
+    ],
+)
+def test_a_series_that_is_not_whole_is_refused(
+    bench: Bench, tmp_path: Path, tags: tuple[str, str], words: str
+) -> None:
+    (tmp_path / "a.mbox").write_text(renamed(bench.mails(), *tags))
+    with pytest.raises(UserError, match=f"a.mbox: {words}"):
+        resolve_series(str(tmp_path / "a.mbox"), bench.base)
+
+
+@pytest.mark.parametrize("charset", ["klingon", "UTF-8"])
+def test_a_mail_in_a_wrong_encoding_is_refused(bench: Bench, tmp_path: Path, charset: str) -> None:
+    mail = bench.mails("start..HEAD~1").replace("charset=UTF-8", f"charset={charset}")
+    (tmp_path / "a.mbox").write_bytes(mail.encode().replace("ü".encode(), b"\xfc"))
+    with pytest.raises(UserError, match=r"a\.mbox: its text is not in the encoding"):
+        resolve_series(str(tmp_path / "a.mbox"), bench.base)
