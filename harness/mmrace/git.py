@@ -18,6 +18,10 @@ IDENTITY = {
         ("DATE", "2000-01-01T00:00:00+0000"),
     )
 }
+# Inside a git hook these lead to the hook's repository.
+_LEADING = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY")
+CLEAN = ("env", *(f"--unset=GIT_{key}" for key in _LEADING))
+GIT = (*CLEAN, "git")
 _ALONE = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -45,22 +49,18 @@ class Repository:
         env: Mapping[str, str] | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run one git command; with ``check`` a failure is an InfraError with git's last line.
-
-        All of GIT_* that would point elsewhere (mmrace inside a git hook) is overridden.
-        """
-        argv: list[str | Path] = ["git", f"--git-dir={self.path}"]
+        """Run one git command; with ``check`` a failure is an InfraError with git's last line."""
+        places = {
+            "GIT_OBJECT_DIRECTORY": self.objects or self.path / "objects",
+            "GIT_INDEX_FILE": self.index or self.path / "index",
+        }
+        argv: list[str | Path] = [*CLEAN, *(f"{key}={path}" for key, path in places.items())]
+        argv += ["git", f"--git-dir={self.path}"]
         if self.work:
             argv.append(f"--work-tree={self.work}")
         for setting in self.settings:
             argv += ["-c", setting]
-        own = {
-            **_ALONE,
-            **IDENTITY,
-            "GIT_OBJECT_DIRECTORY": str(self.objects or self.path / "objects"),
-            "GIT_INDEX_FILE": str(self.index or self.path / "index"),
-            **(env or {}),
-        }
+        own = {**_ALONE, **IDENTITY, **(env or {})}
         done = run([*argv, *words], deadline=deadline, cwd=self.work, env=own, stdin=stdin)
         if check and done.returncode:
             raise InfraError(f"git {words[0]} failed: {last_line(done.errors)}", done.errors)

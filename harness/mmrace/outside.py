@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmrace.errors import UserError
-from mmrace.git import create, last_line
+from mmrace.git import GIT, create, last_line
 from mmrace.patch import Series, in_order, read_patches
 from mmrace.proc import run
 
@@ -74,7 +74,7 @@ def _split(path: Path) -> list[tuple[str, bytes]]:
 
 def _from_git(repository: Path, revisions: str) -> list[tuple[str, bytes]]:
     """Take a range A..B of a repository, which is only read."""
-    argv = ["git", "-C", str(repository), "format-patch", "--stdout", "--binary", "--no-signature"]
+    argv = [*GIT, "-C", str(repository), "format-patch", "--stdout", "--binary", "--no-signature"]
     done = run(
         [*argv, "--end-of-options", revisions], deadline=120, env={"GIT_OPTIONAL_LOCKS": "0"}
     )

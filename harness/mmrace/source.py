@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmrace.archive import REF, directory_entries, import_files, tar_entries
 from mmrace.errors import InfraError, UserError
-from mmrace.git import Repository, last_line
+from mmrace.git import GIT, Repository, last_line
 from mmrace.proc import run
 
 Progress = Callable[[str], None]
@@ -95,7 +95,7 @@ def _fetch_local(
 ) -> str:
     """Take one revision of a repository on this host, which is only read."""
     reader = run(
-        ["git", f"--git-dir={repository}", "rev-parse", "--verify", f"{rev or 'HEAD'}^{{commit}}"],
+        [*GIT, f"--git-dir={repository}", "rev-parse", "--verify", f"{rev or 'HEAD'}^{{commit}}"],
         deadline=60,
         env={"GIT_OPTIONAL_LOCKS": "0"},
     )

@@ -116,6 +116,18 @@ def test_the_user_repository_is_not_written(bench: Bench) -> None:
     assert {p: p.lstat().st_mtime_ns for p in bench.repo.rglob("*")} == before
 
 
+def test_inside_a_git_hook_nothing_changes(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+        monkeypatch.setenv(key, str(tmp_path / "elsewhere"))
+    tree = add_tree(bench.home, "again", str(bench.repo), "start", quiet)
+    assert tree.commit == bench.tree.commit
+    head = git(bench.repo, "rev-parse", "HEAD^{tree}")
+    assert bench.apply(f"{bench.repo}#start..HEAD").tree_hash == head
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_plain_diff_is_a_patch(bench: Bench, tmp_path: Path) -> None:
     diff = git(bench.repo, "diff", "start", "HEAD~1") + "\n"
     (tmp_path / "one.diff").write_text("Why this is done.\n\n" + diff)
