@@ -99,6 +99,7 @@ def make_image(
         cpio.character_device("dev/console", 5, 1),
         *(cpio.file(path, content) for path, content in _ETC.items()),
         cpio.file("init", _read(init), 0o755),
+        cpio.symlink("bin/true", "/init"),  # which it is when it is not PID 1; LTP's thp01 runs it
         *(
             cpio.file(f"mmrace/bin/{program.name}", _read(program), 0o755)
             for program in sorted(programs, key=lambda path: path.name)
@@ -116,9 +117,15 @@ def make_image(
     return image
 
 
-def job_segment(job: Job) -> bytes:
-    """Return the archive that is appended to an image to make it run this job."""
-    return cpio.archive([cpio.file("mmrace/job", job.render().encode())])
+def job_segment(job: Job, kernel_config: bytes | None = None) -> bytes:
+    """Return the archive that is appended to an image to make it run this job.
+
+    ``kernel_config`` is the kernel's ``.config``, without which some LTP tests cannot run.
+    """
+    entries = [cpio.file("mmrace/job", job.render().encode())]
+    if kernel_config is not None:
+        entries.append(cpio.file("mmrace/config", kernel_config))
+    return cpio.archive(entries)
 
 
 def _read(path: Path) -> bytes:

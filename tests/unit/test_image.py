@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from test_cpio import parse
 
+from mmrace import cpio
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
 from mmrace.image import Job, job_segment, make_image
@@ -122,3 +123,5 @@ def test_job_segment_follows_an_image(home: Home, init: Path) -> None:
     assert last.path == "mmrace/job"
     assert last.content.decode() == job.render()
     assert "shell" in job.render()
+    *_, last = parse(job_segment(job, b"CONFIG_KSM=y"))
+    assert last == cpio.file("mmrace/config", b"CONFIG_KSM=y")
