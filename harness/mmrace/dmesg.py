@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Console bytes to lines: whatever a terminal, a firmware or a logger put around a message goes.
+
+What the kernel prints in front of a message (``info_print_prefix`` in kernel/printk/printk.c):
+``<level>``, ``[seconds.micros]`` and, with PRINTK_CALLER, ``[T<pid>]`` or ``[C<cpu>]``.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_LINE = 4096  # bytes of one line that are looked at; printk's own limit is 1024
+
+
+class Line(NamedTuple):
+    """One message: its text, and where its raw line lies in the log (bytes).
+
+    ``caller`` is PRINTK_CALLER's id (``T12``, ``C0``) or empty; ``stamped``: it had a time.
+    """
+
+    start: int
+    end: int
+    text: str
+    caller: str
+    stamped: bool
+
+
+# Control bytes but tab and escape; also DEL. NULs come from a UART that was reset.
+_CONTROL = bytes(code for code in (*range(32), 127) if code not in (9, 27))
+_ESCAPE = re.compile(
+    rb"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[()*+][0-9A-Za-z]|\][^\x07]*\x07?|[=>cDEHMNOZ78])"
+)
+_STAMP = r"\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\]"
+_PREFIX = re.compile(
+    r"""(?:
+      <\d{1,3}>
+    | \s*\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\](?:\s?\[\s*(?P<caller>[TC]\d+)\s*\])?\ ?
+    | \s*\[[A-Z][a-z]{2}\ [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \d{4}\]\ ?
+    | [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \S+\ (?:kernel|klogd|vmunix)(?:\[\d+\])?:\ ?
+    | \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?
+      (?:\ \S+\ kernel(?:\[\d+\])?:)?\ ?
+    | kern\s{0,2}:\w+\s*:\ ?
+    | c\d\ +\d+\ (?=\S)
+    | \(\d+\)\[\d+:[^\]]{1,20}\]
+    )+""",
+    re.VERBOSE,
+)
+_HAS_STAMP = re.compile(_STAMP)
+_EMBEDDED = re.compile(r"(?<=.)(?=" + _STAMP + r"(?:\s?\[\s*[TC]\d+\s*\])? )")
+
+
+def clean(raw: bytes) -> str:
+    """Text of a raw line without control bytes and terminal escapes."""
+    if b"\x1b" in raw:
+        raw = _ESCAPE.sub(b"", raw)
+    return raw.translate(None, _CONTROL + b"\x1b").decode("latin-1")
+
+
+def split(raw: bytes, start: int) -> Iterator[Line]:
+    """Messages of one raw line: mostly one, more when printk cut into another line."""
+    end = start + len(raw)
+    text = clean(raw[:MAX_LINE])
+    parts = _EMBEDDED.split(text) if text.count("[") > 1 else [text]
+    for part in parts:
+        match = _PREFIX.match(part)
+        if not match:
+            yield Line(start, end, part, "", False)
+            continue
+        prefix = match[0]
+        stamped = "[" in prefix and bool(_HAS_STAMP.search(prefix))
+        yield Line(start, end, part[match.end() :], match["caller"] or "", stamped)
