@@ -104,7 +104,7 @@ _BODY = re.compile(
 _TAIL = re.compile(
     r"""\s*(?:
       [RE]?[IS]P\b|[RE]\w\w:|[FGCD]S:|CR\d|DR\d|PKRU|Code:|Modules\ linked|</?[A-Z\#]\w*>
-    | Kernel\ Offset|Kernel\ panic|Rebooting|---\[|note:|Fixing\ recursive|Dumping\ ftrace|CPU:|Hardware\ name
+    | Kernel\ Offset|Kernel\ panic|Rebooting|---\[|note:|Fixing\ recursive|Dumping\ ftrace|CPU:
     | Call\ [Tt]race|Shutting\ down|Disabling\ lock|Tainted
     )""",
     re.VERBOSE,
