@@ -14,7 +14,7 @@ from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.image import make_image
 from mmrace.kernel import Kernel, build_kernel
-from mmrace.machine import load_machine
+from mmrace.machine import Machine, load_machine
 from mmrace.program import Program, build_init, build_program
 from mmrace.race import Race, Source, Workload, load_race, race_names
 from mmrace.record import RunDir, Spec
@@ -107,8 +107,8 @@ class Workbench:
         """
         program = self._program(built, race, workload, choice)
         image = make_image(self._home, self._guest_init(), program)
-        chosen = self._accelerator(choice.accel, built.kernel, image)
         machine = load_machine(choice.machine or race.machine)
+        chosen = self._accelerator(choice.accel, machine, built.kernel, image)
         spec = Spec(
             id=record.new_id(race.name, workload.name),
             race=race,
@@ -164,11 +164,16 @@ class Workbench:
                 return tree
         raise NotHereError("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
 
-    def _accelerator(self, wanted: str, kernel: Kernel, image: Path) -> accel.Accel:
+    def _accelerator(
+        self, wanted: str, machine: Machine, kernel: Kernel, image: Path
+    ) -> accel.Accel:
         if wanted not in self._accel:
             with self._step("accelerator") as tell:
                 found = accel.choose(
-                    self._home, wanted, self._qemu, lambda: cell.probe_kvm(kernel, image)
+                    self._home,
+                    wanted,
+                    self._qemu,
+                    lambda: cell.probe_kvm(self._home, machine, kernel.image, image),
                 )
                 tell(f"= {found.name}: {found.reason}")
             self._accel[wanted] = found

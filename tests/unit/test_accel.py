@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import pytest
+
+from mmrace.accel import choose, state
+from mmrace.errors import InfraError, UserError
+from mmrace.home import Home
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "cache", tmp_path / "data")
+
+
+@pytest.fixture
+def device(tmp_path):
+    path = tmp_path / "kvm"
+    path.touch()
+    return path
+
+
+def never():
+    raise AssertionError("probed")
+
+
+def test_tcg_when_asked_for_is_not_probed(home, device):
+    assert choose(home, "tcg", "7.2", never, device).name == "tcg"
+
+
+def test_no_device_means_tcg_and_says_so(home, tmp_path):
+    chosen = choose(home, "auto", "7.2", never, tmp_path / "none")
+    assert chosen.name == "tcg"
+    assert "there is no" in chosen.reason
+
+
+def test_a_probe_that_boots_means_kvm_and_is_remembered(home, device):
+    assert choose(home, "auto", "7.2", lambda: "", device).name == "kvm"
+    assert choose(home, "auto", "7.2", never, device).name == "kvm"
+    assert "works" in state(home, "7.2", device)
+
+
+def test_a_device_that_opens_but_does_not_work(home, device):
+    chosen = choose(home, "auto", "7.2", lambda: "KVM internal error", device)
+    assert (chosen.name, chosen.reason) == ("tcg", "KVM internal error")
+    assert "does not work" in state(home, "7.2", device)
+    with pytest.raises(UserError, match="--accel tcg"):
+        choose(home, "kvm", "7.2", never, device)
+
+
+def test_another_qemu_is_probed_again(home, device):
+    choose(home, "auto", "7.2", lambda: "broken", device)
+    assert choose(home, "auto", "9.0", lambda: "", device).name == "kvm"
+    assert "untested" in state(home, "8.0", device)
+
+
+def test_a_probe_that_cannot_start_is_a_fault(home, device):
+    def broken():
+        raise InfraError("cannot start qemu")
+
+    assert choose(home, "auto", "7.2", broken, device).reason == "cannot start qemu"
