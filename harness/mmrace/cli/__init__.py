@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from mmrace import __version__
-from mmrace.cli import about, demo, records, running, sources
+from mmrace.cli import about, demo, records, running, sources, verifying
 from mmrace.cli.app import App
 from mmrace.errors import InfraError, MmraceError
 from mmrace.home import Home
@@ -32,7 +32,7 @@ def cli(context: click.Context, as_json: bool) -> None:
     context.obj = App(Home.from_environment(os.environ), as_json)
 
 
-for module in (about, sources, running, records, demo):
+for module in (about, sources, running, records, demo, verifying):
     for command in module.COMMANDS:
         cli.add_command(command)
 
