@@ -7,17 +7,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrace import accel, cell, record
+from mmrace import accel, cell, director, record
 from mmrace.base import base_for
-from mmrace.data import data_dir
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.image import make_image
 from mmrace.kernel import Kernel, build_kernel
 from mmrace.machine import Machine, load_machine
+from mmrace.plan import make_plan
 from mmrace.program import Program, build_init, build_program
 from mmrace.race import Race, Source, Workload, load_race, race_names
 from mmrace.record import RunDir, Spec
+from mmrace.resolve import Resolver
 from mmrace.series import Applied, apply_series, resolve_series
 from mmrace.tree import Tree, find_tree, list_trees
 from mmrace.vm import qemu_version
@@ -72,17 +73,18 @@ def build(
     with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
         resolved = [resolve_series(name, base) for name in names]
         applied = apply_series(home, tree, resolved, tell)
-        tell(f"= {len(applied.applied)} applied, {len(applied.already)} already there")
-    fragments = tuple(data_dir("configs") / f"{name}.config" for name in all_fragments())
+        parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
+        tell("= " + "; ".join([*parts, *applied.notes]))
     with step(f"build {tree.version} {' + '.join(names) or 'as it is'}") as tell:
         kernel = build_kernel(
             home,
             applied.commit,
             applied.tree_hash,
             base,
-            fragments + tuple(extra),
+            (*all_fragments(), *extra),
             outside=any(item.outside for item in resolved),
             progress=tell,
+            touched=dict(applied.touched),
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
     return Built(tree, names, applied, kernel)
@@ -106,7 +108,7 @@ class Workbench:
         Raises NotHereError when the workload needs a source that nobody named.
         """
         program = self._program(built, race, workload, choice)
-        image = make_image(self._home, self._guest_init(), program)
+        image = make_image(self._home, self._guest_init(), program.files)
         machine = load_machine(choice.machine or race.machine)
         chosen = self._accelerator(choice.accel, machine, built.kernel, image)
         spec = Spec(
@@ -119,15 +121,16 @@ class Workbench:
             series=built.series,
             kernel_id=built.kernel.id,
             release=built.kernel.release,
-            program=program.id,
+            program=program.folder.name,
             accel=chosen.name,
-            steered=False,
+            steered=self._steered(race, workload, choice, chosen),
             seconds=choice.seconds,
             seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
             boot=(*machine.boot, *race.boot),
             command=command,
         )
-        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen)
+        steering = self._steering(spec, built.kernel) if spec.steered else None
+        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, steering)
 
     def run(self, spec: Spec, parts: cell.Parts) -> RunDir:
         """Run one cell, shown as a step."""
@@ -137,6 +140,27 @@ class Workbench:
             judged = run.judgement()
             tell(f"= {judged.outcome} {judged.title}")
         return run
+
+    @staticmethod
+    def _steered(race: Race, workload: Workload, choice: Choice, chosen: accel.Accel) -> bool:
+        windows = race.windows_for(workload.name)
+        if choice.steer and not windows:
+            raise UserError(f"race {race.name} has no window for workload {workload.name}")
+        if choice.steer and chosen.name != "tcg":
+            raise UserError("windows need TCG: --accel tcg, or --no-steer")
+        able = bool(windows) and chosen.name == "tcg"
+        return able if choice.steer is None else choice.steer
+
+    def _steering(self, spec: Spec, kernel: Kernel) -> cell.Steering:
+        with self._step("windows") as tell:
+            plugin = director.build(self._home)
+            tell("reading the kernel's debug information")
+            name = f"{spec.tree} {'+'.join(spec.series)} ({spec.release})"
+            resolver = Resolver(kernel.vmlinux, name, kernel.folder / "points.json")
+            windows = spec.race.windows_for(spec.workload.name)
+            plan = make_plan(windows, resolver, spec.seed, spec.race.delays)
+            tell(f"= {len(windows)}: {', '.join(item.name for item in windows)}")
+        return cell.Steering(plugin, plan)
 
     def _guest_init(self) -> Path:
         if self._init is None:

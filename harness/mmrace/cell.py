@@ -9,17 +9,26 @@ from pathlib import Path
 
 from mmrace import crash
 from mmrace.accel import Accel
-from mmrace.director import Director
+from mmrace.director import Director, qemu_args, race_phase
 from mmrace.home import Home
 from mmrace.image import Job, job_segment
 from mmrace.judge import Evidence, judge
 from mmrace.machine import Machine
+from mmrace.plan import Plan
 from mmrace.race import Probe, Source
 from mmrace.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.vm import Boot, Hooks, Limits, qemu_version, run_vm
 
 BOOT_SECONDS = 120.0
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The director's shared object, and what it is to do in this kernel."""
+
+    plugin: Path
+    plan: Plan
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Parts:
     config: Path
     image: Path
     accel: Accel
-    director: Director | None = None
+    steering: Steering | None = None
 
 
 def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
@@ -44,16 +53,16 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         shutil.copyfile(parts.config, folder / "config")
         initrd = folder / "initrd"
         initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec)))
-        steering = stack.enter_context(parts.director) if parts.director else None
+        director, extra = _direct(stack, folder, parts.steering)
         boot = Boot(
             spec.machine,
             parts.kernel,
             initrd,
             spec.boot,
             parts.accel.name,
-            tuple(steering.qemu_args()) if steering else (),
+            extra,
         )
-        watcher = _Watcher(spec, tell, steering)
+        watcher = _Watcher(spec, tell, director)
         limits = Limits(
             boot=BOOT_SECONDS,
             silence=spec.workload.silence,
@@ -63,8 +72,8 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         tell("booting")
         ended, argv = run_vm(boot, folder, limits, hooks)
         initrd.unlink()
-        if steering:
-            write_json(folder / "windows.json", [asdict(item) for item in steering.counts()])
+        if director:
+            write_json(folder / "windows.json", [asdict(item) for item in director.counts()])
         vm = VmRecord(
             argv=argv,
             version=qemu_version(),
@@ -78,6 +87,16 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         scratch = RunDir(folder)
         scratch.store(judge(evidence(scratch)))
         return finish(home, folder, spec.id)
+
+
+def _direct(
+    stack: ExitStack, folder: Path, steering: Steering | None
+) -> tuple[Director | None, tuple[str, ...]]:
+    """Return the director of this run and QEMU's arguments for it."""
+    if steering is None:
+        return None, ()
+    made = stack.enter_context(Director(folder / "director.state", steering.plan))
+    return made, tuple(qemu_args(steering.plugin, made.path))
 
 
 def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:
@@ -144,24 +163,19 @@ class _Watcher:
         self._tell = tell
         self._director = director
         self._feed = crash.Feeder()
-        self._armed = False
 
     def line(self, line: str) -> None:
         if line.startswith("# start"):
-            self._tell(f"{self._spec.workload.name} started")
-            if self._spec.workload.source is not Source.STRESSOR:
-                self._arm()
-        elif line.startswith("# out mmrace: race"):
-            self._arm()
+            self._tell("workload started")
         elif line.startswith(("# count", "# out mmrace: count")):
             self._tell(line.removeprefix("# out mmrace: ").removeprefix("# "))
-        elif line.startswith(("1..", "# end")) and self._director:
-            self._director.disarm()
+        if self._director:
+            announced = self._spec.workload.source is Source.STRESSOR
+            phase = race_phase(line, announced)
+            if phase:
+                self._director.arm()
+            elif phase is False:
+                self._director.disarm()
 
     def failing(self, data: bytes) -> bool:
         return False
-
-    def _arm(self) -> None:
-        if self._director and not self._armed:
-            self._armed = True
-            self._director.arm()

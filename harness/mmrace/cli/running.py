@@ -76,6 +76,8 @@ def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> st
     words += ["--for", f"{choice.seconds:g}s"]
     if choice.machine:
         words += ["--machine", choice.machine]
+    if choice.steer is not None:
+        words.append("--steer" if choice.steer else "--no-steer")
     return shlex.join(words)
 
 
@@ -95,6 +97,7 @@ def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> st
 @click.option("--runs", "count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--machine", help="Another machine of qemu/machines.")
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
+@click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
 @click.option(
@@ -117,6 +120,7 @@ def run_command(
     count: int,
     machine: str | None,
     accel: str,
+    steer: bool | None,
     ltp: str | None,
     seed: int | None,
     configs: tuple[Path, ...],
@@ -125,7 +129,7 @@ def run_command(
     """Run a race's workloads on one kernel."""
     race = load_race(race_name)
     chosen = [race.find_workload(name) for name in workloads] or race.default_workloads()
-    choice = Choice(machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp)
+    choice = Choice(machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer)
     built = campaign.build(app.home, tree_name, series, configs, app.step)
     done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
     done.show(app)
@@ -162,7 +166,11 @@ def again(app: App, run: str) -> int:
     if built.kernel.id != spec.kernel_id:
         app.note(f"the kernel is another one now: {built.kernel.id}, then {spec.kernel_id}")
     choice = Choice(
-        machine=spec.machine.name, accel=spec.accel, seconds=spec.seconds, seed=spec.seed
+        machine=spec.machine.name,
+        accel=spec.accel,
+        seconds=spec.seconds,
+        seed=spec.seed,
+        steer=spec.steered,
     )
     bench = Workbench(app.home, app.step)
     done = run_race(bench, built, spec.race, [spec.workload], choice)
