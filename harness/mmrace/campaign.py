@@ -129,7 +129,7 @@ class Workbench:
             boot=(*machine.boot, *race.boot),
             command=command,
         )
-        steering = self._steering(spec, built.kernel) if spec.steered else None
+        steering = self._director(spec, built.kernel) if spec.steered else None
         return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, steering)
 
     def run(self, spec: Spec, parts: cell.Parts) -> RunDir:
@@ -151,7 +151,7 @@ class Workbench:
         able = bool(windows) and chosen.name == "tcg"
         return able if choice.steer is None else choice.steer
 
-    def _steering(self, spec: Spec, kernel: Kernel) -> cell.Steering:
+    def _director(self, spec: Spec, kernel: Kernel) -> director.Director:
         with self._step("windows") as tell:
             plugin = director.build(self._home)
             tell("reading the kernel's debug information")
@@ -160,7 +160,7 @@ class Workbench:
             windows = spec.race.windows_for(spec.workload.name)
             plan = make_plan(windows, resolver, spec.seed, spec.race.delays)
             tell(f"= {len(windows)}: {', '.join(item.name for item in windows)}")
-        return cell.Steering(plugin, plan)
+        return director.Director(plan, plugin)
 
     def _guest_init(self) -> Path:
         if self._init is None:

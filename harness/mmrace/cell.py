@@ -9,26 +9,17 @@ from pathlib import Path
 
 from mmrace import crash
 from mmrace.accel import Accel
-from mmrace.director import Director, qemu_args, race_phase
+from mmrace.director import Director, race_phase
 from mmrace.home import Home
 from mmrace.image import Job, job_segment
 from mmrace.judge import Evidence, judge
 from mmrace.machine import Machine
-from mmrace.plan import Plan
 from mmrace.race import Probe, Source
 from mmrace.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.vm import Boot, Hooks, Limits, qemu_version, run_vm
 
 BOOT_SECONDS = 120.0
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
-
-
-@dataclass(frozen=True)
-class Steering:
-    """The director's shared object, and what it is to do in this kernel."""
-
-    plugin: Path
-    plan: Plan
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Parts:
     config: Path
     image: Path
     accel: Accel
-    steering: Steering | None = None
+    director: Director | None = None
 
 
 def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
@@ -53,14 +44,14 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         shutil.copyfile(parts.config, folder / "config")
         initrd = folder / "initrd"
         initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec)))
-        director, extra = _direct(stack, folder, parts.steering)
+        director = stack.enter_context(parts.director) if parts.director else None
         boot = Boot(
             spec.machine,
             parts.kernel,
             initrd,
             spec.boot,
             parts.accel.name,
-            extra,
+            tuple(director.qemu_args()) if director else (),
         )
         watcher = _Watcher(spec, tell, director)
         limits = Limits(
@@ -87,16 +78,6 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         scratch = RunDir(folder)
         scratch.store(judge(evidence(scratch)))
         return finish(home, folder, spec.id)
-
-
-def _direct(
-    stack: ExitStack, folder: Path, steering: Steering | None
-) -> tuple[Director | None, tuple[str, ...]]:
-    """Return the director of this run and QEMU's arguments for it."""
-    if steering is None:
-        return None, ()
-    made = stack.enter_context(Director(folder / "director.state", steering.plan))
-    return made, tuple(qemu_args(steering.plugin, made.path))
 
 
 def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:

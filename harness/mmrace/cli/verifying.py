@@ -116,10 +116,8 @@ def _show(app: App, said: Statement) -> None:
         )
     )
     for other in said.after_other:
-        app.out.print(
-            f"after also: {other.outcome} {other.title}: {other.after} times, before {other.before}",
-            markup=False,
-        )
+        times = f"{other.after} times, before {other.before}"
+        app.out.print(f"after also: {other.outcome} {other.title}: {times}", markup=False)
     app.out.print(f"{said.verdict}: {said.reason}", markup=False)
     app.out.print(
         f"p = {said.p_value:.2g}; the kernel after fails in less than "
