@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mmrace.cli.duration import DURATION
+from mmrace.cli.running import bisect_exit_code, exit_code
+from mmrace.outcome import Judgement, Outcome
+
+
+class FakeRun:
+    """A run of which only the judgement is looked at."""
+
+    def __init__(self, outcome, signature=False):
+        self._judged = Judgement(Outcome(outcome), signature_matched=signature)
+
+    def judgement(self):
+        return self._judged
+
+
+def mmrace(tmp_path, *argv):
+    done = subprocess.run(
+        [sys.executable, "-m", "mmrace", *argv],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MMRACE_HOME": str(tmp_path), "PYTHONPATH": "harness"},
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "names"),
+    [
+        (("run", "--race", "no-such", "--tree", "debian:6.1"), ("no-such", "exec-stack-migration")),
+        (
+            ("run", "--race", "exec-stack-migration", "--workload", "w", "--tree", "debian:6.1"),
+            ("'w'", "exec-storm"),
+        ),
+        (("run", "--race", "hugetlb-uffd", "--tree", "x", "--for", "soon"), ("soon", "90s")),
+        (("build", "--tree", "no-such"), ("no-such",)),
+        (("judge", "no-such"), ("no-such", "mmrace runs")),
+        (("races", "show", "no-such"), ("no-such",)),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_thing(tmp_path, argv, names):
+    code, out, err = mmrace(tmp_path, *argv)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    last = err.strip().splitlines()[-1]
+    assert all(name in last for name in names), last
+
+
+def test_races_as_json(tmp_path):
+    code, out, _ = mmrace(tmp_path, "races", "--json")
+    document = json.loads(out)
+    assert (code, document["schema"]) == (0, 1)
+    found = {race["name"]: race for race in document["races"]}
+    assert "6.1" in found["exec-stack-migration"]["bases"]
+    assert "exec-storm" in found["exec-stack-migration"]["workloads"]
+
+
+def test_json_may_stand_before_the_command(tmp_path):
+    assert mmrace(tmp_path, "--json", "runs")[1] == mmrace(tmp_path, "runs", "--json")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("1h", 3600)]
+)
+def test_durations(text, seconds):
+    assert DURATION.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        (["PASS", "PASS"], 0),
+        (["PASS", "NOT_EXERCISED"], 3),
+        (["NOT_EXERCISED", "CRASH"], 1),
+        (["HANG", "INFRA"], 69),
+        ([], 3),
+    ],
+)
+def test_several_runs_exit_as_the_worst(outcomes, code):
+    assert exit_code([FakeRun(outcome) for outcome in outcomes]) == code
+
+
+@pytest.mark.parametrize(
+    ("runs", "code"),
+    [
+        ([("PASS", False)], 0),
+        ([("PASS", False), ("CRASH", True)], 1),
+        ([("CRASH", False)], 125),
+        ([("NOT_EXERCISED", False)], 125),
+        ([("PASS", False), ("INFRA", False)], 125),
+        ([], 125),
+    ],
+)
+def test_bisect_exit_is_bad_only_for_the_signature(runs, code):
+    assert bisect_exit_code([FakeRun(*run) for run in runs]) == code
