@@ -84,7 +84,7 @@ def build(
             (*all_fragments(), *extra),
             outside=any(item.outside for item in resolved),
             progress=tell,
-            touched=dict(applied.touched),
+            touched=applied.touched,
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
     return Built(tree, names, applied, kernel)
@@ -169,13 +169,9 @@ class Workbench:
         return self._init
 
     def _program(self, built: Built, race: Race, workload: Workload, choice: Choice) -> Program:
-        ltp = None
-        if workload.source is Source.LTP:
-            ltp = self._ltp(choice.ltp)
+        ltp = self._ltp(choice.ltp).commit if workload.source is Source.LTP else None
         with self._step(f"program {race.name}/{workload.name}") as tell:
-            return build_program(
-                self._home, race, workload, built.applied.commit, ltp and ltp.commit, tell
-            )
+            return build_program(self._home, race, workload, built.applied.commit, ltp, tell)
 
     def _ltp(self, name: str | None) -> Tree:
         if name:

@@ -14,6 +14,7 @@ from mmrace.home import Home
 from mmrace.image import Job, job_segment
 from mmrace.judge import Evidence, judge
 from mmrace.machine import Machine
+from mmrace.outcome import Outcome, VmEnd
 from mmrace.race import Probe, Source
 from mmrace.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.vm import Boot, Hooks, Limits, qemu_version, run_vm
@@ -53,7 +54,8 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             parts.accel.name,
             tuple(director.qemu_args()) if director else (),
         )
-        watcher = _Watcher(spec, tell, director)
+        scratch = RunDir(folder)
+        watcher = _Watcher(scratch, spec, tell, director)
         limits = Limits(
             boot=BOOT_SECONDS,
             silence=spec.workload.silence,
@@ -75,8 +77,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             message=ended.message,
         )
         write_json(folder / "qemu.json", asdict(vm))
-        scratch = RunDir(folder)
-        scratch.store(judge(evidence(scratch)))
+        scratch.store(judge(evidence(scratch, spec, ended.end, ended.message)))
         return finish(home, folder, spec.id)
 
 
@@ -120,9 +121,14 @@ def job(spec: Spec) -> Job:
     )
 
 
-def evidence(run: RunDir) -> Evidence:
+def recorded_evidence(run: RunDir) -> Evidence:
+    """Everything the judge looks at, of a finished run."""
+    vm = run.vm()
+    return evidence(run, run.spec(), vm.end, vm.message)
+
+
+def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence:
     """Everything the judge looks at, read from a run directory."""
-    spec, vm = run.spec(), run.vm()
     return Evidence(
         race=spec.race,
         workload=spec.workload,
@@ -130,8 +136,8 @@ def evidence(run: RunDir) -> Evidence:
         channel=run.channel(),
         console_times=run.times("console"),
         channel_times=run.times("channel"),
-        end=vm.end,
-        message=vm.message,
+        end=end,
+        message=message,
         windows=run.windows(),
     )
 
@@ -139,11 +145,15 @@ def evidence(run: RunDir) -> Evidence:
 class _Watcher:
     """Follows a running machine: arms the director, tells people, notices a failure."""
 
-    def __init__(self, spec: Spec, tell: Callable[[str], None], director: Director | None) -> None:
+    def __init__(
+        self, run: RunDir, spec: Spec, tell: Callable[[str], None], director: Director | None
+    ) -> None:
+        self._run = run
         self._spec = spec
         self._tell = tell
         self._director = director
-        self._feed = crash.Feeder()
+        self._parser = crash.Parser()
+        self._crashes = 0
 
     def line(self, line: str) -> None:
         if line.startswith("# start"):
@@ -159,4 +169,10 @@ class _Watcher:
                 self._director.disarm()
 
     def failing(self, data: bytes) -> bool:
-        return False
+        """Whether the race's own crash is complete on the console: nothing can change that."""
+        self._parser.feed(data)
+        before, self._crashes = self._crashes, len(self._parser.complete)
+        if self._crashes == before:
+            return False
+        judged = judge(evidence(self._run, self._spec, VmEnd.STOPPED))
+        return judged.outcome is Outcome.CRASH and judged.signature_matched

@@ -295,6 +295,11 @@ class Parser:
         self._offset = base + position
         self._keep(part[position:])
 
+    @property
+    def complete(self) -> tuple[Crash, ...]:
+        """Crashes whose end has been read, as yet."""
+        return tuple(self._crashes)
+
     def finish(self) -> tuple[Crash, ...]:
         """End of the log: the crashes, ordered by their first byte."""
         if self._length:

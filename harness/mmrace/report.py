@@ -95,7 +95,7 @@ def _view(run: RunDir) -> dict[str, Any]:
         "command": spec.command,
         "crashes": crashes,
         "console": _console(console, crashes),
-        "results": said.output,
+        "results": [line.text for line in said.output],
         "counters": sorted(said.counters.items()),
         "config": (run.folder / "config").read_text(encoding="utf-8", errors="replace"),
     }
@@ -154,7 +154,8 @@ def junit(runs: Sequence[RunDir], not_run: Sequence[NotRun] = ()) -> str:
     document = JUnitXml("mmrace")
     for suite in suites.values():
         document.add_testsuite(suite)
-    return str(document.tostring().decode())
+    raw: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return raw.decode()
 
 
 def _suite(suites: dict[str, TestSuite], race: str) -> TestSuite:

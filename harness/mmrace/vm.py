@@ -119,7 +119,7 @@ class _Log:
 
     def __init__(self, folder: Path, name: str, started: float) -> None:
         self._data = (folder / f"{name}.log").open("wb", buffering=0)
-        self._times = (folder / f"{name}.times").open("w", encoding="ascii")
+        self._times = (folder / f"{name}.times").open("w", buffering=1, encoding="ascii")
         self._started = started
         self.size = 0
 

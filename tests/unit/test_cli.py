@@ -68,9 +68,7 @@ def test_json_may_stand_before_the_command(tmp_path):
     assert mmrace(tmp_path, "--json", "runs")[1] == mmrace(tmp_path, "runs", "--json")[1]
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("1h", 3600)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("1h", 3600)])
 def test_durations(text, seconds):
     assert DURATION.convert(text, None, None) == seconds
 

@@ -7,11 +7,12 @@ from dataclasses import asdict
 
 import click
 
-from mmrace import accel, doctor
+from mmrace import accel, doctor, vm
 from mmrace.base import load_bases
 from mmrace.cli.app import App, json_option
 from mmrace.cli.tables import table
 from mmrace.race import load_race, race_names
+from mmrace.tree import list_trees
 
 
 @click.command("doctor")
@@ -27,7 +28,8 @@ def doctor_command(app: App) -> int:
         cpus=os.cpu_count() or 1,
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         disk=free.free,
-        kvm=accel.state(app.home),
+        kvm=accel.state(app.home, vm.qemu_version()) if shutil.which(vm.QEMU) else "no QEMU",
+        sources=tuple(tree.name for tree in list_trees(app.home)),
     )
     app.document({"checks": [asdict(check) for check in checks]})
     rows = [

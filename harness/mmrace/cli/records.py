@@ -60,7 +60,7 @@ def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> 
 def judge_command(app: App, run: str) -> int:
     """Judge a run again from what is on disk."""
     found = find_run(app.home, run)
-    before, after = found.judgement(), judge(cell.evidence(found))
+    before, after = found.judgement(), judge(cell.recorded_evidence(found))
     if before.outcome is not after.outcome:
         app.note(f"recorded as {before.outcome}, judged {after.outcome} now")
     app.document(
