@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mmrace import accel, cell, director, record
 from mmrace.base import base_for
-from mmrace.errors import UserError
+from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
-from mmrace.image import make_image
+from mmrace.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.kernel import Kernel, build_kernel
 from mmrace.machine import Machine, load_machine
 from mmrace.plan import make_plan
@@ -21,7 +21,7 @@ from mmrace.record import RunDir, Spec
 from mmrace.resolve import Resolver
 from mmrace.series import Applied, apply_series, resolve_series
 from mmrace.tree import Tree, find_tree, list_trees
-from mmrace.vm import qemu_version
+from mmrace.vm import Boot, hand_over, qemu_version
 
 Tell = Callable[[str], None]
 Step = Callable[[str], AbstractContextManager[Tell]]
@@ -131,6 +131,20 @@ class Workbench:
         )
         steering = self._director(spec, built.kernel) if spec.steered else None
         return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, steering)
+
+    def shell(self, built: Built, machine_name: str, wanted: str) -> None:
+        """Boot a kernel with a shell on its console, and hand that over."""
+        machine = load_machine(machine_name)
+        if not BUSYBOX.is_file():
+            raise InfraError(f"{BUSYBOX} is not there; apt-get install busybox-static")
+        image = make_image(self._home, self._guest_init(), (), BUSYBOX)
+        chosen = self._accelerator(wanted, machine, built.kernel, image)
+        pages = tuple(node.hugepages for node in machine.node)
+        job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, shell=True)
+        with self._home.scratch(self._home.cache) as folder:
+            initrd = folder / "initrd"
+            initrd.write_bytes(image.read_bytes() + job_segment(job))
+            hand_over(Boot(machine, built.kernel.image, initrd, machine.boot, chosen.name))
 
     def run(self, spec: Spec, parts: cell.Parts) -> RunDir:
         """Run one cell, shown as a step."""

@@ -83,8 +83,8 @@ def qemu_version() -> str:
     return match[1]
 
 
-def command(boot: Boot, channel: Path, monitor: Path) -> list[str]:
-    """QEMU's argv; the console is its standard input and output."""
+def command(boot: Boot, channel: Path | None, monitor: Path | None) -> list[str]:
+    """QEMU's argv; the console is its standard input and output, the others are sockets or none."""
     machine = boot.machine
     accel = "tcg,thread=multi" if boot.accel == "tcg" else boot.accel
     argv = [boot.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
@@ -104,14 +104,22 @@ def command(boot: Boot, channel: Path, monitor: Path) -> list[str]:
     argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd)]
     argv += ["-append", " ".join(boot.append)]
     argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
-    argv += ["-chardev", f"socket,id=channel,path={channel}", "-serial", "chardev:channel"]
-    argv += [
-        "-chardev",
-        f"socket,id=monitor,path={monitor}",
-        "-mon",
-        "chardev=monitor,mode=control",
-    ]
+    link = f"socket,id=channel,path={channel}" if channel else "null,id=channel"
+    argv += ["-chardev", link, "-serial", "chardev:channel"]
+    if monitor:
+        argv += ["-chardev", f"socket,id=monitor,path={monitor}"]
+        argv += ["-mon", "chardev=monitor,mode=control"]
     return [*argv, *machine.devices, *boot.extra]
+
+
+def hand_over(boot: Boot) -> int | None:
+    """Boot and give the console to whoever sits at this terminal; Ctrl-] ends it."""
+    child = proc.console(command(boot, None, None))
+    try:
+        child.interact()
+    finally:
+        status = proc.close_console(child)
+    return status
 
 
 class _Log:

@@ -178,4 +178,16 @@ def again(app: App, run: str) -> int:
     return exit_code(done.runs)
 
 
-COMMANDS = (run_command, again)
+@click.command("shell")
+@click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
+@click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
+@click.option("--machine", default="numa2", show_default=True)
+@click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
+@click.pass_obj
+def shell(app: App, tree_name: str, series: tuple[str, ...], machine: str, accel: str) -> None:
+    """Boot a kernel and hand over its console; Ctrl-] ends it."""
+    built = campaign.build(app.home, tree_name, series, (), app.step)
+    Workbench(app.home, app.step).shell(built, machine, accel)
+
+
+COMMANDS = (run_command, again, shell)
