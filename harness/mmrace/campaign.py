@@ -140,7 +140,7 @@ class Workbench:
         image = make_image(self._home, self._guest_init(), (), BUSYBOX)
         chosen = self._accelerator(wanted, machine, built.kernel, image)
         pages = tuple(node.hugepages for node in machine.node)
-        job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, shell=True)
+        job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, interactive=True)
         with self._home.scratch(self._home.cache) as folder:
             initrd = folder / "initrd"
             initrd.write_bytes(image.read_bytes() + job_segment(job))
