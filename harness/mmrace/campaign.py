@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmrace import accel, cell, director, record
 from mmrace.base import base_for
-from mmrace.errors import InfraError, UserError
+from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.home import Home
 from mmrace.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.kernel import Kernel, build_kernel
@@ -47,10 +47,6 @@ class Choice:
     seed: int | None = None
     ltp: str | None = None
     steer: bool | None = None
-
-
-class NotHereError(UserError):
-    """A source that a workload needs is not here; the others can run."""
 
 
 def all_fragments() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ What a kernel did is a value (``mmrace.outcome.Outcome``). These say that there 
 
     MmraceError
       UserError    bad input: names the thing and the way out          exit code 2
+        NotHereError   a source that a workload needs is not there; others can run
       BuildError   the kernel (or a guest program) did not build       exit code 4
       InfraError   mmrace, QEMU or the host failed, not the kernel     exit code 69
 
@@ -27,6 +28,10 @@ class UserError(MmraceError):
     """Input that mmrace cannot work with; the message says what to do instead."""
 
     exit_code = 2
+
+
+class NotHereError(UserError):
+    """A source that a workload needs is not there; other workloads can run."""
 
 
 class BuildError(MmraceError):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmrace.compiler import STATIC, Program, Progress, cached, key, sandboxed
 from mmrace.data import data_dir
-from mmrace.errors import InfraError, UserError
+from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.home import Home
 from mmrace.ltp import build_ltp
 from mmrace.proc import Bind
@@ -33,7 +33,7 @@ def build_program(
     if workload.source is Source.SELFTEST:
         return build_selftest(home, workload, commit, progress)
     if ltp_commit is None:
-        raise UserError(f"workload {workload.name} needs LTP's source; name it with --ltp")
+        raise NotHereError(f"workload {workload.name} needs LTP's source; name it with --ltp")
     return build_ltp(home, workload, ltp_commit, progress)
 
 

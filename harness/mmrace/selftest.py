@@ -4,7 +4,7 @@
 from pathlib import Path, PurePosixPath
 
 from mmrace.compiler import Program, Progress, cached, key, sandboxed
-from mmrace.errors import UserError
+from mmrace.errors import NotHereError
 from mmrace.home import Home
 from mmrace.proc import Bind
 from mmrace.race import Workload
@@ -51,7 +51,7 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
     """
     source = find_source(home, workload, commit)
     if source is None:
-        raise UserError(
+        raise NotHereError(
             f"workload {workload.name}: the tree has none of {', '.join(workload.sources)}"
         )
     folder = str(PurePosixPath(source).parent)

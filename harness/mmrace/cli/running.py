@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from mmrace import campaign
-from mmrace.campaign import Built, Choice, NotHereError, Workbench
+from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
+from mmrace.errors import NotHereError
 from mmrace.outcome import Outcome
 from mmrace.race import Race, Workload, load_race
 from mmrace.record import RunDir, find_run
