@@ -10,8 +10,8 @@
 
 #define SYNC_SECONDS 2.5
 
-/* Calls for held pages, which copy nothing, to one for free pages. */
-enum { SYNC_HELD_TURNS = 8 };
+/* Calls for held pages, which copy nothing, to one for free pages; microseconds between them. */
+enum { SYNC_HELD_TURNS = 4, SYNC_PAUSE = 1000 };
 
 struct sync {
 	/* Victims that are inside munmap, and all that ever entered it. */
@@ -60,6 +60,7 @@ static inline void sync_move(struct sync *sync, pid_t pid, char *area, int pages
 /* Fork a mover of the pages that pid has at sync->area, the first of them free, the rest held. */
 static inline pid_t sync_mover(struct sync *sync, pid_t pid, int free, int held)
 {
+	unsigned int seed = stressor_seed();
 	pid_t mover = fork();
 
 	if (mover < 0)
@@ -72,8 +73,11 @@ static inline pid_t sync_mover(struct sync *sync, pid_t pid, int free, int held)
 		char *area = atomic_load(&sync->area);
 
 		sync_move(sync, pid, area, free, 0);
-		for (int turn = 0; held && turn < SYNC_HELD_TURNS; turn++)
+		for (int turn = 0; held && turn < SYNC_HELD_TURNS; turn++) {
+			/* A lock taken again at once would keep the victims out of munmap. */
+			usleep(rand_r(&seed) % SYNC_PAUSE);
 			sync_move(sync, pid, area + free * HUGE_SIZE, held, held);
+		}
 	}
 	_exit(STRESSOR_HELD);
 }
