@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mmrace.accel import Accel
+from mmrace.cell import Parts, probe_kvm, recorded_evidence, run_cell
+from mmrace.home import Home
+from mmrace.judge import judge
+from mmrace.machine import Machine, Node
+from mmrace.outcome import Outcome
+from mmrace.race import Race, Signature, Source, Workload
+from mmrace.record import Spec, all_runs, find_run
+
+FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
+WORKLOAD = Workload(
+    name="w",
+    summary="",
+    source=Source.STRESSOR,
+    argv=("w",),
+    sources=("w.c",),
+    silence=5,
+    exercised={"turns": 3},
+    invariants=(),
+)
+RACE = Race(
+    name="r",
+    title="",
+    summary="",
+    signature=(Signature(report="kernel BUG at mm/it.c"),),
+    workload=(WORKLOAD,),
+)
+GOOD = """console booting
+channel KTAP version 1
+channel # release 6.1.192
+channel # start w
+channel # out mmrace: race
+channel # out mmrace: count turns 4
+channel ok 1 - w # exit=0 seconds=2.00
+channel 1..1
+channel # end
+poweroff
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "qemu-system-x86_64").symlink_to(FAKE)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return Home(tmp_path / "cache", tmp_path / "data")
+
+
+def run(home, tmp_path, script):
+    kernel, config, image = (tmp_path / name for name in ("kernel", "config", "image"))
+    kernel.write_text(script, encoding="utf-8")
+    config.write_text("CONFIG_SMP=y\n")
+    image.write_bytes(b"")
+    machine = Machine(name="m", summary="", node=(Node(memory=64, hugepages=2),))
+    spec = Spec(
+        id="20260101-000000-r-w-0000",
+        race=RACE,
+        workload=WORKLOAD,
+        machine=machine,
+        tree="t",
+        revision="0" * 40,
+        series=("fixes",),
+        kernel_id="k",
+        release="6.1.192",
+        program="p",
+        accel="tcg",
+        steered=False,
+        seconds=1,
+        seed=7,
+        boot=("console=ttyS0",),
+        command="mmrace run",
+    )
+    return run_cell(home, spec, Parts(kernel, config, image, Accel("tcg", "asked for")), str)
+
+
+def test_a_run_directory_holds_the_whole_run(home, tmp_path):
+    made = run(home, tmp_path, GOOD)
+    assert made.judgement().outcome is Outcome.PASS
+    assert made.judgement().exercised == {"turns": (4, 3)}
+    names = {path.name for path in made.folder.iterdir()}
+    assert names == {
+        "spec.json",
+        "qemu.json",
+        "config",
+        "console.log",
+        "console.times",
+        "channel.log",
+        "channel.times",
+        "outcome.json",
+    }
+    assert made.spec().seed == 7
+    assert made.vm().argv[0] == "qemu-system-x86_64"
+    assert json.loads(json.dumps(made.as_json()))["outcome"] == "PASS"
+
+
+def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
+    made = run(home, tmp_path, GOOD)
+    assert judge(recorded_evidence(find_run(home, "r-w-0000"))) == made.judgement()
+
+
+def test_the_races_own_crash_ends_the_run_at_once(home, tmp_path):
+    script = """channel # start w
+console [    1.0] kernel BUG at mm/it.c:12!
+console [    1.0] invalid opcode: 0000 [#1] PREEMPT SMP
+console [    1.0] CPU: 0 PID: 1 Comm: w Not tainted 6.1.192 #1
+console [    1.0] RIP: 0010:it_breaks+0x1/0x2
+console [    1.0] Call Trace:
+console [    1.0]  <TASK>
+console [    1.0]  it_calls+0x1/0x2
+console [    1.0]  </TASK>
+console [    1.0] ---[ end trace 0000000000000000 ]---
+console [    2.0] something else
+sleep 60
+"""
+    made = run(home, tmp_path, script)
+    judged = made.judgement()
+    assert (judged.outcome, judged.signature_matched) == (Outcome.CRASH, True)
+    assert made.vm().seconds < 10
+
+
+def test_a_guest_below_the_floor_did_not_exercise_anything(home, tmp_path):
+    made = run(home, tmp_path, GOOD.replace("turns 4", "turns 2"))
+    assert made.judgement().outcome is Outcome.NOT_EXERCISED
+
+
+def test_qemu_that_dies_is_infrastructure(home, tmp_path):
+    assert run(home, tmp_path, "die early\n").judgement().outcome is Outcome.INFRA
+
+
+def test_an_interrupted_run_leaves_nothing(home, tmp_path, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmrace.cell.judge", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(home, tmp_path, GOOD)
+    assert list(all_runs(home)) == []
+    assert list(home.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "fault"),
+    [
+        ("channel # start probe\npoweroff\n", ""),
+        ("die early\n", "could not set up the machine"),
+        ("console KVM internal error. Suberror: 1\ndie 1\n", "KVM internal error"),
+    ],
+)
+def test_the_kvm_probe_tells_what_went_wrong(home, tmp_path, script, fault):
+    kernel, image = tmp_path / "kernel", tmp_path / "image"
+    kernel.write_text(script)
+    image.write_bytes(b"")
+    machine = Machine(name="m", summary="", node=(Node(memory=64),))
+    found = probe_kvm(home, machine, kernel, image)
+    assert fault in found
+    assert bool(found) == bool(fault)
