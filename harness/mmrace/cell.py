@@ -44,7 +44,8 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         (folder / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
         shutil.copyfile(parts.config, folder / "config")
         initrd = folder / "initrd"
-        initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec)))
+        config = parts.config.read_bytes() if spec.workload.source is Source.LTP else None
+        initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec), config))
         director = stack.enter_context(parts.director) if parts.director else None
         boot = Boot(
             spec.machine,

@@ -89,7 +89,7 @@ def command(boot: Boot, channel: Path | None, monitor: Path | None) -> list[str]
     accel = "tcg,thread=multi" if boot.accel == "tcg" else boot.accel
     argv = [boot.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
     argv += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"]
-    argv += ["-machine", "q35"]
+    argv += ["-machine", "pc,usb=off,hpet=off,vmport=off,i8042=off"]
     argv += ["-accel", accel, "-cpu", machine.cpu, "-m", f"{machine.memory}M"]
     sockets = sum(1 for node in machine.node if node.cpus)
     argv += ["-smp", f"{machine.cpus},sockets={sockets},cores={machine.cpus // sockets},threads=1"]

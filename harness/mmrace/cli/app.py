@@ -2,6 +2,7 @@
 """What all commands share: the home, how progress is shown, how a result is printed."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from mmrace.home import Home
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 PLAIN_INTERVAL = 15.0
+PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
 
 
 class App:
@@ -27,7 +29,7 @@ class App:
     def __init__(self, home: Home, as_json: bool) -> None:
         self.home = home
         self.as_json = as_json
-        self._out = Console(highlight=False)
+        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     @property

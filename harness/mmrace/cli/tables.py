@@ -36,42 +36,31 @@ def outcome_text(judged: Judgement) -> Text:
 
 
 def exercised_text(judged: Judgement) -> str:
-    """Counters that prove the exercise, those below their floor marked."""
+    """Counters that prove the exercise; where a run was too quiet, how far below the floor."""
+    quiet = judged.outcome is Outcome.NOT_EXERCISED
     parts = (
-        f"{name} {count}" + (f" (below {floor})" if count < floor else "")
+        f"{name} {count}" + (f" (below {floor})" if quiet and count < floor else "")
         for name, (count, floor) in judged.exercised.items()
     )
     return ", ".join(parts)
 
 
 def runs_table(runs: Iterable[RunDir]) -> Table:
-    """The table of ``run`` and ``demo``."""
+    """The table of ``run`` and ``demo``: one row a run, its long texts below one another."""
     rows = []
     for run in runs:
         spec, judged, vm = run.spec(), run.judgement(), run.vm()
         seconds = judged.seconds_to_failure
+        texts = (judged.title, exercised_text(judged), run.id)
         rows.append(
             (
-                spec.race.name,
-                spec.workload.name + (" steered" if spec.steered else ""),
-                f"{spec.release} {'+'.join(spec.series) or 'as it is'}",
+                f"{spec.race.name}\n{spec.workload.name}{' (steered)' if spec.steered else ''}",
+                f"{spec.release}\n{' + '.join(spec.series) or 'as it is'}",
                 vm.accel,
                 outcome_text(judged),
                 "" if seconds is None else f"{seconds:.1f}",
-                judged.title,
-                exercised_text(judged),
-                run.id,
+                "\n".join(text for text in texts if text),
             )
         )
-    columns = (
-        "race",
-        "workload",
-        "kernel",
-        "accel",
-        "outcome",
-        "s to failure",
-        "title",
-        "exercised",
-        "run",
-    )
+    columns = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
     return table(columns, rows)
