@@ -16,7 +16,8 @@ from mmrace.home import Home
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-PLAIN_INTERVAL = 15.0
+PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
+QUICK = 1.0  # seconds that a step may take unseen
 PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
 
 
@@ -50,7 +51,9 @@ class App:
     def step(self, title: str) -> Iterator[Tell]:
         """Show that something is under way; yields what tells its present state.
 
-        On a terminal a live line with the elapsed time, else plain lines now and then.
+        On a terminal a live line with the elapsed time, else plain lines now and then. A state that
+        begins with "=" is the result, and stands in the closing line; a step without one that took
+        no time leaves no line.
         """
         started = time.monotonic()
         done = "failed"
@@ -59,7 +62,10 @@ class App:
             yield shown.tell
             done = "done"
         finally:
-            shown.close(f"{title}: {shown.result or done} ({time.monotonic() - started:.1f} s)")
+            shown.close()
+            seconds = time.monotonic() - started
+            if shown.result or done == "failed" or seconds > QUICK:
+                self.note(f"{title}: {shown.result or done} ({seconds:.1f} s)")
 
 
 class _Plain:
@@ -67,24 +73,22 @@ class _Plain:
         self.result = ""
         self._console = console
         self._title = title
-        self._last = time.monotonic()
-        console.print(f"{title} ...", markup=False)
+        self._last = time.monotonic() - PLAIN_INTERVAL + QUICK
 
     def tell(self, text: str) -> None:
         if text.startswith("="):
             self.result = text[1:].strip()
         elif time.monotonic() - self._last > PLAIN_INTERVAL:
             self._last = time.monotonic()
-            self._console.print(f"{self._title}: {text}", markup=False)
+            self._console.print(f"{self._title}: {text} ...", markup=False)
 
-    def close(self, line: str) -> None:
-        self._console.print(line, markup=False)
+    def close(self) -> None:
+        """Nothing is left on the screen to take away."""
 
 
 class _Live:
     def __init__(self, console: Console, title: str) -> None:
         self.result = ""
-        self._console = console
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -101,9 +105,8 @@ class _Live:
         else:
             self._progress.update(self._task, state=text[:100])
 
-    def close(self, line: str) -> None:
+    def close(self) -> None:
         self._progress.stop()
-        self._console.print(line, markup=False)
 
 
 def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
