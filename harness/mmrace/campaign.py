@@ -12,6 +12,7 @@ from mmrace.base import base_for
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.home import Home
 from mmrace.image import BUSYBOX, Job, job_segment, make_image
+from mmrace.kconfig import DEFAULT_FRAGMENTS
 from mmrace.kernel import Kernel, build_kernel
 from mmrace.machine import Machine, load_machine
 from mmrace.plan import make_plan
@@ -49,16 +50,14 @@ class Choice:
     steer: bool | None = None
 
 
-def all_fragments() -> tuple[str, ...]:
+def fragments() -> tuple[str, ...]:
     """Names of the fragments that a kernel for any of the races needs, so that they share one."""
-    wanted = ["base", "debug", "trace"]
-    for name in race_names():
-        wanted += [item for item in load_race(name).config if item not in wanted]
-    return tuple(wanted)
+    wanted = [name for race in map(load_race, race_names()) for name in race.config]
+    return tuple(dict.fromkeys([*DEFAULT_FRAGMENTS, *wanted]))
 
 
 def build(
-    home: Home, tree_name: str, series: Iterable[str], extra: Iterable[Path], step: Step
+    home: Home, tree_name: str, series: Iterable[str], configs: Iterable[str], step: Step
 ) -> Built:
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
     names = tuple(name for name in series if name != "none")
@@ -77,7 +76,7 @@ def build(
             applied.commit,
             applied.tree_hash,
             base,
-            (*all_fragments(), *extra),
+            (*fragments(), *configs),
             outside=any(item.outside for item in resolved),
             progress=tell,
             touched=applied.touched,

@@ -101,7 +101,7 @@ def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:
     if reached:
         return ""
     fault = next((text.strip() for text in said if "KVM" in text), ended.message)
-    return f"a probe guest did not start its workload in {PROBE_SECONDS:.0f} s: {ended.end} {fault}"
+    return f"a probe guest under KVM ended with {ended.end}: {fault}"
 
 
 def job(spec: Spec) -> Job:

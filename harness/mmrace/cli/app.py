@@ -16,6 +16,7 @@ from mmrace.home import Home
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+CONFIG_HELP = "A fragment (mmrace's by name), a defconfig or a whole .config; may be repeated."
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 QUICK = 1.0  # seconds that a step may take unseen
 PLAIN_WIDTH = 160  # of tables that go to a file or a pipe

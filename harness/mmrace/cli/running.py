@@ -4,13 +4,12 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import click
 
 from mmrace import campaign
 from mmrace.campaign import Built, Choice, Workbench
-from mmrace.cli.app import App, json_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
 from mmrace.errors import NotHereError
@@ -101,13 +100,7 @@ def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> st
 @click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
-@click.option(
-    "--config",
-    "configs",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A Kconfig fragment of your own; may be repeated.",
-)
+@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @click.option("--bisect-exit", is_flag=True, help="Exit 0, 1 or 125, for `git bisect run`.")
 @json_option
 @click.pass_obj
@@ -124,7 +117,7 @@ def run_command(
     steer: bool | None,
     ltp: str | None,
     seed: int | None,
-    configs: tuple[Path, ...],
+    configs: tuple[str, ...],
     bisect_exit: bool,
 ) -> int:
     """Run a race's workloads on one kernel."""

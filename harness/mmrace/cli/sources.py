@@ -2,13 +2,12 @@
 """``tree``, ``apply`` and ``build``: from a source and patches to a kernel."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from mmrace import campaign
 from mmrace.base import base_for
-from mmrace.cli.app import App, json_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.tables import table
 from mmrace.series import apply_series, resolve_series
 from mmrace.tree import Tree, add_tree, find_tree, list_trees
@@ -94,16 +93,10 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
 @click.command("build")
 @click.option("--tree", "tree_name", required=True, help="The tree to build.")
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
-@click.option(
-    "--config",
-    "configs",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A Kconfig fragment, or a whole .config to start from.",
-)
+@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @json_option
 @click.pass_obj
-def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[Path, ...]) -> None:
+def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[str, ...]) -> None:
     """Build a kernel; says what was reused."""
     made = campaign.build(app.home, tree_name, series, configs, app.step).kernel
     app.document(

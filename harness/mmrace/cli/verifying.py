@@ -3,7 +3,6 @@
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -55,10 +54,9 @@ def verify(
     race = load_race(race_name)
     chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
     loop = Campaign(Rules(alpha=alpha, pairs=pairs, seed=seed))
-    none: tuple[Path, ...] = ()
     kernels: dict[Side, Built] = {
-        Side.BEFORE: campaign.build(app.home, tree_name, before, none, app.step),
-        Side.AFTER: campaign.build(app.home, tree_name, (*before, *after), none, app.step),
+        Side.BEFORE: campaign.build(app.home, tree_name, before, (), app.step),
+        Side.AFTER: campaign.build(app.home, tree_name, (*before, *after), (), app.step),
     }
     if kernels[Side.BEFORE].kernel.id == kernels[Side.AFTER].kernel.id:
         raise UserError("--before and --after are the same kernel; name what --after adds")
