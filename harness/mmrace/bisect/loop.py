@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bisection as a loop over a function from a revision to what one run of it showed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmrace import proc, revisions
+from mmrace.bisect.engine import Answer, Bisection, Observation, Request, Result
+from mmrace.bisect.log import parse, render
+from mmrace.errors import InfraError, UserError
+from mmrace.home import write_file
+from mmrace.outcome import Judgement, Outcome
+
+Probe = Callable[[str], Result]
+Tell = Callable[[Bisection, Request, Result], None]
+
+
+def drive(
+    bisection: Bisection,
+    probe: Probe,
+    log: Path,
+    *,
+    tell: Tell | None = None,
+    most: int = 5000,
+) -> Answer:
+    """Run until the answer is there or ``most`` runs were made, those in the log included.
+
+    ``probe`` makes one run; ``tell`` hears of each. The log is written after every run, so that a
+    killed bisection goes on where it was. What ``probe`` raises goes through.
+    """
+    past = parse(log.read_text(encoding="utf-8"), bisection) if log.exists() else []
+    for one in past:
+        bisection.observe(one.revision, one.result)
+    while len(past) < most and (request := bisection.request()) is not None:
+        result = probe(request.revision)
+        bisection.observe(request.revision, result)
+        past.append(Observation(request.revision, result))
+        write_file(log, render(bisection, past))
+        if tell:
+            tell(bisection, request, result)
+    if not past:
+        write_file(log, render(bisection, past))
+    return bisection.answer()
+
+
+def result_of(judgement: Judgement) -> Result:
+    """Sort a run of a kernel: only the race's own signature is bad, other trouble says nothing.
+
+    InfraError for a run that the host spoilt: it is to be made again.
+    """
+    match judgement.outcome:
+        case Outcome.PASS:
+            return Result.GOOD
+        case Outcome.CRASH | Outcome.FAIL if judgement.signature_matched:
+            return Result.BAD
+        case Outcome.INFRA:
+            raise InfraError(f"a run failed before the kernel could: {judgement.title}")
+        case _:
+            return Result.VOID
+
+
+def result_of_code(code: int) -> Result:
+    """Sort a command's exit code as git bisect run does; InfraError for one that aborts."""
+    if code == 0:
+        return Result.GOOD
+    if code == 125:
+        return Result.SKIP
+    if 1 <= code <= 127:
+        return Result.BAD
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    raise InfraError(f"the command ended with {how}, which ends the bisection; its log is kept")
+
+
+def command_probe(clone: Path, argv: Sequence[str], deadline: float) -> Probe:
+    """Return a probe that checks the revision out and runs a command there, outside any sandbox.
+
+    ``deadline`` is in seconds, for one run. UserError for an empty command.
+    """
+    if not argv:
+        raise UserError("there is no command to run; give one after --")
+    last = ""
+
+    def probe(revision: str) -> Result:
+        nonlocal last
+        if revision != last:
+            revisions.checkout(clone, revision)
+            last = revision
+        return result_of_code(proc.run(argv, deadline=deadline, cwd=clone).returncode)
+
+    return probe
