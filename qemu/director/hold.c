@@ -107,18 +107,23 @@ static void release(struct director *director, struct holding *holding)
 	pthread_cond_broadcast(&holding->freed);
 }
 
-static void until(struct director *director, unsigned int vcpu, unsigned int index)
+/* Under the lock. */
+static void until_locked(struct director *director, unsigned int vcpu, unsigned int index)
 {
 	struct holding *holding = &director->holdings[index];
 
-	add(&director->windows[index].passed, 1);
-	if (!atomic_load(&holding->waiting))
-		return;
-	pthread_mutex_lock(&director->lock);
 	if (atomic_load(&holding->waiting)) {
 		record(director, vcpu, index, EVENT_UNTIL);
 		release(director, holding);
 	}
+}
+
+static void until(struct director *director, unsigned int vcpu, unsigned int index)
+{
+	if (!atomic_load(&director->holdings[index].waiting))
+		return;
+	pthread_mutex_lock(&director->lock);
+	until_locked(director, vcpu, index);
 	pthread_mutex_unlock(&director->lock);
 }
 
@@ -142,20 +147,16 @@ static bool wait_for_partner(struct director *director, struct holding *holding,
 	return true;
 }
 
-static void hold(struct director *director, unsigned int number, unsigned int index)
+/* Under the lock, which is dropped while asleep. */
+static void hold_locked(struct director *director, unsigned int number, unsigned int index)
 {
 	struct shared_window *window = &director->windows[index];
 	struct holding *holding = &director->holdings[index];
 	uint64_t begun;
 	bool met;
 
-	add(&window->hits, 1);
-	if (!chance(&director->vcpus[number], window->hold_ppm))
-		return;
-	pthread_mutex_lock(&director->lock);
 	if (director->held + 1 >= director->n_vcpus) {
 		/* Nobody would be left to come: two windows would only wait for each other. */
-		pthread_mutex_unlock(&director->lock);
 		add(&window->busy, 1);
 		return;
 	}
@@ -165,10 +166,26 @@ static void hold(struct director *director, unsigned int number, unsigned int in
 	record(director, number, index, EVENT_HELD);
 	begun = now_ns();
 	met = wait_for_partner(director, holding, begun + window->timeout_us * 1000ull);
-	pthread_mutex_unlock(&director->lock);
 	record(director, number, index, met ? EVENT_MET : EVENT_TIMEOUT);
 	add(met ? &window->met : &window->timeouts, 1);
 	add(&window->held_ns, now_ns() - begun);
+}
+
+static bool wants_hold(struct director *director, unsigned int number, unsigned int index)
+{
+	struct shared_window *window = &director->windows[index];
+
+	add(&window->hits, 1);
+	return chance(&director->vcpus[number], window->hold_ppm);
+}
+
+static void hold(struct director *director, unsigned int number, unsigned int index)
+{
+	if (!wants_hold(director, number, index))
+		return;
+	pthread_mutex_lock(&director->lock);
+	hold_locked(director, number, index);
+	pthread_mutex_unlock(&director->lock);
 }
 
 static void sleep_until(const struct director *director, uint64_t end)
@@ -226,33 +243,59 @@ static void gate(struct vcpu *vcpu, const struct shared_point *point)
 	}
 }
 
+static void act(struct director *director, unsigned int number, unsigned int i, bool locked,
+		uint64_t at)
+{
+	struct shared_point *point = &director->points[i];
+	unsigned int index = point->index;
+
+	switch (point->role) {
+	case ROLE_UNTIL:
+		add(&director->windows[index].passed, 1);
+		(locked ? until_locked : until)(director, number, index);
+		break;
+	case ROLE_METER_STOP:
+		measure(director, number, index, at);
+		break;
+	case ROLE_METER_START:
+		director->vcpus[number].started[index] = at + 1;
+		break;
+	case ROLE_HOLD:
+		if (!locked)
+			hold(director, number, index);
+		else if (wants_hold(director, number, index))
+			hold_locked(director, number, index);
+		break;
+	default:
+		delay(director, number, i);
+	}
+}
+
+/*
+ * A chained place is passed under the lock: whom it lets go finds this vCPU held already, however
+ * the host schedules the two threads.
+ */
 void director_reach(struct director *director, unsigned int number, const struct place *place,
 		    unsigned int ahead)
 {
 	struct vcpu *vcpu = &director->vcpus[number];
 	uint64_t at = vcpu->instructions - ahead;
+	bool locked = place->chained && armed(director);
 
+	if (locked)
+		pthread_mutex_lock(&director->lock);
 	for (unsigned int i = place->first; i < place->first + place->count; i++) {
 		struct shared_point *point = &director->points[i];
 
 		if (point->role <= ROLE_GATE_CALL) {
 			gate(vcpu, point);
-			continue;
+		} else if (armed(director) && (!point->gate || vcpu->open[point->gate - 1])) {
+			add(&point->hits, 1);
+			act(director, number, i, locked, at);
 		}
-		if (!armed(director) || (point->gate && !vcpu->open[point->gate - 1]))
-			continue;
-		add(&point->hits, 1);
-		if (point->role == ROLE_UNTIL)
-			until(director, number, point->index);
-		else if (point->role == ROLE_METER_STOP)
-			measure(director, number, point->index, at);
-		else if (point->role == ROLE_METER_START)
-			vcpu->started[point->index] = at + 1;
-		else if (point->role == ROLE_HOLD)
-			hold(director, number, point->index);
-		else
-			delay(director, number, i);
 	}
+	if (locked)
+		pthread_mutex_unlock(&director->lock);
 }
 
 struct place *director_find(const struct director *director, uint64_t address)
@@ -325,6 +368,14 @@ static const char *bad_points(const struct director *director)
 	return NULL;
 }
 
+static bool has_role(const struct director *director, const struct place *place, uint32_t role)
+{
+	for (unsigned int i = place->first; i < place->first + place->count; i++)
+		if (director->points[i].role == role)
+			return true;
+	return false;
+}
+
 static void index_places(struct director *director)
 {
 	for (unsigned int i = 0; i < director->header->points; i++) {
@@ -334,6 +385,13 @@ static void index_places(struct director *director)
 			director->places[director->n_places++] =
 				(struct place){ .address = point->address, .first = i };
 		director->places[director->n_places - 1].count++;
+	}
+	for (unsigned int i = 0; i < director->n_places; i++) {
+		struct place *place = &director->places[i];
+
+		place->chained = has_role(director, place, ROLE_UNTIL) &&
+				 has_role(director, place, ROLE_HOLD) &&
+				 !has_role(director, place, ROLE_DELAY);
 	}
 }
 

@@ -15,6 +15,7 @@ struct place {
 	uint64_t address;
 	unsigned int first;
 	unsigned int count;
+	bool chained; /* lets go in one window and holds in another */
 };
 
 /*
