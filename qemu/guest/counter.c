@@ -109,6 +109,8 @@ struct invariants invariants_read(void)
 		.isolated = -1,
 	};
 
+	/* Per-CPU counts that are not folded yet make a balanced book look unbalanced. */
+	file_write("/proc/sys/vm/stat_refresh", "1");
 	if (vmstat(buffer, sizeof(buffer)) >= 0)
 		now.isolated = vmstat_sum(buffer, "nr_isolated_anon ", "nr_isolated_file ");
 	return now;

@@ -30,7 +30,7 @@ class Done:
     not_run: tuple[NotRun, ...] = ()
 
     def __add__(self, other: "Done") -> "Done":
-        return Done(self.runs + other.runs, self.not_run + other.not_run)
+        return Done(self.runs + other.runs, tuple(dict.fromkeys(self.not_run + other.not_run)))
 
     def show(self, app: App) -> None:
         """The table, or the JSON document."""
