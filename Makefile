@@ -33,7 +33,7 @@ lint: setup-dev
 	shellcheck $(top)/harness/setup.sh $(top)/.ci/run
 
 unit: setup-dev
-	cd $(top) && $(bin)/pytest tests/unit
+	cd $(top) && $(bin)/pytest -n auto tests/unit
 
 vm: setup-dev
 	cd $(top) && $(bin)/pytest tests/vm -m 'not slow'

@@ -133,7 +133,8 @@ def export(home: Home, commit: str, paths: Sequence[str], folder: Path) -> None:
 
 
 def _full_disk(error: MmraceError) -> InfraError | None:
-    if "No space left" not in error.message + error.detail:
+    said = error.message + error.detail
+    if "No space left" not in said and "Out of diskspace" not in said:  # git's own words
         return None
     return InfraError("the disk is full; free some with mmrace clean, or set MMRACE_HOME")
 
