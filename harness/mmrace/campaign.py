@@ -7,20 +7,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrace import accel, cell, director, record
+from mmrace import accel, cell, record
 from mmrace.base import base_for
+from mmrace.director import Director
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.home import Home
 from mmrace.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.kconfig import DEFAULT_FRAGMENTS
 from mmrace.kernel import Kernel, build_kernel
 from mmrace.machine import Machine, load_machine
-from mmrace.plan import make_plan
 from mmrace.program import Program, build_init, build_program
 from mmrace.race import Race, Source, Workload, load_race, race_names
 from mmrace.record import RunDir, Spec
 from mmrace.resolve import Resolver
 from mmrace.series import Applied, apply_series, resolve_series
+from mmrace.steering import director_for
 from mmrace.tree import Tree, find_tree, list_trees
 from mmrace.vm import Boot, hand_over, qemu_version
 
@@ -124,8 +125,8 @@ class Workbench:
             boot=(*machine.boot, *race.boot),
             command=command,
         )
-        steering = self._director(spec, built.kernel) if spec.steered else None
-        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, steering)
+        director = self._director(spec, built.kernel) if spec.steered else None
+        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, director)
 
     def shell(self, built: Built, machine_name: str, wanted: str) -> None:
         """Boot a kernel with a shell on its console, and hand that over."""
@@ -160,16 +161,12 @@ class Workbench:
         able = bool(windows) and chosen.name == "tcg"
         return able if choice.steer is None else choice.steer
 
-    def _director(self, spec: Spec, kernel: Kernel) -> director.Director:
+    def _director(self, spec: Spec, kernel: Kernel) -> Director | None:
         with self._step("windows") as tell:
-            plugin = director.build(self._home)
             tell("reading the kernel's debug information")
             name = f"{spec.tree} {'+'.join(spec.series)} ({spec.release})"
             resolver = Resolver(kernel.vmlinux, name, kernel.folder / "points.json")
-            windows = spec.race.windows_for(spec.workload.name)
-            plan = make_plan(windows, resolver, spec.seed, spec.race.delays)
-            tell(f"= {len(windows)}: {', '.join(item.name for item in windows)}")
-        return director.Director(plan, plugin)
+            return director_for(self._home, spec.race, spec.workload.name, resolver, spec.seed)
 
     def _guest_init(self) -> Path:
         if self._init is None:

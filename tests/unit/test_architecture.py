@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""docs/architecture.md is true: modules import only from their own row and those above."""
+
+import ast
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+PACKAGE = TOP / "harness" / "mmrace"
+
+
+def rows():
+    text = (TOP / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("|---|---|\n")[2].partition("\n\n")[0]
+    return [re.findall(r"`(\w+\*?)`", line.split("|")[1]) for line in table.splitlines()]
+
+
+def row_of(module):
+    found = [n for n, names in enumerate(rows()) if any(fnmatch(module, name) for name in names)]
+    assert found, f"{module} is in no row of docs/architecture.md"
+    return found[0]
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.name not in ("__main__.py",) and path != PACKAGE / "__init__.py":
+            yield path, path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "mmrace":
+                yield from (alias.name for alias in node.names)
+            elif node.module.startswith("mmrace."):
+                yield node.module.split(".")[1]
+
+
+def test_every_module_has_its_row_and_imports_only_from_above():
+    wrong = []
+    for path, module in modules():
+        for name in imports(path):
+            if name != "__version__" and row_of(name) > row_of(module):
+                wrong.append(f"{module} imports {name}")
+    assert not wrong
+
+
+def test_only_proc_starts_processes_and_only_the_command_line_prints():
+    for path, module in modules():
+        text = path.read_text(encoding="utf-8")
+        if module != "proc":
+            assert not re.search(r"^(import|from) (subprocess|pexpect)", text, re.MULTILINE), path
+        if module != "cli":
+            assert not re.search(r"^\s*print\(|os\.environ|getenv", text, re.MULTILINE) or (
+                module in ("proc", "kexplain")
+            ), path
