@@ -34,14 +34,16 @@ _STAMP = r"\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\]"
 _PREFIX = re.compile(
     r"""(?:
       <\d{1,3}>
-    | \s*\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\](?:\s?\[\s*(?P<caller>[TC]\d+)\s*\])?\ ?
+    | \s*\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\](?:\s?\[\s*(?P<caller>[TC]\d+)[^\]\s]{0,24}\s*\])?\ ?
+    | \s*\[\s*(?P<bare>[TC]\d+)\][ ]
     | \s*\[[A-Z][a-z]{2}\ [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \d{4}\]\ ?
     | [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \S+\ (?:kernel|klogd|vmunix)(?:\[\d+\])?:\ ?
     | \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?
       (?:\ \S+\ kernel(?:\[\d+\])?:)?\ ?
     | kern\s{0,2}:\w+\s*:\ ?
     | c\d\ +\d+\ (?=\S)
-    | \(\d+\)\[\d+:[^\]]{1,20}\]
+    | \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d\ (?:\[\s*\d+\]\ )?
+    | -?\(\d+\)\[\d+:[^\]]{1,20}\]
     )+""",
     re.VERBOSE,
 )
@@ -67,5 +69,5 @@ def split(raw: bytes, start: int) -> Iterator[Line]:
             yield Line(start, end, part, "", False)
             continue
         prefix = match[0]
-        stamped = "[" in prefix and bool(_HAS_STAMP.search(prefix))
-        yield Line(start, end, part[match.end() :], match["caller"] or "", stamped)
+        stamped = "[" in prefix and bool(_HAS_STAMP.search(prefix) or match["bare"])
+        yield Line(start, end, part[match.end() :], match["caller"] or match["bare"] or "", stamped)

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One report while it is being read: its traces, where it ends, what it amounts to."""
+
+import re
+from dataclasses import dataclass, field
+
+from mmrace.backtrace import Frame, parse_frame, parse_pointer, plain
+from mmrace.culprit import choose, choose_loop
+from mmrace.dmesg import Line
+from mmrace.formats import Format, Proof, Use
+from mmrace.kind import Kind
+
+_FRAMES = 100  # kept of one trace
+_TRACES = 12  # kept of one report
+_LINES = 3000  # after which a report is cut off
+_NOISE = 8  # lines of others that one trace outlives
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """One failure that a kernel reported.
+
+    ``title``: kind in the kernel's words + " in " + ``function``; ``alt_titles`` are other names
+    for the same. ``start`` and ``end``: bytes of the log. ``corrupted``: torn, mixed or too short
+    to be trusted. ``caller`` is PRINTK_CALLER's id, ``""`` where it is off.
+    """
+
+    kind: Kind
+    title: str
+    alt_titles: tuple[str, ...]
+    function: str
+    start: int
+    end: int
+    corrupted: bool
+    frames: tuple[Frame, ...]
+    caller: str = ""
+
+
+@dataclass
+class Prelude:
+    """A line before a header that belongs to the report."""
+
+    kind: Kind | None
+    title: str
+    start: int
+    end: int
+
+
+@dataclass
+class Trace:
+    """A call trace; ``own``: it says where the failure is, not where memory came from."""
+
+    own: bool = True
+    pointer: Frame | None = None
+    frames: list[Frame] = field(default_factory=list)
+    interrupt: int = 0  # so many of its frames are the interrupt's
+    noise: int = 0
+    over: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Functions, innermost first; those the unwinder is unsure of only without others."""
+        sure = [frame.function for frame in self.frames if frame.reliable]
+        return sure or [frame.function for frame in self.frames]
+
+    def looping(self, skip: re.Pattern[str]) -> str:
+        """What the CPU was asked to do: by a soft interrupt, else by the task below it."""
+        served = [frame.function for frame in self.frames[: self.interrupt] if frame.reliable]
+        if (soft := choose_loop(served, skip)) and not skip.match(soft):
+            return soft
+        first = [self.pointer.function] if self.pointer else []
+        return choose_loop(first + self.names, skip)
+
+
+# What begins a trace of something else, and what begins the next one of the same.
+_FOREIGN = re.compile(
+    r"\s*(?:(?:INFO: )?(?:Allocated|Freed) (?:by|in)\b|[Aa]llocated by task|[Ff]reed by task"
+    r"|(?:Uninit was|Local variable)\b|Last potentially|Second to last|Last Breaking|page last "
+    r"|Preemption disabled at|page_owner|Stack dump where|RCU grace-period|Showing |(?:the )?existing|track (?:alloc|free)"
+    r"|Last (?:creation|call_rcu)|Free path:)"
+)
+_SIDE = re.compile(
+    r"\s*(?:read|write|interrupt|race at unknown)[\w() -]* (?:to|at)\b.* 0x|\S+ to 0x"
+)
+_NEXT = re.compile(
+    r"\s*(?:[Cc]all [Tt]race:?|[Bb]acktrace:?|NMI backtrace for|Task dump for|task:)"
+)
+_OVER = re.compile(r"\s*(?:</TASK>|Memory state|The buggy|Modules linked in|Kernel Offset|---\[)")
+_END = re.compile(r"-*\s*---\[ end (?:trace|Kernel)")
+_IRQ_END = re.compile(r"\s*(?:</IRQ>|<<?EOI>|<TASK>|</?SOFTIRQ>)")
+_BODY = re.compile(
+    r"""\s*(?:
+      Call\ [Tt]race|stack\ backtrace|[Bb]acktrace:|</?[A-Z\#]\w*>|[RE]?[IS]P\b|R\w\w:|E\w\w:
+    | [FGCD]S:|CR\d|DR\d|PKRU|Code:|CPU:|Modules\ linked|Tainted|Hardware\ name|Workqueue:
+    | Process\ |Stack:|Comm:|raw:|head:|flags:|page|addr:|file:|aops:|Read\ of|Write\ of
+    | Allocated|Freed|The\ buggy|Memory\ state|[>\ ]?[0-9a-f]{8,16}:|\#\d+:|Object|Redzone
+    | Padding|Slab|INFO:|FIX|note:|Kernel\ Offset|Kernel\ panic|Rebooting|---\[|task:|stack:
+    | rcu:|\(detected|\(t=|NMI\ backtrace|Sending\ NMI|Showing\ all|\d+\ locks?\ held|[-=*]{5,}
+    | ->|the\ exist|which\ lock|other\ info|Possible|CPU\d|\d+-|irq\ event
+    | (?:hard|soft)irqs\ last|Last\ |Second\ to|Dumping\ ftrace|PGD|PUD|P4D|\#PF|Oops|Internal
+    | Mem\ abort|Data\ abort|ESR|EC\ =|SET\ =|FSC|ISV|user\ pgtable|\[[0-9a-f]{8,16}\]|pstate
+    | pc\ :|lr\ :|sp\ :|x\d|NIP|LR|GPR|MSR|XER|Krnl|epc|era|ra\ *:|gp\ :|status|Thread\ overran
+    | in_atomic|preempt_count|RCU\ nest|Preemption\ disabled|BUG|WARNING|KASAN
+    | value\ |Reported\ by|read\ |write\ |comm\ |hex\ dump|PC\ is|LR\ is|pgd\ =|\$\ ?\d+
+    | [0-9a-f]{2}(?:\ [0-9a-f]{2}){3}|"echo|INFO|Not\ tainted|Uninit|Local\ variable|Bytes
+    | Memory|index|shift|load|signed|left|fixed|Caller|Faulting|Failing|Fault\ in|Instruction\ dump
+    | (?:rcu|workqueue)\b|Unless|pwq|in-flight|pending|name\ fail|Fatal\ exc|Cause|BadVA|PrId
+    )""",
+    re.VERBOSE,
+)
+_TAIL = re.compile(
+    r"""\s*(?:
+      [RE]?[IS]P\b|[RE]\w\w:|[FGCD]S:|CR\d|DR\d|PKRU|Code:|Modules\ linked|</?[A-Z\#]\w*>
+    | Kernel\ Offset|Kernel\ panic|Rebooting|---\[|note:|Fixing\ recursive|Dumping\ ftrace|CPU:
+    | Call\ [Tt]race|Shutting\ down|Disabling\ lock|Tainted|Hardware\ name|ORIG_RAX
+    )""",
+    re.VERBOSE,
+)
+_CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
+_ACCESS = re.compile(r"\s*(Read|Write) of size \d+")
+
+
+@dataclass
+class Report:
+    """A report that is still being read."""
+
+    form: Format
+    header: re.Match[str]
+    start: int
+    end: int
+    caller: str
+    kind: Kind
+    stamped: bool = False
+    said: str = ""  # a prelude's words
+    traces: list[Trace] = field(default_factory=lambda: [Trace()])
+    named: str = ""
+    access: str = ""
+    awaited: bool = False  # form.after was not seen yet
+    tail: bool = False  # behind the end marker
+    mixed: bool = False
+    cpu: str = ""
+    gap: int = 0
+    lines: int = 0
+
+    def adopt(self, prelude: Prelude) -> None:
+        """Take over what a prelude says, unless the header says more."""
+        if prelude.kind and self.kind in (Kind.WARNING, Kind.BUG, Kind.VM_BUG_ON):
+            self.kind, self.said = prelude.kind, prelude.title
+
+    @property
+    def framed(self) -> bool:
+        """Whether it has its own call trace."""
+        return any(trace.own and trace.frames for trace in self.traces)
+
+    @property
+    def traced(self) -> bool:
+        """Whether its own call trace is over."""
+        return self.framed and (self.traces[-1].over or not self.traces[-1].own)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the header has shown what it has to."""
+        match self.form.proof:
+            case Proof.NONE:
+                return True
+            case Proof.STAMP:
+                return self.stamped or self.framed
+            case Proof.TRACE:
+                return self.framed
+
+    def add(self, line: Line) -> bool:
+        """Read one more line; False when it no longer belongs to the report."""
+        self.lines += 1
+        if self.lines > _LINES:
+            return False
+        known = _TAIL if self.tail else _BODY
+        body = self._trace(line.text) or bool(known.match(line.text))
+        if _END.match(line.text):
+            self.tail = True
+        if not body:
+            self.gap += 1
+            return self.gap <= self._patience()
+        self.gap = 0
+        self.end = line.end
+        return True
+
+    def _patience(self) -> int:
+        """Lines of others after which the report is taken to be over."""
+        if self.tail:
+            return 4
+        if self.awaited:
+            return 400
+        if not self.framed:
+            return 40 if self.form.proof is Proof.NONE else 8
+        return 12 if self.traced and not self.kind.hang else 40
+
+    def _trace(self, text: str) -> bool:
+        """Take a frame, a pointer or a name out of a line; whether there was one."""
+        if self.awaited and (after := self.form.after) and after.match(text):
+            self.awaited = False
+            self._turn(own=True)
+            return True
+        frame = parse_frame(text)
+        pointer = None if frame else parse_pointer(text)
+        if self.tail:
+            return bool(frame or pointer)
+        if frame or pointer:
+            self._append(frame, pointer)
+            return True
+        self._note(text)
+        self._turned(text)
+        return False
+
+    def _append(self, frame: Frame | None, pointer: Frame | None) -> None:
+        trace = self.traces[-1]
+        if self.form.named and self.awaited and not self.named and frame:
+            self.named = frame.function
+        if trace.over:
+            self._turn(own=not self.framed)
+            trace = self.traces[-1]
+        trace.noise = 0
+        found = frame or pointer
+        if pointer and not trace.frames:
+            trace.pointer = trace.pointer or pointer
+        elif found and len(trace.frames) < _FRAMES:
+            trace.frames.append(found)
+
+    def _turned(self, text: str) -> None:
+        """See whether a line without a frame ends a trace or begins another one."""
+        trace = self.traces[-1]
+        if _FOREIGN.match(text):
+            self._turn(own=False)
+        elif self.kind is Kind.KCSAN and _SIDE.match(text):
+            self._turn(own=not self.framed)
+        elif _NEXT.match(text):
+            if trace.frames or not trace.own:
+                self._turn(own=not self.awaited and (self.kind.hang or not self.framed))
+        elif _IRQ_END.match(text) and trace.frames:
+            trace.interrupt = len(trace.frames)
+        elif trace.frames and not _BODY.match(text):
+            trace.noise += 1
+            trace.over = trace.over or trace.noise > _NOISE
+        if trace.frames and _OVER.match(text):
+            trace.over = True
+
+    def _turn(self, *, own: bool) -> None:
+        """Begin another trace."""
+        last = self.traces[-1]
+        if last.frames or (last.pointer and not own):
+            if len(self.traces) < _TRACES:
+                self.traces.append(Trace(own))
+            else:
+                last.over = True
+        else:
+            last.own = own
+
+    def _note(self, text: str) -> None:
+        vague = not self.named or self.form.skip.match(self.named)
+        if self.form.named and vague and (match := self.form.named.match(text)):
+            self.named = next(value for value in match.groupdict().values() if value)
+        if self.kind is Kind.KASAN and not self.access and (access := _ACCESS.match(text)):
+            self.access = access[1]
+        if not self.framed and not self.form.kind.hang and (match := _CPU.match(text)):
+            self.mixed = self.mixed or bool(self.cpu and self.cpu != match[2])
+            self.cpu = match[2]
+
+    def crash(self) -> Crash:
+        """Sum up."""
+        own = [trace for trace in self.traces if trace.own and (trace.frames or trace.pointer)]
+        trace = own[0] if own else Trace()
+        if self.form.use is Use.LOOP:
+            trace = next((item for item in own if self._loop(item)), trace)
+        if not trace.frames:
+            spare = next((item for item in self.traces if item.frames), trace)
+            trace = Trace(pointer=trace.pointer, frames=spare.frames)
+        candidates = [name for name in (*self._first(trace), *trace.names) if name]
+        function = self._function(trace, candidates)
+        titles = self._titles(function, candidates)
+        lost = self.form.use is not Use.NONE and not function
+        bare = self.form.stack and not trace.frames and not trace.pointer
+        return Crash(
+            self.kind, titles[0], tuple(titles[1:]), function, self.start, self.end,
+            lost or bare or self.mixed, tuple(trace.frames), self.caller,
+        )  # fmt: skip
+
+    def _loop(self, trace: Trace) -> bool:
+        name = trace.looping(self.form.skip)
+        return bool(name) and not self.form.skip.match(name)
+
+    def _function(self, trace: Trace, candidates: list[str]) -> str:
+        other = self.header.groupdict().get("other")
+        if self.form.use is Use.NONE:
+            return ""
+        if self.kind is Kind.KCSAN and other:
+            return f"{plain(self.header['at'])} / {plain(other)}"
+        if self.form.use is Use.LOOP:
+            return trace.looping(self.form.skip)
+        return choose(candidates, self.form.skip)
+
+    def _first(self, trace: Trace) -> list[str]:
+        """Names that are better than the trace's, best first."""
+        if self.named:
+            return [self.named]
+        pointer = [trace.pointer.function] if trace.pointer else []
+        if self.form.use is Use.HEADER:
+            at = plain(self.header.groupdict().get("at") or "")
+            return [*_inlined(trace, at), at] if at else pointer
+        return pointer if self.form.use is Use.POINTER or not trace.frames else []
+
+    def _titles(self, function: str, candidates: list[str]) -> list[str]:
+        groups = {name: value or "" for name, value in self.header.groupdict().items()}
+        words = self.form.title.format_map(groups).strip(" :.").replace("  ", " ")
+        said = self.said if self.kind is not Kind.VM_BUG_ON else ""
+        end = f" in {function}" if function else ""
+        titles = [(said or words) + end]
+        if said:
+            titles.append(words + end)
+        if self.kind is Kind.VM_BUG_ON:
+            titles.append(self.said)
+        if self.access:
+            titles.append(f"{words} {self.access}{end}")
+        if groups.get("file") and self.form.kind in (Kind.BUG, Kind.WARNING):
+            titles.append(f"{words} at {groups['file']}")
+        pointed = self.form.use in (Use.POINTER, Use.HEADER, Use.LOOP)
+        if pointed and candidates and candidates[0] != function:
+            titles.append(f"{words} in {candidates[0]}")
+        return list(dict.fromkeys(titles))
+
+
+def _inlined(trace: Trace, outer: str) -> list[str]:
+    """In a symbolised trace, what was inlined into ``outer`` at its frame, innermost first."""
+    frames = [frame for frame in trace.frames if frame.reliable]
+    place = next((n for n, frame in enumerate(frames) if frame.function == outer), 0)
+    first = place
+    while first and frames[first - 1].location and frames[first - 1].offset is None:
+        first -= 1
+    return [frame.function for frame in frames[first:place]]
