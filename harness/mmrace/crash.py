@@ -148,11 +148,14 @@ class Parser:
             if match := pattern.match(line.text):
                 return self._prelude(line, kind, words, match, report)
         found = _header(line.text)
-        if not found:
-            return False
-        form, match = found
+        return found is not None and self._headed(line, *found, report)
+
+    def _headed(
+        self, line: Line, form: Format, match: re.Match[str], report: Report | None
+    ) -> bool:
+        """Deal with a line that fits a header; False when it is only a line of the report."""
         if report and not report.tail and form.proof is not Proof.NONE:
-            return False  # part of a better report
+            return False
         if report and _absorbs(report, form, line):
             report.end, report.gap = line.end, 0
             if report.form.kind is Kind.OOPS and form.kind is not Kind.OOPS and form.kind in DIE:

@@ -5,15 +5,25 @@ import re
 from dataclasses import dataclass, field
 
 from mmrace.backtrace import Frame, parse_frame, parse_pointer, plain
-from mmrace.culprit import choose, choose_loop
+from mmrace.culprit import choose
 from mmrace.dmesg import Line
 from mmrace.formats import Format, Proof, Use
 from mmrace.kind import Kind
+from mmrace.trace import (
+    END,
+    FOREIGN,
+    FRAMES,
+    IRQ_END,
+    NEXT,
+    NOISE,
+    OVER,
+    SIDE,
+    Trace,
+    inlined,
+)
 
-_FRAMES = 100  # kept of one trace
 _TRACES = 12  # kept of one report
 _LINES = 3000  # after which a report is cut off
-_NOISE = 8  # lines of others that one trace outlives
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +56,6 @@ class Prelude:
     end: int
 
 
-@dataclass
-class Trace:
-    """A call trace; ``own``: it says where the failure is, not where memory came from."""
-
-    own: bool = True
-    pointer: Frame | None = None
-    frames: list[Frame] = field(default_factory=list)
-    interrupt: int = 0  # so many of its frames are the interrupt's
-    noise: int = 0
-    over: bool = False
-
-    @property
-    def names(self) -> list[str]:
-        """Functions, innermost first; those the unwinder is unsure of only without others."""
-        sure = [frame.function for frame in self.frames if frame.reliable]
-        return sure or [frame.function for frame in self.frames]
-
-    def looping(self, skip: re.Pattern[str]) -> str:
-        """What the CPU was asked to do: by a soft interrupt, else by the task below it."""
-        served = [frame.function for frame in self.frames[: self.interrupt] if frame.reliable]
-        if (soft := choose_loop(served, skip)) and not skip.match(soft):
-            return soft
-        first = [self.pointer.function] if self.pointer else []
-        return choose_loop(first + self.names, skip)
-
-
-# What begins a trace of something else, and what begins the next one of the same.
-_FOREIGN = re.compile(
-    r"\s*(?:(?:INFO: )?(?:Allocated|Freed) (?:by|in)\b|[Aa]llocated by task|[Ff]reed by task"
-    r"|(?:Uninit was|Local variable)\b|Last potentially|Second to last|Last Breaking|page last "
-    r"|Preemption disabled at|page_owner|Stack dump where|RCU grace-period|Showing |(?:the )?existing|track (?:alloc|free)"
-    r"|Last (?:creation|call_rcu)|Free path:)"
-)
-_SIDE = re.compile(
-    r"\s*(?:read|write|interrupt|race at unknown)[\w() -]* (?:to|at)\b.* 0x|\S+ to 0x"
-)
-_NEXT = re.compile(
-    r"\s*(?:[Cc]all [Tt]race:?|[Bb]acktrace:?|NMI backtrace for|Task dump for|task:)"
-)
-_OVER = re.compile(r"\s*(?:</TASK>|Memory state|The buggy|Modules linked in|Kernel Offset|---\[)")
-_END = re.compile(r"-*\s*---\[ end (?:trace|Kernel)")
-_IRQ_END = re.compile(r"\s*(?:</IRQ>|<<?EOI>|<TASK>|</?SOFTIRQ>)")
 _BODY = re.compile(
     r"""\s*(?:
       Call\ [Tt]race|stack\ backtrace|[Bb]acktrace:|</?[A-Z\#]\w*>|[RE]?[IS]P\b|R\w\w:|E\w\w:
@@ -175,7 +143,7 @@ class Report:
             return False
         known = _TAIL if self.tail else _BODY
         body = self._trace(line.text) or bool(known.match(line.text))
-        if _END.match(line.text):
+        if END.match(line.text):
             self.tail = True
         if not body:
             self.gap += 1
@@ -222,25 +190,25 @@ class Report:
         found = frame or pointer
         if pointer and not trace.frames:
             trace.pointer = trace.pointer or pointer
-        elif found and len(trace.frames) < _FRAMES:
+        elif found and len(trace.frames) < FRAMES:
             trace.frames.append(found)
 
     def _turned(self, text: str) -> None:
         """See whether a line without a frame ends a trace or begins another one."""
         trace = self.traces[-1]
-        if _FOREIGN.match(text):
+        if FOREIGN.match(text):
             self._turn(own=False)
-        elif self.kind is Kind.KCSAN and _SIDE.match(text):
+        elif self.kind is Kind.KCSAN and SIDE.match(text):
             self._turn(own=not self.framed)
-        elif _NEXT.match(text):
+        elif NEXT.match(text):
             if trace.frames or not trace.own:
                 self._turn(own=not self.awaited and (self.kind.hang or not self.framed))
-        elif _IRQ_END.match(text) and trace.frames:
+        elif IRQ_END.match(text) and trace.frames:
             trace.interrupt = len(trace.frames)
         elif trace.frames and not _BODY.match(text):
             trace.noise += 1
-            trace.over = trace.over or trace.noise > _NOISE
-        if trace.frames and _OVER.match(text):
+            trace.over = trace.over or trace.noise > NOISE
+        if trace.frames and OVER.match(text):
             trace.over = True
 
     def _turn(self, *, own: bool) -> None:
@@ -304,7 +272,7 @@ class Report:
         pointer = [trace.pointer.function] if trace.pointer else []
         if self.form.use is Use.HEADER:
             at = plain(self.header.groupdict().get("at") or "")
-            return [*_inlined(trace, at), at] if at else pointer
+            return [*inlined(trace, at), at] if at else pointer
         return pointer if self.form.use is Use.POINTER or not trace.frames else []
 
     def _titles(self, function: str, candidates: list[str]) -> list[str]:
@@ -325,13 +293,3 @@ class Report:
         if pointed and candidates and candidates[0] != function:
             titles.append(f"{words} in {candidates[0]}")
         return list(dict.fromkeys(titles))
-
-
-def _inlined(trace: Trace, outer: str) -> list[str]:
-    """In a symbolised trace, what was inlined into ``outer`` at its frame, innermost first."""
-    frames = [frame for frame in trace.frames if frame.reliable]
-    place = next((n for n, frame in enumerate(frames) if frame.function == outer), 0)
-    first = place
-    while first and frames[first - 1].location and frames[first - 1].offset is None:
-        first -= 1
-    return [frame.function for frame in frames[first:place]]
