@@ -137,15 +137,15 @@ class Parser:
 
     def _announces(self, line: Line) -> bool:
         """Whether a line is a header or a prelude, and was dealt with as such."""
-        if NOT_A_CRASH.match(line.text):
+        if NOT_A_CRASH.search(line.text):
             return False
         report = self._open.get(line.caller)
-        if HARMLESS.match(line.text):
+        if HARMLESS.search(line.text):
             if report and (report.framed or not report.counts):
                 self._close(line.caller)
             return True
         for kind, pattern, words in PRELUDES:
-            if match := pattern.match(line.text):
+            if match := pattern.search(line.text):
                 return self._prelude(line, kind, words, match, report)
         found = _header(line.text)
         return found is not None and self._headed(line, *found, report)
@@ -215,7 +215,7 @@ class Parser:
 
     def _follows(self, line: Line) -> bool:
         """Whether a panic is the consequence of a crash before it, which then lasts till here."""
-        if not CONSEQUENCE.match(line.text):
+        if not CONSEQUENCE.search(line.text):
             return False
         if self._open:
             return any(report.counts for report in self._open.values())
@@ -237,7 +237,7 @@ class Parser:
 
 def _header(text: str) -> tuple[Format, re.Match[str]] | None:
     for form in FORMATS:
-        if match := form.header.match(text):
+        if match := form.header.search(text):
             return form, match
     return None
 
@@ -245,7 +245,7 @@ def _header(text: str) -> tuple[Format, re.Match[str]] | None:
 def _absorbs(report: Report, form: Format, line: Line) -> bool:
     """Whether a header inside an open report is part of that report."""
     if form.kind in PANICS:
-        return report.kind.fatal or not report.framed or bool(CONSEQUENCE.match(line.text))
+        return report.kind.fatal or not report.framed or bool(CONSEQUENCE.search(line.text))
     if report.framed or report.tail:
         return False
     if report.kind in DIE and form.kind in DIE:

@@ -31,7 +31,7 @@ class Proof(Enum):
 class Format:
     """One way to announce a failure.
 
-    ``header`` is matched at the start of a cleaned line; ``title`` may use its groups and gets
+    ``header`` is searched for in a cleaned line; ``title`` may use its groups and gets
     " in FUNCTION" unless ``use`` is NONE. ``named``: a line of the report that names the function
     (group ``at``), better than the trace. ``after``: frames before this line belong to something
     else. ``stack``: without frames the report was cut off.
@@ -56,9 +56,9 @@ CALL_TRACE = re.compile(r"\s*(?:Call Trace|Call trace|Backtrace|backtrace):?")
 
 def says(text: str) -> re.Pattern[str]:
     """Header that may stand behind a subsystem's name or a user's unfinished line."""
-    return re.compile(".*?" + text)
+    return re.compile(text)
 
 
 def starts(text: str) -> re.Pattern[str]:
     """Header that begins its line."""
-    return re.compile(text)
+    return re.compile(r"\A" + text)

@@ -7,30 +7,30 @@ from mmrace.kind import Kind
 
 # What comes just before a report's header and says more than the header does.
 PRELUDES: tuple[tuple[Kind | None, re.Pattern[str], str], ...] = (
-    (None, re.compile(r".*-{8,}\[ cut here \]-{8,}"), ""),
-    (None, re.compile(r"={20,}\s*$"), ""),
-    (None, re.compile(r"page:\S+ (?:refcount|count):"), ""),
-    (None, re.compile(r"page: refcount:\d+ mapcount:"), ""),
+    (None, re.compile(r"-{8,}\[ cut here \]-{8,}"), ""),
+    (None, re.compile(r"\A={20,}\s*$"), ""),
+    (None, re.compile(r"\Apage:\S+ (?:refcount|count):"), ""),
+    (None, re.compile(r"\Apage: refcount:\d+ mapcount:"), ""),
     (
         Kind.VM_BUG_ON,
-        re.compile(r".*page dumped because: (?P<text>VM_(?:BUG|WARN)_ON\w*\(.*\))"),
+        re.compile(r"page dumped because: (?P<text>VM_(?:BUG|WARN)_ON\w*\(.*\))"),
         "{text}",
     ),
     (
         Kind.LIST_CORRUPTION,
         re.compile(
-            r".*?(?P<text>(?:list_(?:add|del)(?:_rcu)?|hlist_\w+|list|plist) "
-            r"(?:double add|corruption))|.*?(?:prev->next should be|next->prev should be)"
+            r"(?P<text>(?:list_(?:add|del)(?:_rcu)?|hlist_\w+|list|plist) "
+            r"(?:double add|corruption))|(?:prev->next should be|next->prev should be)"
         ),
         "{text}",
     ),
-    (Kind.REFCOUNT, re.compile(r".*(?P<text>refcount_t: [\w -]+)"), "{text}"),
-    (Kind.ODEBUG, re.compile(r".*(?P<text>ODEBUG: [\w ]+?)(?= \(active| object| is|$)"), "{text}"),
+    (Kind.REFCOUNT, re.compile(r"(?P<text>refcount_t: [\w -]+)"), "{text}"),
+    (Kind.ODEBUG, re.compile(r"(?P<text>ODEBUG: [\w ]+?)(?= \(active| object| is|$)"), "{text}"),
 )
 
 # Lines with the look of a header, each with who prints it.
 NOT_A_CRASH = re.compile(
-    r".*(?:messages suppressed"  # bad_page and print_bad_pte limit themselves
+    r"(?:messages suppressed"  # bad_page and print_bad_pte limit themselves
     r"|unexpected failures \(out of"  # lib/locking-selftest.c
     r"|BUG: arch topology borken"
     r"|BUG: not (?:creating|updating) mapping"
@@ -45,7 +45,7 @@ NOT_A_CRASH = re.compile(
 
 # A panic that another report brought about: kernel/panic.c, arch/*/kernel/traps.c, watchdogs.
 CONSEQUENCE = re.compile(
-    r".*Kernel panic - not syncing:? ?(?:Fatal exception|.*panic_on_\w+ set|.*\.panic set"
+    r"Kernel panic - not syncing:? ?(?:Fatal exception|.*panic_on_\w+ set|.*\.panic set"
     r"|hung_task|softlockup|RCU Stall|(?:Watchdog detected )?[Hh]ard LOCKUP|Aiee, killing"
     r"|.*: Fatal exception|Oops|BUG!|Oopsed too often|KASAN|UBSAN|kernel: panic_on|kasan\.fault"
     r"|Machine halted|.*warned too often|cannot return from double"
@@ -54,7 +54,7 @@ CONSEQUENCE = re.compile(
 
 # Reports with a call trace about something that is no failure of the kernel.
 HARMLESS = re.compile(
-    r".*(?:FAULT_INJECTION: forcing a failure|page allocation (?:failure|stalls for)"
+    r"(?:FAULT_INJECTION: forcing a failure|page allocation (?:failure|stalls for)"
     r"|invoked oom-killer|(?:sysrq|SysRq) ?: )"
 )
 
