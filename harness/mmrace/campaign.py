@@ -49,6 +49,7 @@ class Choice:
     seed: int | None = None
     ltp: str | None = None
     steer: bool | None = None
+    boot: tuple[str, ...] = ()
 
 
 def fragments() -> tuple[str, ...]:
@@ -122,7 +123,7 @@ class Workbench:
             steered=self._steered(race, workload, choice, chosen),
             seconds=choice.seconds,
             seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
-            boot=(*machine.boot, *race.boot),
+            boot=(*machine.boot, *race.boot, *choice.boot),
             command=command,
         )
         director = self._director(spec, built.kernel) if spec.steered else None

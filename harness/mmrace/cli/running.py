@@ -76,6 +76,8 @@ def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> st
     words += ["--for", f"{choice.seconds:g}s"]
     if choice.machine:
         words += ["--machine", choice.machine]
+    for parameter in choice.boot:
+        words += ["--boot", parameter]
     if choice.steer is not None:
         words.append("--steer" if choice.steer else "--no-steer")
     return shlex.join(words)
@@ -97,6 +99,7 @@ def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> st
 @click.option("--runs", "count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--machine", help="Another machine of qemu/machines.")
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
+@click.option("--boot", multiple=True, help="A kernel parameter to add; may be repeated.")
 @click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
@@ -114,6 +117,7 @@ def run_command(
     count: int,
     machine: str | None,
     accel: str,
+    boot: tuple[str, ...],
     steer: bool | None,
     ltp: str | None,
     seed: int | None,
@@ -123,7 +127,9 @@ def run_command(
     """Run a race's workloads on one kernel."""
     race = load_race(race_name)
     chosen = [race.find_workload(name) for name in workloads] or race.default_workloads()
-    choice = Choice(machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer)
+    choice = Choice(
+        machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer, boot=boot
+    )
     built = campaign.build(app.home, tree_name, series, configs, app.step)
     done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
     done.show(app)
@@ -165,6 +171,7 @@ def again(app: App, run: str) -> int:
         seconds=spec.seconds,
         seed=spec.seed,
         steer=spec.steered,
+        boot=spec.boot[len(spec.machine.boot) + len(spec.race.boot) :],
     )
     bench = Workbench(app.home, app.step)
     done = run_race(bench, built, spec.race, [spec.workload], choice)
