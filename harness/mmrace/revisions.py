@@ -70,7 +70,7 @@ def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
 
 def _commit(block: str) -> Commit:
     name, parents, subject, paths = block.split("\x00", 3)
-    return Commit(name, tuple(parents.split()), subject, tuple(paths.split("\n\n")[-1].split("\n")))
+    return Commit(name, tuple(parents.split()), subject, tuple(filter(None, paths.split("\n"))))
 
 
 def graph(commits: Sequence[Commit], older: str) -> Dag:
@@ -83,7 +83,7 @@ def weigh(commits: Sequence[Commit], likely: Sequence[str] = ()) -> tuple[float,
 
     A guess, so it stays mild: the runs outweigh it soon, and no commit is ruled out.
     """
-    return tuple(_weight([path for path in one.paths if path], tuple(likely)) for one in commits)
+    return tuple(_weight(one.paths, tuple(likely)) for one in commits)
 
 
 def _weight(paths: Sequence[str], likely: tuple[str, ...]) -> float:

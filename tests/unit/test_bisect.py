@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from mmrace.bisect.dag import Dag
-from mmrace.bisect.engine import Bisection, Phase, Request, Result, Settings
+from mmrace.bisect.engine import Bisection
 from mmrace.bisect.posterior import Model, Tally, infer
 from mmrace.bisect.proof import Bench, Claim
 from mmrace.bisect.search import Costs, choose
+from mmrace.bisect.values import Phase, Request, Result, Settings
 from mmrace.errors import UserError
 
 LINE = Dag.line([f"c{number}" for number in range(32)], "good")

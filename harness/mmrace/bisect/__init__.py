@@ -3,7 +3,7 @@
 
 Knows a graph of revisions and what single runs of them showed, nothing of git or QEMU::
 
-    dag -> posterior -> search, proof -> engine -> log
+    dag -> posterior -> search, proof -> values -> engine -> log -> loop
 
 docs/verdicts.md has the formulas and what they assume.
 """

@@ -5,97 +5,15 @@ A pure fold over observations: the same observations in the same order give the 
 log of them is all that a killed bisection needs.
 """
 
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from mmrace.bisect.posterior import Belief, Model, Tally, infer
 from mmrace.bisect.proof import Bench, Claim
-from mmrace.bisect.search import Costs, choose
+from mmrace.bisect.search import choose
+from mmrace.bisect.values import Answer, Phase, Request, Result, Settings, Step
 from mmrace.errors import UserError
 
 _VOID = 5
-
-
-class Phase(StrEnum):
-    """What a run was made for."""
-
-    LEARN = "learn"
-    SEARCH = "search"
-    PROVE = "prove"
-    DONE = "done"
-
-
-class Result(StrEnum):
-    """What one run of a revision showed; the words are those of git bisect, but for VOID."""
-
-    BAD = "bad"  # the failure's own signature
-    GOOD = "good"  # exercised, and not seen
-    VOID = "void"  # says nothing: another crash, or not exercised this time
-    SKIP = "skip"  # the revision is of no use: it does not build or boot
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One run of one revision."""
-
-    revision: str
-    result: Result
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``delta``: posterior asked for is 1 - delta, and each proof may be wrong with delta / 2.
-
-    Learning ends after ``learn_failures`` failures or ``learn_runs`` runs of the failing end.
-    """
-
-    delta: float = 0.05
-    learn_failures: int = 8
-    learn_runs: int = 600
-    suspicion: float = 0.7
-    drop: float = 0.3
-    costs: Costs = field(default_factory=Costs)
-
-
-@dataclass(frozen=True)
-class Request:
-    """Runs to make now: of this revision, until one fails, ``runs`` at most."""
-
-    revision: str
-    runs: int
-    phase: Phase
-
-
-@dataclass(frozen=True)
-class Step:
-    """Runs of one revision in a row, made for one purpose."""
-
-    revision: str
-    phase: Phase
-    runs: int = 0
-    failures: int = 0
-    void: int = 0
-    skipped: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Where a bisection stands.
-
-    ``culprit`` is None while no revision has the posterior asked for, or when ``no_culprit`` (the
-    posterior of "no change between the ends") has it. ``suspects`` hold the candidates, likeliest
-    first, that make up that posterior together. ``runs`` counts by phase, void runs included.
-    """
-
-    culprit: str | None
-    posterior: float
-    no_culprit: float
-    confirmed: bool
-    done: bool
-    suspects: tuple[tuple[str, float], ...]
-    steps: tuple[Step, ...]
-    runs: dict[Phase, int]
-    builds: int
 
 
 class Bisection:
@@ -196,7 +114,9 @@ class Bisection:
             raise UserError(f"{self.model.dag.names[end]} cannot be run, so nothing can be learnt")
         tally = self._tallies.get(end, Tally())
         left = self.settings.learn_runs - tally.runs
-        if tally.failures >= self.settings.learn_failures or left <= 0:
+        if left <= 0 and not tally.failures:
+            self.phase = Phase.DONE
+        elif tally.failures >= self.settings.learn_failures or left <= 0:
             self.phase = Phase.SEARCH
         else:
             wanted = self.settings.learn_failures - tally.failures
@@ -204,7 +124,9 @@ class Bisection:
 
     def _search(self) -> None:
         best = self.belief.best
-        if self.belief.culprit[best] >= self.settings.suspicion:
+        provable = all(claim.row not in self._skipped for claim in self._claims(best))
+        bar = self.settings.suspicion if provable else 1 - self.settings.delta
+        if self.belief.culprit[best] >= bar:
             self.phase, self._target, self._fresh = Phase.PROVE, best, {}
             given = self.belief.q_given[best], self.belief.e_given[best]
             self._bench = Bench(self.model, *given, self.settings.delta / 2)
@@ -230,7 +152,7 @@ class Bisection:
             if not missing:
                 continue
             if claim.row in self._skipped:
-                self.phase = Phase.DONE
+                self.phase = Phase.SEARCH if self._sure() is None else Phase.DONE
                 return
             # A failure is waited for, as long as the rate learnt makes one likely.
             rate = float(self.belief.failure_rate @ self.model.q)

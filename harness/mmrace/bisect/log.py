@@ -6,7 +6,8 @@ Runs are comments to git. Below them are the marks that the posterior stands by 
 
 from collections.abc import Iterable
 
-from mmrace.bisect.engine import Bisection, Observation, Result
+from mmrace.bisect.engine import Bisection
+from mmrace.bisect.values import Observation, Result
 from mmrace.errors import UserError
 
 _HEAD = "# mmrace bisection 1"
@@ -17,7 +18,7 @@ def render(bisection: Bisection, observations: Iterable[Observation]) -> str:
     """Return the whole file; a fix bisection marks revisions ``broken`` and ``fixed``."""
     model, dag = bisection.model, bisection.model.dag
     old, new = ("broken", "fixed") if model.fix else ("good", "bad")
-    terms = f"--term-old '{old}' --term-new '{new}' " if model.fix else ""
+    terms = f"'--term-old' '{old}' '--term-new' '{new}' " if model.fix else ""
     ends = f"'{dag.names[dag.newer_end]}' '{dag.names[dag.older_end]}'"
     lines = [f"{_HEAD} {model.fix:d}", f"git bisect start {terms}{ends}"]
     lines += [f"{_RUN} {one.revision} {one.result}" for one in observations]

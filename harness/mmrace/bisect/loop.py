@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmrace import proc, revisions
-from mmrace.bisect.engine import Answer, Bisection, Observation, Request, Result
+from mmrace.bisect.engine import Bisection
 from mmrace.bisect.log import parse, render
+from mmrace.bisect.values import Answer, Observation, Request, Result
 from mmrace.errors import InfraError, UserError
 from mmrace.home import write_file
 from mmrace.outcome import Judgement, Outcome

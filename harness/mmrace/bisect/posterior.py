@@ -12,9 +12,9 @@ from mmrace.bisect.dag import Bools, Dag, Floats
 # A failure in fewer than one run of 1000 is out of reach of a bisection.
 _Q = np.geomspace(0.001, 0.998, 48)
 _Q_PRIOR = np.full(_Q.size, 1 / _Q.size)
-# That the signature comes from elsewhere is mostly impossible, else rare.
+# The signature on a revision without the failure: impossible, or rare.
 _E = np.array([1e-5, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03])
-_E_PRIOR = np.array([0.93, 0.01, 0.0125, 0.0125, 0.0125, 0.0125, 0.0075, 0.0025])
+_E_PRIOR = np.array([0.25, 0.1, 0.13, 0.15, 0.15, 0.13, 0.07, 0.02])
 
 
 @dataclass(frozen=True)

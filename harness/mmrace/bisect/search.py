@@ -12,9 +12,8 @@ from mmrace.bisect.posterior import Belief, Model
 
 _BATCHES = np.unique(np.geomspace(1, 1000, 20).round())
 # A longer batch that gains nearly as fast saves decisions.
-_RETAIN = 0.95
+_RETAIN = 0.97
 _SHORTLIST = 24
-_LIKELY = 4
 _TINY = 1e-12
 
 
@@ -22,7 +21,7 @@ _TINY = 1e-12
 class Costs:
     """Seconds of work: a kernel that is not built yet, and one run with its boot."""
 
-    build: float = 60.0
+    build: float = 75.0
     boot: float = 5.0
     run: float = 20.0
 
@@ -57,8 +56,6 @@ def choose(
     clean_good, runs_good, _ = _survival(~fails, belief.culprit, model.e, belief.e_given)
     share = mass[:, None]
     information = _information(share, clean_bad, clean_good)
-    mixed = share * clean_bad + (1 - share) * clean_good
-    information += _endgame(belief, fails, mixed, clean_bad, clean_good)
     expected = share * runs_bad + (1 - share) * runs_good
     build = np.where(np.isin(rows, list(built)), 0.0, costs.build)[:, None]
     seconds = build + expected * (costs.boot + costs.run)
@@ -115,26 +112,6 @@ def _information(share: Floats, bad: Floats, good: Floats) -> Floats:
     """Return the bits that a clean or unclean batch tells about whether the failure is there."""
     mixed = share * bad + (1 - share) * good
     return share * _divergence(bad, mixed) + (1 - share) * _divergence(good, mixed)
-
-
-def _endgame(belief: Belief, fails: Bools, mixed: Floats, bad: Floats, good: Floats) -> Floats:
-    """Return what is to be added to the information so that likely hypotheses get confirmed.
-
-    With it the sum is the expected growth of the log odds of the truth (Naghshvar, Javidi and
-    Wigger, IEEE Trans. Inf. Theory 61, 2015).
-    """
-    added = np.zeros_like(mixed)
-    for one in np.argsort(-belief.culprit)[:_LIKELY]:
-        weight = belief.culprit[one]
-        own = np.where(fails[:, one, None], bad, good)
-        for chance, likelihood in ((mixed, own), (1 - mixed, 1 - own)):
-            added += chance * _surprise(weight * likelihood / np.maximum(chance, _TINY))
-        added -= _surprise(np.asarray(weight))
-    return added
-
-
-def _surprise(p: Floats) -> Floats:
-    return np.asarray(-p * np.log2(np.maximum(1 - p, _TINY)))
 
 
 def _divergence(p: Floats, q: Floats) -> Floats:
