@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports from run directories: one self-contained HTML file, JUnit XML."""
+"""The report that people read: one HTML file that needs nothing else, from run directories."""
 
-import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from markupsafe import Markup
 
-from mmrace import __version__, channel, crash
-from mmrace.outcome import Outcome
+from mmrace import __version__, excerpt, timeline
+from mmrace.account import Account, NotRun, Place, groups, printable, read_all
+from mmrace.excerpt import Piece
 from mmrace.record import RunDir
 
-CONTEXT = 20_000  # bytes of console shown on either side of what matters
-_UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f\x7f]")
+__all__ = ["NotRun", "Section", "html"]
+
+DETAILED = 60  # runs with console and output; of more than that, failures and the first others
+CALLERS = 6  # functions named beside the one that matters
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class Section:
 
 
 @dataclass(frozen=True)
-class NotRun:
-    """A workload that was not run, and why."""
+class _Detail:
+    """The long parts of one run, ready to be shown."""
 
-    race: str
-    workload: str
-    why: str
+    timeline: Markup
+    console: tuple[Piece, ...]
+    output: tuple[tuple[bool, str], ...]
+    results: tuple[str, ...]
+    counters: tuple[tuple[str, int], ...]
+    qemu: str
 
 
 def html(
@@ -44,119 +48,75 @@ def html(
     host: str,
     not_run: Sequence[NotRun] = (),
     sections: Sequence[Section] = (),
+    decoded: Mapping[str, Sequence[Place]] | None = None,
 ) -> str:
-    """Render the report; ``made`` is the date and ``host`` the machine, as people read them."""
-    views = [_view(run) for run in runs]
+    """Render the report; ``made`` is the date and ``host`` the machine, as people read them.
+
+    ``decoded`` has, by run id, the trace of a run's crash with source lines. Raises UserError for
+    a directory that holds no run.
+    """
+    accounts = read_all(runs, decoded) if runs or not not_run else []
+    failures = groups(accounts)
     environment = Environment(
-        loader=PackageLoader("mmrace"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("mmrace"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
         title=title,
         made=made,
         host=host,
         version=__version__,
-        tally=sorted(Counter(view["outcome"] for view in views).items()),
-        failures=[view for view in views if view["failed"]],
-        runs=views,
+        tally=_tally(accounts, not_run),
+        groups=failures,
+        quiet=[item for item in accounts if _says_nothing(item)],
+        runs=accounts,
+        details=_details(accounts),
+        configs=_configs(accounts),
+        callers=CALLERS,
         skipped=not_run,
         sections=sections,
     )
 
 
-def _view(run: RunDir) -> dict[str, Any]:
-    spec, vm, judged = run.spec(), run.vm(), run.judgement()
-    console, said = run.console(), channel.parse(run.channel())
-    crashes = crash.parse(console)
-    return {
-        "id": run.id,
-        "race": spec.race.name,
-        "workload": spec.workload.name,
-        "steered": spec.steered,
-        "kernel": f"{spec.release} {'+'.join(spec.series) or 'as it is'}",
-        "kernel_id": spec.kernel_id,
-        "tree": spec.tree,
-        "revision": spec.revision,
-        "seed": spec.seed,
-        "accel": vm.accel,
-        "accel_reason": vm.accel_reason,
-        "qemu": vm.version,
-        "qemu_command": shlex.join(vm.argv),
-        "seconds": vm.seconds,
-        "outcome": str(judged.outcome),
-        "failed": judged.outcome.failed,
-        "expected_signature": judged.signature_matched,
-        "title": judged.title,
-        "seconds_to_failure": judged.seconds_to_failure,
-        "exercised_text": ", ".join(
-            f"{name} {count} (floor {floor})" for name, (count, floor) in judged.exercised.items()
-        ),
-        "windows": judged.windows,
-        "notes": judged.notes,
-        "command": spec.command,
-        "crashes": crashes,
-        "console": _console(console, crashes),
-        "results": [line.text for line in said.output],
-        "counters": sorted(said.counters.items()),
-        "config": (run.folder / "config").read_text(encoding="utf-8", errors="replace"),
-    }
+def _tally(accounts: Sequence[Account], not_run: Sequence[NotRun]) -> list[tuple[str, int]]:
+    """How many runs there are of each outcome, failures first."""
+    found = Counter(str(item.judged.outcome) for item in accounts)
+    order = ("CRASH", "FAIL", "HANG", "INFRA", "INFEASIBLE", "NOT_EXERCISED", "PASS")
+    tally = [(word, found[word]) for word in order if found[word]]
+    return [*tally, ("NOT_RUN", len(not_run))] if not_run else tally
 
 
-def _console(data: bytes, crashes: Sequence[crash.Crash]) -> list[tuple[str, str]]:
-    """The console in pieces: ``log``, ``crash``, and ``cut`` where a long log is left out."""
-    if not crashes:
-        tail = data[-CONTEXT:]
-        cut = [("cut", f"[{len(data) - len(tail)} bytes before]")] if len(tail) < len(data) else []
-        return [*cut, ("log", _readable(tail))]
-    pieces: list[tuple[str, str]] = []
-    start = max(0, crashes[0].start - CONTEXT)
-    if start:
-        pieces.append(("cut", f"[{start} bytes before]"))
-    at = start
-    for found in crashes:
-        if found.start > at:
-            pieces.append(("log", _readable(data[at : found.start])))
-        pieces.append(("crash", _readable(data[max(at, found.start) : found.end])))
-        at = max(at, found.end)
-    rest = data[at : at + CONTEXT]
-    pieces.append(("log", _readable(rest)))
-    if at + len(rest) < len(data):
-        pieces.append(("cut", f"[{len(data) - at - len(rest)} bytes after]"))
-    return pieces
+def _says_nothing(item: Account) -> bool:
+    return not item.judged.outcome.failed and str(item.judged.outcome) != "PASS"
 
 
-def _readable(data: bytes) -> str:
-    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    return _UNPRINTABLE.sub("", text)
+def _details(accounts: Sequence[Account]) -> dict[str, _Detail]:
+    """Show the long parts of failures first, of others while there is room."""
+    wanted = sorted(accounts, key=lambda item: not item.judged.outcome.failed)[:DETAILED]
+    return {item.run.id: _detail(item) for item in wanted}
 
 
-def junit(runs: Sequence[RunDir], not_run: Sequence[NotRun] = ()) -> str:
-    """JUnit XML: a suite for each race, a case for each run."""
-    suites: dict[str, TestSuite] = {}
-    for run in runs:
-        spec, judged = run.spec(), run.judgement()
-        kernel = f"{spec.release} {'+'.join(spec.series) or 'as it is'}"
-        case = TestCase(f"{spec.workload.name} on {kernel}", f"mmrace.{spec.race.name}")
-        case.time = round(run.vm().seconds, 3)
-        text = "\n".join([judged.title, *judged.notes, f"again: {spec.command}", str(run.folder)])
-        if judged.outcome.failed:
-            case.result = [Failure(f"{judged.outcome}: {judged.title}", str(judged.outcome))]
-            case.system_out = text
-        elif judged.outcome is Outcome.INFRA:
-            case.result = [Error(judged.title or "infrastructure", "INFRA")]
-            case.system_out = text
-        elif judged.outcome is not Outcome.PASS:
-            case.result = [Skipped(f"{judged.outcome}: {'; '.join(judged.notes)}")]
-        _suite(suites, spec.race.name).add_testcase(case)
-    for item in not_run:
-        case = TestCase(item.workload, f"mmrace.{item.race}")
-        case.result = [Skipped(item.why)]
-        _suite(suites, item.race).add_testcase(case)
-    document = JUnitXml("mmrace")
-    for suite in suites.values():
-        document.add_testsuite(suite)
-    raw: bytes = document.tostring()  # type: ignore[no-untyped-call]
-    return raw.decode()
+def _detail(item: Account) -> _Detail:
+    what = f"{item.spec.workload.name} over time: {item.judged.outcome} {item.judged.title}"
+    return _Detail(
+        timeline=timeline.svg(timeline.read(item), what.strip()),
+        console=excerpt.console(item),
+        output=excerpt.output(item),
+        results=excerpt.results(item),
+        counters=tuple(sorted(item.said.counters.items())),
+        qemu=shlex.join(item.vm.argv),
+    )
 
 
-def _suite(suites: dict[str, TestSuite], race: str) -> TestSuite:
-    return suites.setdefault(race, TestSuite(race))
+def _configs(accounts: Sequence[Account]) -> dict[str, tuple[Account, str]]:
+    """Config of each kernel, once, with a run that used it."""
+    found: dict[str, tuple[Account, str]] = {}
+    for item in accounts:
+        if item.spec.kernel_id not in found:
+            path = item.run.folder / "config"
+            text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+            found[item.spec.kernel_id] = (item, printable(text))
+    return found

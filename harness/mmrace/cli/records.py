@@ -4,13 +4,14 @@
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from mmrace import cell, report, storage
-from mmrace.cli.app import App, json_option
+from mmrace import cell, junit, kcidb, ktapout, report, storage, summary
+from mmrace.account import NotRun
+from mmrace.cli.app import App, Decorated, json_option
 from mmrace.cli.tables import exercised_text, runs_table, table
 from mmrace.home import write_file
 from mmrace.judge import judge
@@ -23,15 +24,30 @@ def host_line() -> str:
 
 
 def write_report(
-    app: App, runs: Sequence[RunDir], title: str, not_run: Sequence[report.NotRun] = ()
+    app: App,
+    runs: Sequence[RunDir],
+    title: str,
+    not_run: Sequence[NotRun] = (),
+    sections: Sequence[report.Section] = (),
 ) -> tuple[Path, Path]:
-    """Write HTML and JUnit beside each other; return both paths."""
-    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    """Write HTML and JUnit beside each other in the home; return both paths."""
     folder = app.home.reports / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    page = report.html(runs, title=title, made=made, host=host_line(), not_run=not_run)
-    write_file(folder / "report.html", page)
-    write_file(folder / "junit.xml", report.junit(runs, not_run))
+    write_file(folder / "report.html", page(runs, title, not_run, sections))
+    write_file(folder / "junit.xml", junit.document(runs, not_run))
     return folder / "report.html", folder / "junit.xml"
+
+
+def page(
+    runs: Sequence[RunDir],
+    title: str,
+    not_run: Sequence[NotRun] = (),
+    sections: Sequence[report.Section] = (),
+) -> str:
+    """The HTML report, made now on this machine."""
+    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    return report.html(
+        runs, title=title, made=made, host=host_line(), not_run=not_run, sections=sections
+    )
 
 
 @click.command("runs")
@@ -82,17 +98,60 @@ def judge_command(app: App, run: str) -> int:
     return after.outcome.exit_code
 
 
+def file_option(name: str, what: str) -> Callable[[Decorated], Decorated]:
+    """An option that names a file to write."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return click.option(name, f"{name[2:]}_file", type=path, metavar="FILE", help=what)
+
+
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--title", default="mmrace", show_default=True)
+@file_option("--html", "One self-contained page.")
+@file_option("--junit", "JUnit XML, for GitHub, GitLab and Jenkins.")
+@file_option("--ktap", "KTAP.")
+@file_option("--kcidb", "A KCIDB submission (JSON), checked by kcidb-io.")
+@file_option("--markdown", "A summary for a merge request or a reply to a patch; - for stdout.")
+@click.option("--github", is_flag=True, help="Print annotations for GitHub's workflows.")
+@click.option("--origin", default="mmrace", show_default=True, help="Your name in KCIDB.")
 @json_option
 @click.pass_obj
-def report_command(app: App, runs: tuple[str, ...], title: str) -> None:
-    """HTML and JUnit of RUNS."""
-    page, junit = write_report(app, [find_run(app.home, name) for name in runs], title)
-    app.document({"html": str(page), "junit": str(junit)})
+def report_command(
+    app: App,
+    runs: tuple[str, ...],
+    title: str,
+    html_file: Path | None,
+    junit_file: Path | None,
+    ktap_file: Path | None,
+    kcidb_file: Path | None,
+    markdown_file: Path | None,
+    github: bool,
+    origin: str,
+) -> None:
+    """Tell of RUNS to people and to CI; without options HTML and JUnit in mmrace's home."""
+    found = [find_run(app.home, name) for name in runs]
+    written: dict[str, Path] = {}
+    if not any((html_file, junit_file, ktap_file, kcidb_file, markdown_file, github)):
+        written["html"], written["junit"] = write_report(app, found, title)
+    makers: tuple[tuple[str, Path | None, Callable[[], str]], ...] = (
+        ("html", html_file, lambda: page(found, title)),
+        ("junit", junit_file, lambda: junit.document(found)),
+        ("ktap", ktap_file, lambda: ktapout.document(found)),
+        ("kcidb", kcidb_file, lambda: kcidb.document(found, origin)),
+        ("markdown", markdown_file, lambda: summary.markdown(found, title)),
+    )
+    for kind, path, make in makers:
+        if path == Path("-"):
+            click.echo(make(), nl=False, err=app.as_json)
+        elif path:
+            write_file(path, make())
+            written[kind] = path
+    if github:
+        click.echo("\n".join(summary.annotations(found)), err=app.as_json)
+    app.document({kind: str(path) for kind, path in written.items()})
     if not app.as_json:
-        app.out.print(f"{page}\n{junit}", markup=False)
+        for path in written.values():
+            app.note(str(path))
 
 
 @click.command("clean")
