@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command line: the only part that prints, reads the environment and knows exit codes."""
 
+import importlib
 import os
 import signal
 import sys
@@ -10,7 +11,6 @@ from types import FrameType
 import click
 
 from mmrace import __version__
-from mmrace.cli import about, demo, records, running, sources, verifying
 from mmrace.cli.app import App
 from mmrace.errors import InfraError, MmraceError
 from mmrace.home import Home
@@ -18,8 +18,38 @@ from mmrace.home import Home
 INTERRUPTED = 130
 INTERNAL = 70
 
+# A module is imported when one of its commands is used: scipy alone takes a second.
+MODULES = {
+    "about": ("doctor", "races"),
+    "sources": ("tree", "apply", "build"),
+    "running": ("run", "again", "shell"),
+    "verifying": ("verify",),
+    "records": ("runs", "judge", "report", "clean"),
+    "demo": ("demo",),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """The commands of ``MODULES``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names in the order of ``MODULES``."""
+        return [name for names in MODULES.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        for module, names in MODULES.items():
+            if cmd_name in names:
+                commands = importlib.import_module(f"mmrace.cli.{module}").COMMANDS
+                found: click.Command = commands[names.index(cmd_name)]
+                return found
+        return None
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="mmrace")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_context
@@ -30,11 +60,6 @@ def cli(context: click.Context, as_json: bool) -> None:
     completion: eval "$(_MMRACE_COMPLETE=bash_source mmrace)".
     """
     context.obj = App(Home.from_environment(os.environ), as_json)
-
-
-for module in (about, sources, running, records, demo, verifying):
-    for command in module.COMMANDS:
-        cli.add_command(command)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
