@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What holds of reading a console whatever the console is."""
 
-import itertools
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -54,7 +54,7 @@ def test_how_the_bytes_are_cut_makes_no_difference(data, case, before) -> None:
     log = before + case.console
     cuts = sorted(data.draw(st.lists(st.integers(0, len(log)), max_size=12)))
     edges = [0, *cuts, len(log)]
-    parts = [log[start:end] for start, end in itertools.pairwise(edges)]
+    parts = [log[start:end] for start, end in pairwise(edges)]
     assert feed(parts) == parse(log)
 
 

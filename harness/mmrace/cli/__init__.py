@@ -25,6 +25,7 @@ MODULES = {
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
     "records": ("runs", "judge", "report", "clean"),
+    "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),
 }
 
