@@ -3,7 +3,7 @@
 top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 bin := $(top)/.venv/bin
 
-.PHONY: help setup setup-dev demo test unit vm test-slow bench bench-statistics lint lock clean
+.PHONY: help setup setup-dev demo test unit browser vm test-slow bench bench-statistics lint lock clean
 
 help:
 	@echo 'make setup             Debian packages and .venv/bin/mmrace'
@@ -12,7 +12,7 @@ help:
 	@echo 'make test-slow         the longer ones'
 	@echo 'make bench             the figures in README.md'
 	@echo 'make bench-statistics  calibration of verify and bisect'
-	@echo 'make lint unit vm      parts of make test'
+	@echo 'make lint unit browser vm  parts of make test'
 	@echo 'make lock              pin the Python dependencies anew'
 
 setup:
@@ -24,7 +24,7 @@ setup-dev:
 demo: setup
 	@$(bin)/mmrace demo
 
-test: lint unit vm
+test: lint unit browser vm
 
 lint: setup-dev
 	$(bin)/ruff format --check $(top)
@@ -34,6 +34,9 @@ lint: setup-dev
 
 unit: setup-dev
 	cd $(top) && $(bin)/pytest -n auto tests/unit
+
+browser: setup-dev
+	cd $(top) && $(bin)/pytest tests/browser
 
 vm: setup-dev
 	cd $(top) && $(bin)/pytest tests/vm -m 'not slow'

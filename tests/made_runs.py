@@ -55,6 +55,7 @@ def made_run(
     windows: tuple[WindowCount, ...] = (),
     floor: int = 5,
     message: str = "",
+    console_from: float = 1.0,
 ) -> RunDir:
     """Write a run directory and judge it; one line of each log comes every tenth of a second."""
     workload = Workload(
@@ -81,7 +82,7 @@ def made_run(
         "qemu.json": json.dumps(asdict(vm)),
         "config": 'CONFIG_CC_VERSION_TEXT="gcc (Debian) 12"\nCONFIG_SMP=y\n',
         "windows.json": json.dumps([asdict(item) for item in windows]),
-        "console.times": _times(console),
+        "console.times": _times(console, console_from),
         "channel.times": _times(channel.encode()),
     }.items():
         (run.folder / file).write_text(text)
@@ -91,9 +92,9 @@ def made_run(
     return run
 
 
-def _times(log: bytes) -> str:
+def _times(log: bytes, start: float = 1.0) -> str:
     offset, lines = 0, []
     for number, raw in enumerate(log.splitlines(keepends=True)):
-        lines.append(f"{1 + number / 10:.3f} {offset}\n")
+        lines.append(f"{start + number / 10:.3f} {offset}\n")
         offset += len(raw)
     return "".join(lines)

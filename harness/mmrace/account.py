@@ -13,13 +13,14 @@ from mmrace.channel import Channel
 from mmrace.crash import Crash
 from mmrace.culprit import SKIP
 from mmrace.errors import UserError
-from mmrace.outcome import Judgement
+from mmrace.outcome import Judgement, Outcome
 from mmrace.record import RunDir, Spec, VmRecord
 
 _HEADER_PLACE = re.compile(r"\bat ((?:\.?[\w+-]+/)*[\w+-]+\.[chS]:\d+)\b")
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
+_LINE_END = re.compile(r"\r+\n?")  # a serial console ends lines with more than one \\r
 _HEADER_LINES = 4  # of a crash's report: in one of these it says "at FILE:LINE"
 
 
@@ -194,7 +195,7 @@ def _printed_place(console: bytes, found: Crash) -> str:
 
 def printable(text: str) -> str:
     """Text without what a terminal would obey and XML cannot hold."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _CONTROL.sub("", _LINE_END.sub("\n", text))
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,14 @@ class Group:
         return self.first.title
 
     @property
+    def cells(self) -> tuple[tuple[Account, ...], ...]:
+        """The runs, those of one workload on one kernel together."""
+        found: dict[tuple[str, str], list[Account]] = {}
+        for item in self.runs:
+            found.setdefault((item.spec.workload.name, item.kernel), []).append(item)
+        return tuple(map(tuple, found.values()))
+
+    @property
     def first(self) -> Account:
         """The run to look at: one whose report can be trusted, if there is one."""
         sound = [item for item in self.runs if item.crash and not item.crash.corrupted]
@@ -216,13 +225,16 @@ class Group:
 
 
 def groups(accounts: Sequence[Account]) -> tuple[Group, ...]:
-    """Failures by title, numbers aside; first what no race knows, then the most frequent."""
+    """Failures by title, numbers aside; first what no race knows, crashes, the most frequent."""
     found: dict[tuple[str, str], list[Account]] = {}
     for item in accounts:
         if item.judged.outcome.failed:
             key = (item.spec.race.name, re.sub(r"\b\d+\b", "N", item.title))
             found.setdefault(key, []).append(item)
     made = [Group(tuple(items)) for items in found.values()]
-    return tuple(
-        sorted(made, key=lambda group: (group.first.judged.signature_matched, -len(group.runs)))
-    )
+    return tuple(sorted(made, key=_urgency))
+
+
+def _urgency(group: Group) -> tuple[bool, bool, int]:
+    judged = group.first.judged
+    return judged.signature_matched, judged.outcome is not Outcome.CRASH, -len(group.runs)

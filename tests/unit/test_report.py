@@ -126,7 +126,7 @@ def test_failures_of_one_kind_are_one_group_whatever_the_page(tmp_path):
     second = made_run(tmp_path, name="20260102-030406-race-w-0002", channel=other)
     third = made_run(tmp_path, name="20260102-030407-race-w-0003", **CRASHED)
     found = account.groups(account.read_all([first, second, third]))
-    assert [len(group.runs) for group in found] == [2, 1]
+    assert [len(group.runs) for group in found] == [1, 2]  # the crash first
     assert "2 runs" in page(first, second, third).inside("failure")
 
 
