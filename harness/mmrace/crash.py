@@ -246,10 +246,10 @@ def _absorbs(report: Report, form: Format, line: Line) -> bool:
     """Whether a header inside an open report is part of that report."""
     if form.kind in PANICS:
         return report.kind.fatal or not report.framed or bool(CONSEQUENCE.search(line.text))
+    if report.kind in DIE and form.kind in DIE and not report.tail:
+        return not report.framed or (report.mixed and not report.pointed)
     if report.framed or report.tail:
         return False
-    if report.kind in DIE and form.kind in DIE:
-        return True
     again = form.kind is report.form.kind and (report.lines <= 3 or not form.stack)
     return again and form.kind is not Kind.HUNG_TASK
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from mmrace.backtrace import Frame, parse_frame, parse_pointer, plain
 from mmrace.culprit import choose
 from mmrace.dmesg import Line
-from mmrace.formats import Format, Proof, Use
-from mmrace.kind import Kind
+from mmrace.formats import CONSEQUENCE, Format, Proof, Use
+from mmrace.kind import PANICS, Kind
 from mmrace.trace import (
     END,
     FOREIGN,
@@ -107,6 +107,7 @@ class Report:
     tail: bool = False  # behind the end marker
     mixed: bool = False
     cpu: str = ""
+    seconds: float = 0.0
     gap: int = 0
     lines: int = 0
 
@@ -119,6 +120,11 @@ class Report:
     def framed(self) -> bool:
         """Whether it has its own call trace."""
         return any(trace.own and trace.frames for trace in self.traces)
+
+    @property
+    def pointed(self) -> bool:
+        """Whether it says where the CPU was."""
+        return any(trace.pointer for trace in self.traces)
 
     @property
     def traced(self) -> bool:
@@ -150,7 +156,14 @@ class Report:
             return self.gap <= self._patience()
         self.gap = 0
         self.end = line.end
+        self._clock(line)
         return True
+
+    def _clock(self, line: Line) -> None:
+        """A clock that goes back: another CPU's lines are among these, and nothing parts them."""
+        if not self.caller and not self.kind.hang:
+            self.mixed = self.mixed or 0 < line.seconds < self.seconds
+        self.seconds = line.seconds or self.seconds
 
     def _patience(self) -> int:
         """Lines of others after which the report is taken to be over."""
@@ -244,11 +257,13 @@ class Report:
         candidates = [name for name in (*self._first(trace), *trace.names) if name]
         function = self._function(trace, candidates)
         titles = self._titles(function, candidates)
-        lost = self.form.use is not Use.NONE and not function
+        blamed = function and not self.form.skip.match(function)
+        lost = self.form.use is not Use.NONE and not blamed
+        orphan = self.kind in PANICS and bool(CONSEQUENCE.search(self.header.string))
         bare = self.form.stack and not trace.frames and not trace.pointer
         return Crash(
             self.kind, titles[0], tuple(titles[1:]), function, self.start, self.end,
-            lost or bare or self.mixed, tuple(trace.frames), self.caller,
+            lost or bare or orphan or self.mixed, tuple(trace.frames), self.caller,
         )  # fmt: skip
 
     def _loop(self, trace: Trace) -> bool:

@@ -15,7 +15,8 @@ MAX_LINE = 4096  # bytes of one line that are looked at; printk's own limit is 1
 class Line(NamedTuple):
     """One message: its text, and where its raw line lies in the log (bytes).
 
-    ``caller`` is PRINTK_CALLER's id (``T12``, ``C0``) or empty; ``stamped``: it had a time.
+    ``caller`` is PRINTK_CALLER's id (``T12``, ``C0``) or empty; ``stamped``: it had a time,
+    ``seconds`` of the kernel's clock where the prefix says so.
     """
 
     start: int
@@ -23,6 +24,7 @@ class Line(NamedTuple):
     text: str
     caller: str
     stamped: bool
+    seconds: float = 0.0
 
 
 # Control bytes but tab and escape; also DEL. NULs come from a UART that was reset.
@@ -34,7 +36,8 @@ _STAMP = r"\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\]"
 _PREFIX = re.compile(
     r"""(?:
       <\d{1,3}>
-    | \s*\[\s*\d{1,8}\.\d{3,9}(?:,\d+)?\](?:\s?\[\s*(?P<caller>[TC]\d+)[^\]\s]{0,24}\s*\])?\ ?
+    | \s*\[\s*(?P<seconds>\d{1,8}\.\d{3,9})(?:,\d+)?\]
+      (?:\s?\[\s*(?P<caller>[TC]\d+)[^\]\s]{0,24}\s*\])?\ ?
     | \s*\[\s*(?P<bare>[TC]\d+)\][ ]
     | \s*\[[A-Z][a-z]{2}\ [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \d{4}\]\ ?
     | [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \S+\ (?:kernel|klogd|vmunix)(?:\[\d+\])?:\ ?
@@ -70,4 +73,11 @@ def split(raw: bytes, start: int) -> Iterator[Line]:
             continue
         prefix = match[0]
         stamped = "[" in prefix and bool(_HAS_STAMP.search(prefix) or match["bare"])
-        yield Line(start, end, part[match.end() :], match["caller"] or match["bare"] or "", stamped)
+        yield Line(
+            start,
+            end,
+            part[match.end() :],
+            match["caller"] or match["bare"] or "",
+            stamped,
+            float(match["seconds"] or 0),
+        )

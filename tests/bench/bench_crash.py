@@ -20,7 +20,7 @@ LIMIT = 10.0  # seconds for 100 MB
 def main() -> int:
     """Measure; 1 when it was too slow."""
     megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    consoles = b"".join(golden.console for golden in golden_console.all_logs())
+    consoles = b"".join(golden.console for golden in golden_console.recorded())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     parser, fed = Parser(), 0
     started, busy = time.monotonic(), time.process_time()

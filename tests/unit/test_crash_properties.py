@@ -13,9 +13,9 @@ from crash_reports import all_cases
 from mmrace.crash import Crash, Parser, parse
 
 CASES = [case for case in all_cases() if case.kind]
-GOLDEN = [golden.console for golden in golden_console.all_logs()]
+GOLDEN = [golden.console for golden in golden_console.recorded()]
 FAST = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 # What a boot, a fuzzer's programs and a shell print, and bytes of no meaning.
 ORDINARY = (
