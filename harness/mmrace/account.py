@@ -49,6 +49,9 @@ class Place:
     source: str = ""
 
 
+Traces = Mapping[str, Sequence[Place]]  # by run id
+
+
 @dataclass(frozen=True)
 class Account:
     """What a run directory holds, read.
@@ -80,24 +83,39 @@ class Account:
 
     @property
     def place(self) -> Place | None:
-        """Where it went wrong in the kernel; None when the kernel did not say."""
+        """The function that matters, with the line it was at, be that of one inlined there.
+
+        None when the kernel did not say.
+        """
         if not self.crash:
             return None
         function = self.crash.function
         printed = _printed_place(self.console, self.crash)
-        named = [item for item in self.places if item.function == function]
-        if named:
-            return replace(named[0], location=named[0].location or printed)
-        return Place(function, printed) if function or printed else None
+        at = self._blamed
+        if at is None:
+            return Place(function, printed) if function or printed else None
+        own, inner = self.places[at], self.places[at]
+        for item in reversed(self.places[:at]):
+            if not item.inlined:
+                break
+            inner = item
+        return replace(own, location=inner.location or printed, source=inner.source)
+
+    @property
+    def _blamed(self) -> int | None:
+        """Index of the function that matters in the trace."""
+        names = [None if item.inlined else item.function for item in self.places]
+        function = self.crash.function if self.crash else None
+        return names.index(function) if function in names else None
 
     @property
     def callers(self) -> tuple[str, ...]:
         """Who called the function that matters, nearest first, without what only reports."""
         if not self.crash:
             return ()
-        names = [item.function for item in self.places]
-        at = names.index(self.crash.function) + 1 if self.crash.function in names else 0
-        return tuple(name for name in names[at:] if not SKIP.match(name))
+        after = 0 if self._blamed is None else self._blamed + 1
+        names = (item.function for item in self.places[after:])
+        return tuple(name for name in names if not SKIP.match(name))
 
     @property
     def again(self) -> str:
@@ -151,9 +169,7 @@ def read(run: RunDir, decoded: Sequence[Place] = ()) -> Account:
     )
 
 
-def read_all(
-    runs: Sequence[RunDir], decoded: Mapping[str, Sequence[Place]] | None = None
-) -> list[Account]:
+def read_all(runs: Sequence[RunDir], decoded: Traces | None = None) -> list[Account]:
     """Read runs; ``decoded`` by run id."""
     if not runs:
         raise UserError("no runs to report on; `mmrace runs` lists what is there")

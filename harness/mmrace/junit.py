@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from mmrace.account import Account, NotRun, printable, read_all
+from mmrace.account import Account, NotRun, Traces, printable, read_all
 from mmrace.excerpt import trimmed
 from mmrace.outcome import Outcome
 from mmrace.record import RunDir
@@ -20,9 +20,11 @@ EXCERPT = 8_000  # characters of a crash in a case
 OUTPUT = 200  # lines of the workload's output in a case
 
 
-def document(runs: Sequence[RunDir], not_run: Sequence[NotRun] = ()) -> str:
+def document(
+    runs: Sequence[RunDir], not_run: Sequence[NotRun] = (), decoded: Traces | None = None
+) -> str:
     """Render the XML; UserError for a directory that holds no run."""
-    accounts = read_all(runs) if runs or not not_run else []
+    accounts = read_all(runs, decoded) if runs or not not_run else []
     made = JUnitXml("mmrace")
     for race in dict.fromkeys([*(a.spec.race.name for a in accounts), *(n.race for n in not_run)]):
         made.add_testsuite(

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from mmrace import __version__
-from mmrace.account import Account, NotRun, printable, read_all
+from mmrace.account import Account, NotRun, Traces, printable, read_all
 from mmrace.excerpt import trimmed
 from mmrace.outcome import Outcome
 from mmrace.record import RunDir
@@ -14,9 +14,11 @@ EXCERPT = 4_000  # characters of a crash in the diagnostic lines
 _UNFIT = re.compile(r"\s*[#\n\\]\s*")  # in a description: begins a directive, or ends the line
 
 
-def document(runs: Sequence[RunDir], not_run: Sequence[NotRun] = ()) -> str:
+def document(
+    runs: Sequence[RunDir], not_run: Sequence[NotRun] = (), decoded: Traces | None = None
+) -> str:
     """Render KTAP version 1; UserError for a directory that holds no run."""
-    accounts = read_all(runs) if runs or not not_run else []
+    accounts = read_all(runs, decoded) if runs or not not_run else []
     races = dict.fromkeys([*(a.spec.race.name for a in accounts), *(n.race for n in not_run)])
     lines = ["KTAP version 1", f"# mmrace {__version__}", f"1..{len(races)}"]
     for number, race in enumerate(races, 1):

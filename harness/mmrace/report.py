@@ -3,14 +3,14 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mmrace import __version__, excerpt, timeline
-from mmrace.account import Account, NotRun, Place, groups, printable, read_all
+from mmrace.account import Account, NotRun, Traces, groups, printable, read_all
 from mmrace.excerpt import Piece
 from mmrace.record import RunDir
 
@@ -48,7 +48,7 @@ def html(
     host: str,
     not_run: Sequence[NotRun] = (),
     sections: Sequence[Section] = (),
-    decoded: Mapping[str, Sequence[Place]] | None = None,
+    decoded: Traces | None = None,
 ) -> str:
     """Render the report; ``made`` is the date and ``host`` the machine, as people read them.
 

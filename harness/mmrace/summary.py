@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mmrace import __version__
-from mmrace.account import Account, Group, NotRun, groups, printable, read_all
+from mmrace.account import Account, Group, NotRun, Traces, groups, printable, read_all
 from mmrace.excerpt import trimmed
 from mmrace.outcome import Outcome
 from mmrace.record import RunDir
@@ -17,9 +17,14 @@ EXCERPT = 1_600  # characters of a crash: header and trace, as mail shows them
 GROUPS = 12  # failures told in full
 
 
-def markdown(runs: Sequence[RunDir], title: str, not_run: Sequence[NotRun] = ()) -> str:
+def markdown(
+    runs: Sequence[RunDir],
+    title: str,
+    not_run: Sequence[NotRun] = (),
+    decoded: Traces | None = None,
+) -> str:
     """Render the summary; UserError for a directory that holds no run."""
-    accounts = read_all(runs) if runs or not not_run else []
+    accounts = read_all(runs, decoded) if runs or not not_run else []
     failures = groups(accounts)
     lines = [f"## {title}: {_verdict(accounts)}", "", *_table(accounts, not_run)]
     for group in failures[:GROUPS]:
@@ -122,9 +127,9 @@ def _text(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def annotations(runs: Sequence[RunDir]) -> tuple[str, ...]:
+def annotations(runs: Sequence[RunDir], decoded: Traces | None = None) -> tuple[str, ...]:
     """Workflow commands for GitHub: an error for each kind of failure, warnings for no answer."""
-    accounts = read_all(runs)
+    accounts = read_all(runs, decoded)
     lines = [_annotation(group) for group in groups(accounts)]
     for item in accounts:
         if item.judged.outcome not in (Outcome.PASS, *_FAILED):

@@ -24,7 +24,7 @@ def is_open(driver, run):
 
 def focused(driver):
     name, text = driver.execute_script(
-        "const at = document.activeElement; return [at.tagName, at.id || at.textContent.slice(0, 9)]"
+        "const at = document.activeElement;return [at.tagName, at.id || at.textContent.slice(0, 9)]"
     )
     return name.lower(), text
 

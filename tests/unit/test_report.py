@@ -7,9 +7,11 @@ from html.parser import HTMLParser
 import pytest
 
 from made_runs import BEGIN, BOOT, BUG, FAILED, PASSED, made_run
-from mmrace import account, channel, excerpt, report, timeline
+from mmrace import account, channel, decode, excerpt, report, timeline, traced
 from mmrace.account import NotRun, Place
+from mmrace.decode import Symbol
 from mmrace.errors import UserError
+from mmrace.home import Home
 from mmrace.outcome import Outcome, VmEnd, WindowCount
 from mmrace.race import Source
 from mmrace.record import RunDir
@@ -105,8 +107,31 @@ def test_a_symbolised_trace_is_shown_with_its_source_lines(tmp_path):
     ]
     made = page(run, decoded={run.id: places})
     assert "helper inlined include/linux/h.h:3 BUG_ON(!x);" in made.inside("trace")
-    assert "made_to_fail+0x1d/0x50 at mm/made.c:40" in made.inside("failure")
+    top = made.inside("failure")
+    assert "made_to_fail+0x1d/0x50 at include/linux/h.h:3 BUG_ON(!x);" in top
     assert "not symbolised" not in " ".join(text for _, text in made.texts)
+
+
+def test_a_recorded_trace_is_looked_up_as_the_kernel_printed_it(tmp_path):
+    """RIP is the instruction itself, a return address the one behind the call."""
+    item = account.read(made_run(tmp_path, **CRASHED))
+    symbols = {"made_to_fail": [Symbol(0x1000, 0x50)], "its_caller": [Symbol(0x2000, 0xA0)]}
+    known = {
+        0x101D: (decode.Place("inner", "h.h", 3), decode.Place("made_to_fail", "a.c", 4)),
+        0x208D: (decode.Place("its_caller", "a.c", 9),),
+    }
+    (places,) = traced.symbolised([item], symbols, lambda wanted: known)
+    assert [(place.function, place.location, place.inlined) for place in places] == [
+        ("inner", "h.h:3", True),
+        ("made_to_fail", "a.c:4", False),
+        ("its_caller", "a.c:9", False),
+        ("callers_caller", "", False),
+    ]
+
+
+def test_a_kernel_that_is_gone_leaves_the_trace_as_printed(tmp_path):
+    run = made_run(tmp_path, **CRASHED)
+    assert traced.traces(Home(tmp_path / "cache", tmp_path / "data"), [run]) == {}
 
 
 def test_hostile_text_stays_text(tmp_path):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``runs``, ``judge``, ``report``, ``clean``: what is on disk."""
 
+import functools
 import platform
 import shutil
 import time
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from mmrace import cell, junit, kcidb, ktapout, report, storage, summary
-from mmrace.account import NotRun
+from mmrace import cell, junit, kcidb, ktapout, report, storage, summary, traced
+from mmrace.account import NotRun, Traces
 from mmrace.cli.app import App, Decorated, json_option
 from mmrace.cli.tables import exercised_text, runs_table, table
 from mmrace.home import write_file
@@ -31,9 +32,10 @@ def write_report(
     sections: Sequence[report.Section] = (),
 ) -> tuple[Path, Path]:
     """Write HTML and JUnit beside each other in the home; return both paths."""
+    decoded = traced.traces(app.home, runs)
     folder = app.home.reports / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    write_file(folder / "report.html", page(runs, title, not_run, sections))
-    write_file(folder / "junit.xml", junit.document(runs, not_run))
+    write_file(folder / "report.html", page(runs, title, not_run, sections, decoded))
+    write_file(folder / "junit.xml", junit.document(runs, not_run, decoded))
     return folder / "report.html", folder / "junit.xml"
 
 
@@ -42,11 +44,18 @@ def page(
     title: str,
     not_run: Sequence[NotRun] = (),
     sections: Sequence[report.Section] = (),
+    decoded: Traces | None = None,
 ) -> str:
     """The HTML report, made now on this machine."""
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     return report.html(
-        runs, title=title, made=made, host=host_line(), not_run=not_run, sections=sections
+        runs,
+        title=title,
+        made=made,
+        host=host_line(),
+        not_run=not_run,
+        sections=sections,
+        decoded=decoded,
     )
 
 
@@ -131,14 +140,15 @@ def report_command(
     """Tell of RUNS to people and to CI; without options HTML and JUnit in mmrace's home."""
     found = [find_run(app.home, name) for name in runs]
     written: dict[str, Path] = {}
+    decoded = functools.cache(lambda: traced.traces(app.home, found))
     if not any((html_file, junit_file, ktap_file, kcidb_file, markdown_file, github)):
         written["html"], written["junit"] = write_report(app, found, title)
     makers: tuple[tuple[str, Path | None, Callable[[], str]], ...] = (
-        ("html", html_file, lambda: page(found, title)),
-        ("junit", junit_file, lambda: junit.document(found)),
-        ("ktap", ktap_file, lambda: ktapout.document(found)),
+        ("html", html_file, lambda: page(found, title, decoded=decoded())),
+        ("junit", junit_file, lambda: junit.document(found, decoded=decoded())),
+        ("ktap", ktap_file, lambda: ktapout.document(found, decoded=decoded())),
         ("kcidb", kcidb_file, lambda: kcidb.document(found, origin)),
-        ("markdown", markdown_file, lambda: summary.markdown(found, title)),
+        ("markdown", markdown_file, lambda: summary.markdown(found, title, decoded=decoded())),
     )
     for kind, path, make in makers:
         if path == Path("-"):
@@ -147,7 +157,7 @@ def report_command(
             write_file(path, make())
             written[kind] = path
     if github:
-        click.echo("\n".join(summary.annotations(found)), err=app.as_json)
+        click.echo("\n".join(summary.annotations(found, decoded())), err=app.as_json)
     app.document({kind: str(path) for kind, path in written.items()})
     if not app.as_json:
         for path in written.values():
