@@ -22,6 +22,7 @@ INTERNAL = 70
 MODULES = {
     "about": ("doctor", "races"),
     "sources": ("tree", "apply", "build"),
+    "pointing": ("points",),
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
     "records": ("runs", "judge", "report", "clean"),

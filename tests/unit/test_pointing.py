@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``mmrace points`` on a small program in a kernel's place."""
+
+import json
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from mmrace.cli import pointing
+from mmrace.cli.app import App
+from mmrace.errors import UserError
+from mmrace.home import Home
+
+SOURCE = """
+volatile int word;
+__attribute__((noinline, noclone)) int leaf(int n) { word = n; return n + word; }
+static inline __attribute__((always_inline)) int twice(int n) { word = 3; return n * 2; }
+__attribute__((noinline, noclone)) int body(int n)
+{
+	n = leaf(n) + 1;
+	n = twice(n);
+	return n + leaf(n) * 3;
+}
+int main(int argc, char **argv) { (void)argv; return body(argc); }
+"""
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    (tmp_path / "small.c").write_text(SOURCE)
+    argv = ["gcc", "-O2", "-gdwarf-5", "-no-pie", "-fcf-protection=none", "-o", "small", "small.c"]
+    subprocess.run(argv, cwd=tmp_path, check=True)
+    kernel = SimpleNamespace(
+        id="0123", release="6.1", vmlinux=tmp_path / "small", folder=tmp_path / "kernel"
+    )
+    built = SimpleNamespace(tree=SimpleNamespace(name="t"), series=("s",), kernel=kernel)
+    monkeypatch.setattr(pointing.campaign, "build", lambda *_: built)
+    return App(Home(tmp_path / "cache", tmp_path / "data"), True)
+
+
+def test_all_that_can_be_named_by_source_line(app):
+    done = CliRunner().invoke(pointing.points, ["body", "--tree", "t"], obj=app)
+    assert done.exception is None, done.output
+    found = json.loads(done.stdout)
+    assert [(item["name"], item["kind"]) for item in found["points"]] == [
+        ("leaf", "call"),
+        ("twice", "inlined"),
+        ("leaf", "call"),
+    ]
+    assert len(found["edges"]["entry"]) == 1
+    assert found["edges"]["return"]
+
+
+def test_a_function_that_is_not_there_is_named(app):
+    with pytest.raises(UserError, match="no code of boddy; nearest: body"):
+        CliRunner().invoke(
+            pointing.points, ["boddy", "--tree", "t"], obj=app, catch_exceptions=False
+        )
