@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mmrace import channel, crash
-from mmrace.backtrace import Frame
+from mmrace.backtrace import Frame, parse_pointer
 from mmrace.channel import Channel
 from mmrace.crash import Crash
 from mmrace.culprit import SKIP
@@ -187,10 +187,12 @@ def _main_crash(crashes: Sequence[Crash], judged: Judgement) -> Crash | None:
 def _trace(console: bytes, found: Crash) -> tuple[Place, ...]:
     """The trace as printed; where the CPU was stands first even when only RIP names it."""
     places = [_undecoded(frame) for frame in found.frames if frame.reliable]
-    if found.function and all(item.function != found.function for item in places):
-        text = crash.report_text(console, found)
-        at = re.search(rf"\b{re.escape(found.function)}(?:\.\w+)*(\+0x[0-9a-f]+/0x[0-9a-f]+)", text)
-        places.insert(0, Place(found.function, offset=at[1] if at else ""))
+    for line in crash.report_text(console, found).splitlines():
+        if "Call Trace" in line:
+            break
+        if pointer := parse_pointer(line):
+            first = _undecoded(pointer)
+            return (first, *places) if places[:1] != [first] else tuple(places)
     return tuple(places)
 
 

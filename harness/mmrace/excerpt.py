@@ -147,7 +147,7 @@ def trimmed(report: str, limit: int) -> str:
 
 
 _NOISE = re.compile(
-    r"\s*(?:Code:|R[A-Z0-9]{2}: [0-9a-f]|[FGCD]S:|CR\d:|DR\d:|PKRU:|RSP:|Modules linked in:"
+    r"\s*(?:Code:|R(?!IP)[A-Z0-9]{2}: [0-9a-f]|[FGCD]S:|CR\d:|DR\d:|PKRU:|RSP:|Modules linked in:"
     r"|Hardware name:|---\[|-{5,}|Kernel Offset:|<TASK>|</TASK>|RIP: 0033|EFLAGS:)"
 )
 

@@ -129,6 +129,16 @@ def test_a_recorded_trace_is_looked_up_as_the_kernel_printed_it(tmp_path):
     ]
 
 
+def test_where_the_cpu_was_heads_the_trace_even_when_its_caller_is_to_blame(tmp_path):
+    oops = BUG.replace(b"RIP: 0010:made_to_fail", b"RIP: 0010:rmap_walk_anon")
+    item = account.read(made_run(tmp_path, channel=BEGIN, console=BOOT + oops, end=VmEnd.RESET))
+    assert [place.function for place in item.places] == [
+        "rmap_walk_anon",
+        "its_caller",
+        "callers_caller",
+    ]
+
+
 def test_a_kernel_that_is_gone_leaves_the_trace_as_printed(tmp_path):
     run = made_run(tmp_path, **CRASHED)
     assert traced.traces(Home(tmp_path / "cache", tmp_path / "data"), [run]) == {}

@@ -62,6 +62,7 @@ def test_junit_failure_explains_itself(runs):
     assert "where: made_to_fail+0x1d/0x50 at mm/made.c:42" in failure.text
     assert COMMAND in failure.text
     assert "its_caller+0x8e/0xa0" in failure.text
+    assert "RIP: 0010:made_to_fail+0x1d/0x50" in failure.text
     assert "RAX:" not in failure.text
 
 
