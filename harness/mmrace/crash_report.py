@@ -102,6 +102,7 @@ class Report:
     said: str = ""  # a prelude's words
     traces: list[Trace] = field(default_factory=lambda: [Trace()])
     named: str = ""
+    named_line: int = 0
     access: str = ""
     awaited: bool = False  # form.after was not seen yet
     tail: bool = False  # behind the end marker
@@ -236,9 +237,11 @@ class Report:
             last.own = own
 
     def _note(self, text: str) -> None:
-        vague = not self.named or self.form.skip.match(self.named)
-        if self.form.named and vague and (match := self.form.named.match(text)):
-            self.named = next(value for value in match.groupdict().values() if value)
+        if self.form.named and (match := self.form.named.match(text)):
+            found = next(value for value in match.groupdict().values() if value)
+            inlined = self.lines == self.named_line + 1 and self.form.skip.match(self.named)
+            if not self.named or inlined:  # a symbolised log says it once for each
+                self.named, self.named_line = found, self.lines
         if self.kind is Kind.KASAN and not self.access and (access := _ACCESS.match(text)):
             self.access = access[1]
         if not self.framed and not self.form.kind.hang and (match := _CPU.match(text)):
