@@ -64,7 +64,7 @@ def test_what_where_and_how_again_are_seen_without_scrolling(opened):
     assert in_view(opened, first)
     for words in (
         "kernel BUG in made_to_fail",
-        "mm/made.c:42",
+        "include/linux/made.h:12",
         "mmrace again 20260102-030401-stack",
     ):
         assert words in first.text
