@@ -113,6 +113,13 @@ def dated(console: bytes) -> bytes:
     return b"".join(b"2026/11/21 01:02:03 " + line + b"\n" for line in console.splitlines())
 
 
+def wrapped(console: bytes) -> bytes:
+    """Captured from a terminal of 80 columns."""
+    lines = console.splitlines()
+    rows = [line[at : at + 80] for line in lines for at in range(0, max(1, len(line)), 80)]
+    return b"\r\n".join(rows) + b"\r\n"
+
+
 def twice(console: bytes) -> bytes:
     """The guest was started again on the same log."""
     return console + b"SeaBIOS (version 1.16.2)\n" * 60 + console
@@ -120,7 +127,7 @@ def twice(console: bytes) -> bytes:
 
 DISTORTIONS: tuple[Callable[[bytes], bytes], ...] = (
     half, header_only, zeros, colours, bare, syslog, levels, callers, interleaved, programs, glued,
-    lost, dropped, dated, twice,
+    lost, dropped, dated, wrapped, twice,
 )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ class Parser:
         self._rest = b""  # of a line whose end has not come, at most MAX_LINE bytes
         self._offset = 0  # where it begins in the log
         self._length = 0  # its length so far
+        self._held: Line | None = None  # as wide as a terminal: its rest may follow
         self._open: dict[str, Report] = {}
         self._preludes: dict[str, list[Prelude]] = {}
         self._crashes: list[Crash] = []
@@ -97,6 +98,9 @@ class Parser:
         if self._length:
             self._raw(self._rest, self._offset, self._offset + self._length)
             self._offset, self._rest, self._length = self._offset + self._length, b"", 0
+        if self._held:
+            self._line(self._held)
+            self._held = None
         for caller in list(self._open):
             self._close(caller)
         return tuple(sorted(self._crashes, key=lambda crash: (crash.start, crash.end)))
@@ -110,7 +114,7 @@ class Parser:
         hits = _trigger_lines(block)
         position = 0
         while position < len(block):
-            if not self._open:
+            if not self._open and not self._held:
                 position = next((hit for hit in hits if hit >= position), len(block))
                 if position == len(block):
                     return
@@ -122,7 +126,19 @@ class Parser:
 
     def _raw(self, raw: bytes, start: int, end: int) -> None:
         for line in dmesg.split(raw, start):
-            self._line(line._replace(end=end))
+            self._unwrap(line._replace(end=end))
+
+    def _unwrap(self, line: Line) -> None:
+        """Put together again what a terminal wrapped; only a stamp tells where a line begins."""
+        held, self._held = self._held, None
+        if held and not line.stamped and line.text:
+            line = held._replace(text=held.text + line.text, end=line.end, full=line.full)
+        elif held:
+            self._line(held)
+        if line.full and line.stamped:
+            self._held = line
+        else:
+            self._line(line)
 
     def _line(self, line: Line) -> None:
         if _TRIGGER.search(line.text) and self._announces(line):
@@ -246,6 +262,8 @@ def _absorbs(report: Report, form: Format, line: Line) -> bool:
     """Whether a header inside an open report is part of that report."""
     if form.kind in PANICS:
         return report.kind.fatal or not report.framed or bool(CONSEQUENCE.search(line.text))
+    if line.start - report.end > _NEAR:
+        return False  # others printed so much that this is another one
     if report.kind in DIE and form.kind in DIE and not report.tail:
         return not report.framed or (report.mixed and not report.pointed)
     if report.framed or report.tail:

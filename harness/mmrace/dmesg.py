@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+WIDTH = 80  # columns of a terminal that wraps
 MAX_LINE = 4096  # bytes of one line that are looked at; printk's own limit is 1024
 
 
@@ -16,7 +17,8 @@ class Line(NamedTuple):
     """One message: its text, and where its raw line lies in the log (bytes).
 
     ``caller`` is PRINTK_CALLER's id (``T12``, ``C0``) or empty; ``stamped``: it had a time,
-    ``seconds`` of the kernel's clock where the prefix says so.
+    ``seconds`` of the kernel's clock where the prefix says so. ``full``: it fills a terminal's
+    width, so what follows without a stamp may be the rest of it.
     """
 
     start: int
@@ -25,6 +27,7 @@ class Line(NamedTuple):
     caller: str
     stamped: bool
     seconds: float = 0.0
+    full: bool = False
 
 
 # Control bytes but tab and escape; also DEL. NULs come from a UART that was reset.
@@ -69,7 +72,7 @@ def split(raw: bytes, start: int) -> Iterator[Line]:
     for part in parts:
         match = _PREFIX.match(part)
         if not match:
-            yield Line(start, end, part, "", False)
+            yield Line(start, end, part, "", False, full=len(part) == WIDTH)
             continue
         prefix = match[0]
         stamped = "[" in prefix and bool(_HAS_STAMP.search(prefix) or match["bare"])
@@ -80,4 +83,5 @@ def split(raw: bytes, start: int) -> Iterator[Line]:
             match["caller"] or match["bare"] or "",
             stamped,
             float(match["seconds"] or 0),
+            len(part) == WIDTH,
         )
