@@ -110,6 +110,7 @@ def test_what_is_no_revision_is_named(toy: Toy, tmp_path: Path) -> None:
 def test_the_users_repository_stays_as_it_is(toy: Toy, tmp_path: Path) -> None:
     before = snapshot(toy.path)
     clone = share(toy.path, tmp_path / "home" / "clone")
+    assert (clone / ".git/objects/info/alternates").exists()
     checkout(clone, toy.ids[8])
     assert (clone / "bug").exists()
     checkout(share(toy.path, clone), toy.ids[7])

@@ -21,7 +21,7 @@ _TINY = 1e-12
 class Costs:
     """Seconds of work: a kernel that is not built yet, and one run with its boot."""
 
-    build: float = 75.0
+    build: float = 85.0
     boot: float = 5.0
     run: float = 20.0
 

@@ -46,8 +46,8 @@ class Settings:
     delta: float = 0.05
     learn_failures: int = 8
     learn_runs: int = 600
-    suspicion: float = 0.4
-    drop: float = 0.2
+    suspicion: float = 0.3
+    drop: float = 0.15
     costs: Costs = field(default_factory=Costs)
 
 
