@@ -188,7 +188,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         listener.bind(str(sockets / "channel"))
         listener.listen(1)
         monitor = QEMUMonitorProtocol(str(sockets / "monitor"), server=True)
-        stack.callback(_close_monitor, monitor)
+        stack.callback(close_monitor, monitor)
         argv = command(boot, sockets / "channel", sockets / "monitor")
         begun = time.monotonic()
         child = proc.console(argv, cwd=folder)
@@ -198,7 +198,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         stack.callback(channel.close)
         watch = _Watch(limits, begun)
         try:
-            link = stack.enter_context(_accept(listener, child.isalive))
+            link = stack.enter_context(accept(listener, child.isalive))
             monitor.accept(timeout=START_SECONDS)
         except (OSError, QMPError, TimeoutError) as error:
             said = _drain(child.child_fd)
@@ -220,7 +220,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         return Ended(end, seconds, message), tuple(argv)
 
 
-def _accept(listener: socket.socket, alive: Callable[[], bool]) -> socket.socket:
+def accept(listener: socket.socket, alive: Callable[[], bool]) -> socket.socket:
     """Wait for QEMU to connect, as long as it lives."""
     listener.settimeout(0.1)
     end = time.monotonic() + START_SECONDS
@@ -245,7 +245,7 @@ def _pump(
             if left <= 0:
                 return meaning
             for key, _ in selector.select(min(left, 1.0)):
-                chunk = _read(key.fd)
+                chunk = read(key.fd)
                 if key.fd == terminal:
                     if not chunk:
                         channel_rest = _drain(link.fileno())
@@ -262,7 +262,8 @@ def _pump(
                     watch.channel(chunk, hooks)
 
 
-def _read(fd: int) -> bytes:
+def read(fd: int) -> bytes:
+    """What a descriptor has to read; nothing when its other side is gone."""
     try:
         return os.read(fd, 65536)
     except OSError:  # a terminal whose other side is closed answers EIO
@@ -275,7 +276,7 @@ def _drain(fd: int) -> bytes:
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
         while selector.select(0.2):
-            chunk = _read(fd)
+            chunk = read(fd)
             if not chunk:
                 break
             collected += chunk
@@ -312,6 +313,7 @@ def _registers(monitor: QEMUMonitorProtocol) -> str:
     return str(answer)
 
 
-def _close_monitor(monitor: QEMUMonitorProtocol) -> None:
+def close_monitor(monitor: QEMUMonitorProtocol) -> None:
+    """End the connection, whatever is left of it."""
     with suppress(QMPError, OSError, EOFError):
         monitor.close()
