@@ -23,6 +23,7 @@ MODULES = {
     "about": ("doctor", "races"),
     "sources": ("tree", "apply", "build"),
     "pointing": ("points",),
+    "replaying": ("replay",),
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
     "records": ("runs", "judge", "report", "clean"),

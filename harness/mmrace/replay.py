@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A witness, followed again and again on one kernel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmrace import cell
+from mmrace.home import Home
+from mmrace.image import job_segment
+from mmrace.oracle import Oracle
+from mmrace.race import Source
+from mmrace.record import Spec
+from mmrace.resolve import Resolver
+from mmrace.scheduler import Replay, Scheduler, place
+from mmrace.snapshot import Snapshot
+from mmrace.vm import Boot
+from mmrace.witness import Witness
+
+BOOT_SECONDS = 240.0
+# Of guest workload time, which begins anew with each restore: more than a replay can need.
+JOB_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Replays:
+    """All replays of one witness on one kernel."""
+
+    done: tuple[Replay, ...]
+
+    @property
+    def failed(self) -> int:
+        """Replays that showed the race's own failure."""
+        return sum(item.failed for item in self.done)
+
+    @property
+    def reached(self) -> int:
+        """Replays that came to the witness's first point."""
+        return sum(item.reached for item in self.done)
+
+    @property
+    def complete(self) -> int:
+        """Replays that carried out the whole order."""
+        return sum(item.complete for item in self.done)
+
+    @property
+    def infeasible(self) -> int:
+        """Replays that came to the first point and could not carry out the order."""
+        return sum(item.infeasible for item in self.done)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Titles of failures that are not the race's own."""
+        failures = [item.failure for item in self.done if item.failure and not item.failed]
+        return tuple(failure.title for failure in failures)
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Seconds of each replay, on the host."""
+        return tuple(item.seconds for item in self.done)
+
+
+def follow(
+    home: Home,
+    spec: Spec,
+    parts: cell.Parts,
+    resolver: Resolver,
+    witness: Witness,
+    times: int,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Replays:
+    """Boot once, then follow the witness from its race's start, ``seconds`` at most each time.
+
+    UserError for a point that the kernel does not have; InfraError when QEMU fails or the race
+    does not start.
+    """
+    placed = place(witness, resolver)
+    announced = spec.workload.source is Source.STRESSOR
+    with home.scratch(home.cache) as folder:
+        initrd = folder / "initrd"
+        initrd.write_bytes(parts.image.read_bytes() + job_segment(cell.job(spec)))
+        boot = Boot(spec.machine, parts.kernel, initrd, spec.boot, parts.accel.name)
+        tell("booting")
+        with Snapshot(boot, folder) as guest:
+            guest.boot(announced, BOOT_SECONDS)
+            scheduler = Scheduler(guest, witness, placed, lambda: Oracle(spec.race, spec.workload))
+            done: list[Replay] = []
+            for number in range(times):
+                tell(f"replay {number + 1} of {times}, {sum(r.failed for r in done)} failed")
+                done.append(scheduler.replay(seconds))
+    return Replays(tuple(done))

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Orders of steps, on a guest whose vCPUs are lists of addresses."""
+
+from types import SimpleNamespace
+
+import pytest
+from pydantic import ValidationError
+
+from mmrace.errors import UserError
+from mmrace.gdbstub import Stop
+from mmrace.outcome import Judgement, Outcome
+from mmrace.resolve import Gate, Resolved
+from mmrace.scheduler import Placed, Scheduler, place
+from mmrace.witness import Step, Witness, load_witness, save_witness
+
+A, B = "p1.1", "p1.2"
+
+
+class FakeGuest:
+    """vCPUs execute a list of addresses each, in turns; ``fails`` looks at the trace."""
+
+    def __init__(self, programs, fails=lambda trace: False):
+        self.programs = programs
+        self.fails = fails
+        self.stub = self
+        self.threads = tuple(programs)
+        self.console, self.channel = bytearray(), bytearray()
+        self.breakpoints = set()
+        self.restore()
+
+    def restore(self):
+        self.at = dict.fromkeys(self.threads, 0)
+        self.trace = []
+        self.running = ()
+
+    def pc(self, thread):
+        program = self.programs[thread]
+        return program[self.at[thread]] if self.at[thread] < len(program) else 0
+
+    def insert(self, address):
+        self.breakpoints.add(address)
+
+    def remove(self, address):
+        self.breakpoints.remove(address)
+
+    def step(self, thread):
+        self.trace.append((thread, self.pc(thread)))
+        self.at[thread] += 1
+        return Stop(5, thread)
+
+    def resume(self, threads):
+        self.running = tuple(threads)
+
+    def stop(self):
+        assert self.running, "it would never answer"
+        self.running = ()
+        return Stop(2, A)
+
+    def listen(self, seconds):
+        for _ in range(100):
+            for thread in self.running:
+                if self.pc(thread) in self.breakpoints:
+                    self.running = ()
+                    return Stop(5, thread)
+                if self.pc(thread):
+                    self.step(thread)
+        if self.fails(self.trace):
+            self.console += b"BUG\n"
+        return None
+
+
+class FakeOracle:
+    dead, stalls = False, 0
+
+    def ask(self, console, _channel, *, silent=False):
+        if b"BUG" not in console:
+            return None
+        return Judgement(Outcome.CRASH, title="BUG", signature_matched=True)
+
+
+def witness(*steps, **more):
+    fields = {"patience": 0.05, "settle": 0.01, **more}
+    return Witness(
+        race="r",
+        workload="w",
+        machine="m",
+        seed=1,
+        found_on="k",
+        release="6.1",
+        step=steps,
+        **fields,
+    )
+
+
+def replay(guest, *steps):
+    placed = tuple(Placed(step, frozenset([int(step.point[0].split("f")[-1])])) for step in steps)
+    return Scheduler(guest, witness(*steps), placed, FakeOracle).replay(0)
+
+
+def step(actor, address, **more):
+    return Step(actor=actor, point=f"entry of f{address}", **more)
+
+
+def order(trace, *wanted):
+    return [item for item in trace if item in wanted] == list(wanted)
+
+
+def test_vcpus_go_in_the_order_of_the_steps():
+    guest = FakeGuest(
+        {A: [1, 10, 11, 12], B: [2, 20, 21, 22]},
+        fails=lambda trace: order(trace, (B, 20), (A, 11), (B, 21), (A, 12)),
+    )
+    done = replay(guest, step("M", 11), step("E", 21), step("M", 12), step("E", 22))
+    assert done.failed
+    assert done.complete
+    assert not guest.breakpoints
+
+
+def test_the_same_guest_holds_in_another_order():
+    guest = FakeGuest(
+        {A: [1, 10, 11, 12], B: [2, 20, 21, 22]},
+        fails=lambda trace: order(trace, (B, 20), (A, 11), (B, 21), (A, 12)),
+    )
+    done = replay(guest, step("E", 20), step("M", 12))
+    assert not done.failed
+    assert done.complete
+
+
+def test_the_nth_hit_counts_each_arrival_once():
+    guest = FakeGuest({A: [1, 5, 2, 5, 3, 5, 4], B: []})
+    done = replay(guest, step("M", 5, hit=3))
+    assert done.complete
+    assert order(guest.trace, (A, 1), (A, 5), (A, 2), (A, 5), (A, 3), (A, 5))
+
+
+def test_one_vcpu_held_twice_at_one_point_moves_in_between():
+    guest = FakeGuest({A: [5, 1, 5, 2], B: []})
+    assert replay(guest, step("M", 5), step("M", 5)).complete
+
+
+def test_an_order_that_cannot_be_is_infeasible_and_no_pass():
+    guest = FakeGuest({A: [1, 10], B: [2, 20]})
+    done = replay(guest, step("M", 10), step("E", 99))
+    assert done.reached
+    assert done.infeasible
+    assert not done.failed
+    assert "E did not come to `entry of f99`" in done.attempts[0].why
+
+
+def test_a_first_point_that_nobody_comes_to_is_not_reached():
+    done = replay(FakeGuest({A: [1], B: [2]}), step("M", 10))
+    assert not done.reached
+    assert not done.infeasible
+
+
+def test_alone_is_alone_and_with_others_is_not():
+    programs = {A: [1, 10, 11], B: [2, 3, 20]}
+    guest = FakeGuest(programs)
+    replay(guest, step("M", 10), step("M", 11))
+    assert guest.trace.index((A, 10)) < guest.trace.index((B, 20))
+    with_others = FakeGuest({A: [1, 10, 12, 13, 14, 11], B: [2, 3, 20]})
+    replay(with_others, step("M", 10), step("M", 11, alone=False))
+    assert with_others.trace.index((B, 20)) < with_others.trace.index((A, 14))
+
+
+def test_a_point_with_a_condition_is_refused():
+    gated = Resolved("return of f", (1,), Gate((2,), (3,)))
+    resolver = SimpleNamespace(resolve=lambda _texts: gated)
+    with pytest.raises(UserError, match="return of f"):
+        place(witness(step("M", 1)), resolver)
+
+
+def test_a_witness_is_read_as_it_was_written(tmp_path):
+    written = witness(
+        Step(actor="M", point=["entry of a", "before b #2 in a"], hit=3, alone=False),
+        step("E", 2),
+        note='a "quoted" \\ note',
+    )
+    save_witness(tmp_path / "w.toml", written)
+    assert load_witness(tmp_path / "w.toml") == written
+
+
+def test_a_witness_is_small(tmp_path):
+    with pytest.raises(UserError, match="5120"):
+        save_witness(tmp_path / "w.toml", witness(step("M", 1), note="x" * 5000))
+    (tmp_path / "big.toml").write_text("#" * 6000)
+    with pytest.raises(UserError, match="5120"):
+        load_witness(tmp_path / "big.toml")
+
+
+def test_patience_ends_before_the_guest_s_watchdogs():
+    with pytest.raises(ValidationError):
+        witness(step("M", 1), patience=30)
