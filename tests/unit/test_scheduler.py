@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
+from mmrace.data import data_dir
 from mmrace.errors import UserError
 from mmrace.gdbstub import Stop
+from mmrace.machine import load_machine
 from mmrace.outcome import Judgement, Outcome
+from mmrace.race import load_race
 from mmrace.resolve import Gate, Resolved
 from mmrace.scheduler import Placed, Scheduler, place
 from mmrace.witness import Step, Witness, load_witness, save_witness
@@ -191,3 +194,13 @@ def test_a_witness_is_small(tmp_path):
 def test_patience_ends_before_the_guest_s_watchdogs():
     with pytest.raises(ValidationError):
         witness(step("M", 1), patience=30)
+
+
+def test_the_witnesses_here_belong_to_races():
+    found = sorted(data_dir("races").glob("*/witness*.toml"))
+    assert found
+    for path in found:
+        read = load_witness(path)
+        assert read.race == path.parent.name
+        load_race(read.race).find_workload(read.workload)
+        load_machine(read.machine)
