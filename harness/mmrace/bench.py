@@ -29,6 +29,8 @@ FIXED_ENV = {
 _CCACHE = {
     "CCACHE_DIR": "/ccache",
     "CCACHE_DEPEND": "1",
+    # Objects with full DWARF: to compress them costs a quarter of the time to compile them.
+    "CCACHE_NOCOMPRESS": "1",
     "CCACHE_MAXSIZE": "10G",
     "CCACHE_TEMPDIR": "/ccache/tmp",
 }

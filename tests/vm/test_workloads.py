@@ -4,6 +4,7 @@
 import pytest
 
 
+@pytest.mark.slow  # several minutes, in which it says nothing
 def test_move_pages12_runs_to_its_end_on_the_fixed_kernel(after, ltp):
     argv = ("--workload", "move_pages12", "--ltp", ltp, "--no-steer", "--for", "10s")
     run = after("hugetlb-anon-migration", *argv).run("move_pages12")
