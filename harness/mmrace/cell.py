@@ -20,6 +20,7 @@ from mmrace.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.vm import Boot, Hooks, Limits, qemu_version, run_vm
 
 BOOT_SECONDS = 120.0
+LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
 
 
@@ -60,7 +61,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         limits = Limits(
             boot=BOOT_SECONDS,
             silence=spec.workload.silence,
-            total=BOOT_SECONDS + 3 * spec.seconds + 20 * spec.workload.silence,
+            total=BOOT_SECONDS + 3 * spec.seconds + min(20 * spec.workload.silence, LONGEST),
         )
         hooks = Hooks(line=watcher.line, failing=watcher.failing)
         tell("booting")
