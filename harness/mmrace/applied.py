@@ -14,7 +14,7 @@ from mmrace.git import Repository, create, last_line
 from mmrace.home import Home, write_file
 from mmrace.patch import Patch, Series
 from mmrace.reject import explain
-from mmrace.tree import Tree, store
+from mmrace.tree import Tree, list_trees, store
 
 Progress = Callable[[str], None]
 
@@ -49,7 +49,7 @@ def apply_series(home: Home, tree: Tree, series: Sequence[Series], progress: Pro
         with home.scratch(home.cache / "series") as scratch:
             bench = _Bench(home, tree, series, scratch)
             for item in series:
-                bench.apply(item, progress)
+                bench.apply_asked(item, progress)
             made = bench.result(_base(tree))
         ref = f"refs/mmrace/applied/{key}"
         store(home).git("update-ref", ref, made.commit)
@@ -63,6 +63,7 @@ def _key(tree: Tree, series: Sequence[Series]) -> str:
     for item in series:
         parts += [item.name if not item.outside else "", *(p.name for p in item.patches)]
         parts += [hashlib.sha256(p.mail).hexdigest() for p in item.patches + item.opposite]
+        parts += [item.base_commit, *item.needs] if item.base_commit or item.needs else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -93,6 +94,7 @@ class _Bench:
         self._done: list[str] = []
         self._already: list[str] = []
         self._notes: list[str] = []
+        self._applied: list[Patch] = []
         self._touched: dict[str, str] = {}
         self._own = any(item.patches and not item.outside for item in series)
         self._scratch = scratch
@@ -114,12 +116,41 @@ class _Bench:
         git.git("read-tree", "-m", "-u", "HEAD")
         return git
 
+    def apply_asked(self, series: Series, progress: Progress) -> None:
+        """Apply one series, and see to what it says that it was made on."""
+        wants = [*self._missing(series), *self._made_on(series)]
+        try:
+            self.apply(series, progress)
+        except UserError as error:
+            raise UserError("; ".join([error.message, *wants]), error.detail) from error
+        self._notes += wants
+
+    def _missing(self, series: Series) -> list[str]:
+        """Patches that the series needs, and that were not applied before it."""
+        if not series.needs:
+            return []
+        ids = set()
+        for patch in (*self._applied, *series.patches):
+            said = self._git.git("patch-id", "--stable", stdin=patch.diff, check=False).text
+            ids |= set(said.split()[:1])
+        absent = [needed for needed in series.needs if needed not in ids]
+        return [f"it needs the patch with id {needed[:12]} first; give it too" for needed in absent]
+
+    def _made_on(self, series: Series) -> list[str]:
+        wanted = series.base_commit
+        if not wanted or self._tree.identity.startswith(wanted):
+            return []
+        trees = [t.name for t in list_trees(self._home) if t.identity.startswith(wanted)]
+        where = f"which is tree {trees[0]}" if trees else "which is none of the trees here"
+        return [f"it was made on base-commit {wanted[:12]}, {where}"]
+
     def apply(self, series: Series, progress: Progress) -> None:
         """Apply one series; what is there already, as a group or patch by patch, is passed by."""
         groups = dict.fromkeys(patch.group for patch in series.patches)
         for group in groups:
             patches = [p for p in series.patches if p.group == group]
             opposite = [p for p in series.opposite if p.group == group]
+            self._applied += patches
             if self._fits(patches, reverse=True) or self._is_fixed(opposite):
                 self._already += [patch.name for patch in patches]
                 continue

@@ -13,6 +13,7 @@ from mmrace.director import Director
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.home import Home
 from mmrace.image import BUSYBOX, Job, job_segment, make_image
+from mmrace.intake import Intake, said
 from mmrace.kconfig import DEFAULT_FRAGMENTS
 from mmrace.kernel import Kernel, build_kernel
 from mmrace.machine import Machine, load_machine
@@ -20,13 +21,14 @@ from mmrace.program import Program, build_init, build_program
 from mmrace.race import Race, Source, Workload, load_race, race_names
 from mmrace.record import RunDir, Spec
 from mmrace.resolve import Resolver
-from mmrace.series import Applied, apply_series, resolve_series
+from mmrace.series import Applied, apply_series
 from mmrace.steering import director_for
 from mmrace.tree import Tree, find_tree, list_trees
 from mmrace.vm import Boot, hand_over, qemu_version
 
 Tell = Callable[[str], None]
 Step = Callable[[str], AbstractContextManager[Tell]]
+DEFAULT = Intake()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,12 @@ def fragments() -> tuple[str, ...]:
 
 
 def build(
-    home: Home, tree_name: str, series: Iterable[str], configs: Iterable[str], step: Step
+    home: Home,
+    tree_name: str,
+    series: Iterable[str],
+    configs: Iterable[str],
+    step: Step,
+    intake: Intake = DEFAULT,
 ) -> Built:
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
     names = tuple(name for name in series if name != "none")
@@ -68,10 +75,10 @@ def build(
         tell(f"= Linux {tree.version}, {tree.commit[:12]}")
     base = base_for(tree.version)
     with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
-        resolved = [resolve_series(name, base) for name in names]
+        resolved = intake.resolve(home, names, base)
         applied = apply_series(home, tree, resolved, tell)
         parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
-        tell("= " + "; ".join([*parts, *applied.notes]))
+        tell("= " + "; ".join([*parts, *said(resolved), *applied.notes]))
     with step(f"build {tree.version} {' + '.join(names) or 'as it is'}") as tell:
         kernel = build_kernel(
             home,
@@ -84,7 +91,7 @@ def build(
             touched=applied.touched,
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
-    return Built(tree, names, applied, kernel)
+    return Built(tree, tuple(item.name for item in resolved), applied, kernel)
 
 
 class Workbench:

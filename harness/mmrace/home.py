@@ -51,6 +51,11 @@ class Home:
         return self.data / "reports"
 
     @property
+    def mails(self) -> Path:
+        """Series that came on standard input."""
+        return self.data / "mails"
+
+    @property
     def kernels(self) -> Path:
         """Finished kernels, each under its kernel id."""
         return self.cache / "kernels"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series from outside: a directory, quilt, a mailbox, a maildir, a git range, standard input."""
+"""A series from outside: mails (files, standard input, a server), quilt, a directory, git."""
 
 import re
 import tempfile
@@ -7,28 +7,53 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmrace.errors import UserError
-from mmrace.git import GIT, create, last_line
+from mmrace.git import create, last_line
+from mmrace.inbox import fetch_series, is_address, thread_series
 from mmrace.patch import Series, in_order, read_patches
-from mmrace.proc import run
+from mmrace.revrange import range_mails
+from mmrace.thread import read_mail
+
+_REVISION = re.compile(r"^(.*)#v(\d+)$", re.S)
 
 
 def read_outside(name: str, stdin: bytes) -> Series | None:
     """Read what ``name`` stands for; None when there is nothing of that name.
 
-    A directory (with a quilt ``series`` or without), a maildir, an mbox or patch file,
-    ``REPOSITORY#A..B``, or ``-`` for ``stdin``. Raises UserError when it is damaged.
+    A directory (with a quilt ``series`` or without), a maildir, an mbox or patch file, ``-`` for
+    ``stdin``, a message-id or its URL (any of these with ``#vN`` for one revision of several),
+    ``REPOSITORY#A..B``, ``REPOSITORY#BRANCH``, and ``A..B`` or a branch of the repository here.
+    Raises UserError when it is damaged.
     """
-    folder, _, revisions = name.partition("#")
     path = Path(name)
     if name == "-":
-        return _read("standard input", _split_bytes("stdin", stdin))
-    if revisions:
-        return _read(name, _from_git(Path(folder), revisions))
+        return _of_mails("standard input", _split_bytes("stdin", stdin), None)
     if (path / "series").is_file():
-        return _read(name, list(read_quilt(path)), ordered=True)
-    if path.is_file() or (path / "cur").is_dir():
-        return _read(name, _split(path))
-    return _read(name, _from_directory(path)) if path.is_dir() else None
+        return Series(name, read_patches(read_quilt(path)), outside=True)
+    if path.is_file() or path.is_dir():
+        return _of_mails(name, _mails_at(path), None)
+    pinned = _REVISION.match(name)
+    bare, revision = (pinned[1], int(pinned[2])) if pinned else (name, None)
+    if is_address(bare):
+        return fetch_series(bare, revision)
+    if revision and (Path(bare).is_file() or (Path(bare) / "cur").is_dir()):
+        return _of_mails(bare, _mails_at(Path(bare)), revision)
+    return _of_git(name)
+
+
+def _of_git(name: str) -> Series | None:
+    folder, mark, revisions = name.partition("#")
+    try:
+        mails, note = (
+            range_mails(Path(folder or "."), revisions) if mark else range_mails(Path(), name)
+        )
+    except UserError:
+        if mark or ".." in name:
+            raise
+        return None
+    patches = in_order(name, read_patches(_split_bytes("range", mails)))
+    if not patches:
+        raise UserError(f"{name}: no patch in it")
+    return Series(name, patches, outside=True, notes=(note,) if note else ())
 
 
 def read_quilt(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -48,9 +73,11 @@ def read_quilt(folder: Path) -> Iterator[tuple[str, bytes]]:
             raise UserError(f"{folder}/series lists {words[0]}: {error.strerror}") from error
 
 
-def _from_directory(folder: Path) -> list[tuple[str, bytes]]:
-    paths = sorted([*folder.glob("*.patch"), *folder.glob("*.diff"), *folder.glob("*.eml")])
-    return [(path.name, path.read_bytes()) for path in paths]
+def _mails_at(path: Path) -> list[tuple[str, bytes]]:
+    if path.is_file() or (path / "cur").is_dir():
+        return _split(path)
+    paths = sorted([*path.glob("*.patch"), *path.glob("*.diff"), *path.glob("*.eml")])
+    return [(found.name, found.read_bytes()) for found in paths]
 
 
 def _split(path: Path) -> list[tuple[str, bytes]]:
@@ -72,18 +99,6 @@ def _split(path: Path) -> list[tuple[str, bytes]]:
     return [(f"{path.name}#{number}", raw) for number, raw in enumerate(mails, 1)]
 
 
-def _from_git(repository: Path, revisions: str) -> list[tuple[str, bytes]]:
-    """Take a range A..B of a repository, which is only read."""
-    argv = [*GIT, "-C", str(repository), "format-patch", "--stdout", "--binary", "--no-signature"]
-    done = run(
-        [*argv, "--end-of-options", revisions], deadline=120, env={"GIT_OPTIONAL_LOCKS": "0"}
-    )
-    if done.returncode or ".." not in revisions:
-        reason = last_line(done.errors) if done.returncode else "say A..B"
-        raise UserError(f"{repository}: no range {revisions!r}: {reason}")
-    return _split_bytes("range", done.stdout)
-
-
 def _split_bytes(name: str, raw: bytes) -> list[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory(prefix="mmrace-") as scratch:
         box = Path(scratch) / name
@@ -91,9 +106,14 @@ def _split_bytes(name: str, raw: bytes) -> list[tuple[str, bytes]]:
         return _split(box) if raw.strip() else []
 
 
-def _read(name: str, mails: list[tuple[str, bytes]], *, ordered: bool = False) -> Series:
-    """Read the mails; unless their order was chosen (quilt), it is that of their n/m."""
-    patches = read_patches(mails)
+def _of_mails(name: str, raw: list[tuple[str, bytes]], revision: int | None) -> Series:
+    """Mails with ids are a thread, and b4's; others are patches in the order of their n/m."""
+    mails = [read_mail(*mail) for mail in raw]
+    if mails and all(mail.id for mail in mails):
+        return thread_series(name, mails, revision)
+    if revision:
+        raise UserError(f"{name}: mails without Message-ID are no thread with revisions")
+    patches = read_patches(raw)
     if not patches:
         raise UserError(f"{name}: no patch in it")
-    return Series(name, patches if ordered else in_order(name, patches), outside=True)
+    return Series(name, in_order(name, patches), outside=True)

@@ -4,8 +4,6 @@
 Whatever form a patch came in, ``Patch.mail`` is the same, so that it makes the same commit.
 """
 
-import email.parser
-import email.policy
 import re
 import tempfile
 from collections.abc import Iterable
@@ -14,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from mmrace.errors import UserError
 from mmrace.git import Repository, create, last_line
+from mmrace.thread import place
 
 _HEADER = re.compile(rb"^(From|Subject|Date|Message-I[dD]|MIME-Version|Received): ", re.M)
 _DIFF = re.compile(rb"^(diff --git |--- \S)", re.M)
@@ -66,7 +65,9 @@ class Series:
     """An ordered list of patches.
 
     ``outside``: not from mmrace's own patches/, so not to be trusted. ``opposite`` are patches
-    that only fit where this series' fix is already there (the base's ``vulnerable``).
+    that only fit where this series' fix is already there (the base's ``vulnerable``). ``notes``
+    are for people. ``base_commit`` is what the series says that it was made on, ``needs`` the patch
+    ids of what it says goes before.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Series:
     outside: bool
     opposite: tuple[Patch, ...] = ()
     notes: tuple[str, ...] = ()
+    base_commit: str = ""
+    needs: tuple[str, ...] = ()
 
 
 def read_patches(named: Iterable[tuple[str, bytes]]) -> tuple[Patch, ...]:
@@ -109,18 +112,9 @@ def _read(git: Repository, name: str, raw: bytes) -> Patch | None:
             raise UserError(f"{name}: the mail has no {key}")
     author = f"{info['Author']} <{info['Email']}>"
     files = _files(git, name, content)
-    place = _place(raw)
-    return Patch(name, info["Subject"], author, info["Date"], text, content, files, *place)
-
-
-def _place(raw: bytes) -> tuple[int, int, int]:
-    """Return revision, number and total out of the subject's bracket."""
-    head = email.parser.BytesHeaderParser(policy=email.policy.default).parsebytes(raw)
-    bracket = "".join(re.findall(r"^\W*\[[^\]]*\]", str(head["Subject"] or "")))
-    revision = re.search(r"\bv(\d+)\b", bracket, re.I)
-    place = re.search(r"\b(\d+)/(\d+)\b", bracket)
-    number, total = (int(place[1]), int(place[2])) if place else (0, 0)
-    return int(revision[1]) if revision else 1, number, total
+    at = place(raw)
+    head = (name, info["Subject"], author, info["Date"], text, content, files)
+    return Patch(*head, at.revision, at.number, at.total)
 
 
 def in_order(name: str, patches: tuple[Patch, ...]) -> tuple[Patch, ...]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mmrace.home import Home
+from mmrace.intake import Intake
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -31,6 +32,7 @@ class App:
     def __init__(self, home: Home, as_json: bool) -> None:
         self.home = home
         self.as_json = as_json
+        self.sandboxed = True
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -38,6 +40,11 @@ class App:
     def out(self) -> Console:
         """Where a command's result for people goes: standard error beside a JSON document."""
         return self.err if self.as_json else self._out
+
+    @property
+    def intake(self) -> Intake:
+        """How series from outside come in."""
+        return Intake(_standard_input, self.sandboxed)
 
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, when JSON was asked for."""
@@ -67,6 +74,10 @@ class App:
             seconds = time.monotonic() - started
             if shown.result or done == "failed" or seconds > QUICK:
                 self.note(f"{title}: {shown.result or done} ({seconds:.1f} s)")
+
+
+def _standard_input() -> bytes:
+    return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
 
 class _Plain:

@@ -41,7 +41,7 @@ def points(
     A name that occurs at several lines is also NAME #1, NAME #2 in their order. `entry of
     FUNCTION` and `return of FUNCTION` are always there, unless an error says otherwise.
     """
-    built = campaign.build(app.home, tree_name, series, configs, app.step)
+    built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
     resolver = resolver_for(built)
     with app.step(f"points in {function}") as tell:
         tell("reading the kernel's debug information")

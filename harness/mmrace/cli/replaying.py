@@ -48,7 +48,7 @@ def replay(
     witness = load_witness(witness_path)
     race = load_race(witness.race)
     workload = race.find_workload(witness.workload)
-    built = campaign.build(app.home, tree_name, series, configs, app.step)
+    built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
     if built.kernel.id != witness.found_on:
         app.note(f"found on {witness.release}, kernel {witness.found_on}; this is another one")
     choice = Choice(

@@ -130,7 +130,7 @@ def run_command(
     choice = Choice(
         machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer, boot=boot
     )
-    built = campaign.build(app.home, tree_name, series, configs, app.step)
+    built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
     done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
     done.show(app)
     return bisect_exit_code(done.runs) if bisect_exit else exit_code(done.runs)
@@ -187,7 +187,7 @@ def again(app: App, run: str) -> int:
 @click.pass_obj
 def shell(app: App, tree_name: str, series: tuple[str, ...], machine: str, accel: str) -> None:
     """Boot a kernel and hand over its console; Ctrl-] ends it."""
-    built = campaign.build(app.home, tree_name, series, (), app.step)
+    built = campaign.build(app.home, tree_name, series, (), app.step, app.intake)
     Workbench(app.home, app.step).shell(built, machine, accel)
 
 

@@ -9,7 +9,8 @@ from mmrace import campaign
 from mmrace.base import base_for
 from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.tables import table
-from mmrace.series import apply_series, resolve_series
+from mmrace.intake import said
+from mmrace.series import apply_series
 from mmrace.tree import Tree, add_tree, find_tree, list_trees
 
 
@@ -65,14 +66,19 @@ def _show(app: App, item: Tree) -> None:
 @json_option
 @click.pass_obj
 def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
-    """Apply SERIES in the order given: a name from patches/, an mbox, a directory."""
+    """Apply SERIES in the order given.
+
+    A name from patches/, an mbox or maildir, a directory with or without a quilt series, A..B or a
+    branch of a git repository (REPOSITORY#A..B), a message-id or its URL, - for standard input.
+    #vN behind a thread takes that revision, else it is the newest.
+    """
     with app.step(f"tree {tree_name}") as tell:
         found = find_tree(app.home, tree_name, tell)
     base = base_for(found.version)
     with app.step(f"apply {' + '.join(series)}") as tell:
-        applied = apply_series(
-            app.home, found, [resolve_series(name, base) for name in series], tell
-        )
+        resolved = app.intake.resolve(app.home, series, base)
+        applied = apply_series(app.home, found, resolved, tell)
+    notes = [*said(resolved), *applied.notes]
     app.document(
         {
             "tree": found.name,
@@ -80,6 +86,9 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
             "commit": applied.commit,
             "applied": list(applied.applied),
             "already": list(applied.already),
+            "tree_hash": applied.tree_hash,
+            "series": [item.name for item in resolved],
+            "notes": notes,
         }
     )
     if not app.as_json:
@@ -87,6 +96,8 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
             app.out.print(f"applied        {name}", markup=False)
         for name in applied.already:
             app.out.print(f"already there  {name}", markup=False)
+        for note in notes:
+            app.out.print(f"note           {note}", markup=False)
         app.out.print(f"commit {applied.commit} on base {base.name}", markup=False)
 
 
@@ -98,7 +109,7 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
 @click.pass_obj
 def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[str, ...]) -> None:
     """Build a kernel; says what was reused."""
-    made = campaign.build(app.home, tree_name, series, configs, app.step).kernel
+    made = campaign.build(app.home, tree_name, series, configs, app.step, app.intake).kernel
     app.document(
         {
             "kernel_id": made.id,
