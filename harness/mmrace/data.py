@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one place that knows where mmrace's data files are."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -16,3 +17,16 @@ def data_dir(kind: str) -> Path:
     if bundled.is_dir():
         return bundled / kind
     return _PACKAGE.parents[1] / _CHECKOUT.get(kind, kind)
+
+
+_own_races: list[Path] = []
+
+
+def use_races(folders: Iterable[Path]) -> None:
+    """Look for races in these folders too: what a program does once, when it knows its user."""
+    _own_races[:] = folders
+
+
+def race_folders() -> tuple[Path, ...]:
+    """Folders of races: those that mmrace brings, then the user's; some may not exist."""
+    return (data_dir("races"), *_own_races)

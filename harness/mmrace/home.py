@@ -46,6 +46,11 @@ class Home:
         return self.data / "runs"
 
     @property
+    def races(self) -> Path:
+        """The user's own races."""
+        return self.data / "races"
+
+    @property
     def reports(self) -> Path:
         """HTML and JUnit files of past invocations."""
         return self.data / "reports"

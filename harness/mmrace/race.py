@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A race as people write it in ``harness/races/<race>/race.toml``."""
+"""A race as people write it in ``<race>/race.toml``, in one of ``data.race_folders``."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from mmrace.data import data_dir
+from mmrace.data import race_folders
 from mmrace.errors import UserError
 from mmrace.toml import Table, read_toml
 from mmrace.window import Delays, Window
@@ -82,7 +83,10 @@ class Workload(Table):
 
 
 class Race(Table):
-    """One race: what to run, what proves it was exercised, what its failure looks like."""
+    """One race: what to run, what proves it was exercised, what its failure looks like.
+
+    ``demo``: whether ``mmrace demo`` runs it.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     title: str
@@ -96,6 +100,7 @@ class Race(Table):
     workload: tuple[Workload, ...] = Field(min_length=1)
     window: tuple[Window, ...] = ()
     delays: Delays | None = None
+    demo: bool = False
 
     def windows_for(self, workload: str) -> tuple[Window, ...]:
         """Return the windows that steer this workload."""
@@ -114,15 +119,24 @@ class Race(Table):
         raise UserError(f"race {self.name} has no workload {name!r}; it has: {known}")
 
 
-def race_names() -> list[str]:
-    """Names of all races, sorted."""
-    return sorted(path.parent.name for path in data_dir("races").glob("*/race.toml"))
+def race_names(folders: Iterable[Path] | None = None) -> list[str]:
+    """Names of all races, sorted, or of those in some folders."""
+    top = race_folders() if folders is None else folders
+    return sorted({path.parent.name for folder in top for path in folder.glob("*/race.toml")})
+
+
+def find_race(name: str) -> Path | None:
+    """Directory of a race, None when there is none; UserError when two have that name."""
+    found = [folder / name for folder in race_folders() if (folder / name / "race.toml").is_file()]
+    if len(found) > 1:
+        raise UserError(f"two races {name!r}: {found[0]} and {found[1]}; rename one")
+    return found[0] if found else None
 
 
 def race_dir(name: str) -> Path:
     """Directory of one race; UserError when there is none of that name."""
-    folder = data_dir("races") / name
-    if not (folder / "race.toml").is_file():
+    folder = find_race(name)
+    if folder is None:
         raise UserError(f"no race {name!r}; there are: {', '.join(race_names())}")
     return folder
 

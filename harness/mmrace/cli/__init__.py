@@ -6,21 +6,24 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 
 import click
 
 from mmrace import __version__
 from mmrace.cli.app import App
+from mmrace.data import use_races
 from mmrace.errors import InfraError, MmraceError
 from mmrace.home import Home
 
 INTERRUPTED = 130
 INTERNAL = 70
+PROJECT_RACES = "mmrace-races"  # beside what people work on, under the current directory
 
 # A module is imported when one of its commands is used: scipy alone takes a second.
 MODULES = {
-    "about": ("doctor", "races"),
+    "about": ("doctor", "races", "race"),
     "sources": ("tree", "apply", "build"),
     "pointing": ("points",),
     "replaying": ("replay",),
@@ -62,7 +65,9 @@ def cli(context: click.Context, as_json: bool) -> None:
     State lives in the XDG cache and data directories; MMRACE_HOME overrides both. Shell
     completion: eval "$(_MMRACE_COMPLETE=bash_source mmrace)".
     """
-    context.obj = App(Home.from_environment(os.environ), as_json)
+    home = Home.from_environment(os.environ)
+    use_races((Path.cwd() / PROJECT_RACES, home.races))
+    context.obj = App(home, as_json)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

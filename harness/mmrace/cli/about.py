@@ -4,6 +4,7 @@
 import os
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -11,7 +12,8 @@ from mmrace import accel, doctor, vm
 from mmrace.base import load_bases
 from mmrace.cli.app import App, json_option
 from mmrace.cli.tables import table
-from mmrace.race import load_race, race_names
+from mmrace.race import find_race, load_race, race_names
+from mmrace.template import new_race
 from mmrace.tree import list_trees
 
 
@@ -94,4 +96,34 @@ def show(app: App, name: str) -> None:
     app.out.print(table(("workload", "source", "exercised when", "what it does"), rows))
 
 
-COMMANDS = (doctor_command, races)
+@click.group("race")
+def race_group() -> None:
+    """Make a race of your own."""
+
+
+@race_group.command("new")
+@click.argument("name")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Its parent: mmrace-races here, harness/races in a checkout. [default: the home]",
+)
+@json_option
+@click.pass_obj
+def race_new(app: App, name: str, into: Path | None) -> None:
+    """Make the directory of a new race, which builds and runs as it is.
+
+    Races are found among those that mmrace brings, in ./mmrace-races and in the home.
+    """
+    folder = new_race(app.home, name, into or app.home.races)
+    files = sorted(path.name for path in folder.iterdir())
+    app.document({"race": name, "folder": str(folder), "files": files})
+    if app.as_json:
+        return
+    app.out.print(f"{folder}: {', '.join(files)}", markup=False)
+    if find_race(name) is None:
+        app.note("it is found once this directory is named mmrace-races, in the current one")
+    app.out.print(f"next: mmrace run --race {name} --tree debian:6.1 --for 10s", markup=False)
+
+
+COMMANDS = (doctor_command, races, race_group)

@@ -33,7 +33,7 @@ def demo(app: App, seconds: float, ltp: str | None) -> int:
     done = Done()
     for series in (BEFORE, AFTER):
         built = campaign.build(app.home, TREE, series, (), app.step)
-        for race in map(load_race, race_names()):
+        for race in filter(lambda race: race.demo, map(load_race, race_names())):
             for number, workload in enumerate(race.default_workloads()):
                 limit = seconds if number == 0 else min(seconds, BESIDE)
                 choice = Choice(seconds=limit, ltp=ltp)
