@@ -105,13 +105,20 @@ class Workbench:
         self._accel: dict[str, accel.Accel] = {}
 
     def plan(
-        self, built: Built, race: Race, workload: Workload, choice: Choice, command: str
+        self,
+        built: Built,
+        race: Race,
+        workload: Workload,
+        choice: Choice,
+        command: str,
+        program: Program | None = None,
     ) -> tuple[Spec, cell.Parts]:
         """Make a cell ready to run: programs compiled, image made, accelerator chosen.
 
-        Raises NotHereError when the workload needs a source that nobody named.
+        ``program`` stands in for the one that the workload's sources make. Raises NotHereError
+        when the workload needs a source that nobody named.
         """
-        program = self._program(built, race, workload, choice)
+        program = program or self._program(built, race, workload, choice)
         image = make_image(self._home, self._guest_init(), program.files)
         machine = load_machine(choice.machine or race.machine)
         chosen = self._accelerator(choice.accel, machine, built.kernel, image)

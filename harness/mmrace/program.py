@@ -12,7 +12,7 @@ from mmrace.proc import Bind
 from mmrace.race import Race, Source, Workload, race_dir
 from mmrace.selftest import build_selftest
 
-__all__ = ["Program", "build_init", "build_program"]
+__all__ = ["Program", "build_init", "build_program", "compile_program"]
 
 
 def build_program(
@@ -41,7 +41,7 @@ def build_init(home: Home, progress: Progress) -> Path:
     """Build PID 1 and return the file."""
     guest = data_dir("qemu") / "guest"
     sources = sorted(path.name for path in guest.glob("*.c"))
-    program = _compile(home, guest, sources, "init", progress)
+    program = compile_program(home, guest, sources, "init", progress)
     return program.files[0]
 
 
@@ -51,13 +51,16 @@ def _stressor(home: Home, race: Race, workload: Workload, progress: Progress) ->
         if not (folder / source).is_file():
             raise UserError(f"workload {workload.name}: there is no {folder / source}")
     sources = [source for source in workload.sources if source.endswith(".c")]
-    return _compile(home, folder, sources, workload.argv[0], progress)
+    return compile_program(home, folder, sources, workload.argv[0], progress)
 
 
-def _compile(
+def compile_program(
     home: Home, folder: Path, sources: list[str], name: str, progress: Progress
 ) -> Program:
-    """Compile C files of one folder into one program, with qemu/guest as include directory."""
+    """Compile C files of one folder into one program, with qemu/guest as include directory.
+
+    Raises BuildError with the compiler's lines, InfraError for a file that is not there.
+    """
     guest = data_dir("qemu") / "guest"
     headers = sorted({*folder.glob("*.h"), *guest.glob("*.h")})
 

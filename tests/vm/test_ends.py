@@ -16,6 +16,7 @@ from mmrace.outcome import Outcome
 from mmrace.program import build_init
 from mmrace.race import Race, Signature, Source, Workload
 
+pytestmark = pytest.mark.mmrace(series=("vulnerable", "fixes"))
 GUEST = Path(__file__).parents[2] / "qemu" / "guest"
 
 
@@ -33,16 +34,10 @@ def image(home, tmp_path_factory):
     return make_image(home, build_init(home, str), [program])
 
 
-@pytest.fixture(scope="module")
-def kernel(mmrace):
-    built = mmrace("build", "--tree", "debian:6.1", "--series", "vulnerable", "--series", "fixes")
-    assert built.code == 0, built.text
-    return built.document
-
-
 @pytest.fixture
-def run(home, image, kernel, tmp_path):
+def run(home, image, mmrace_kernel, tmp_path):
     """Run the misbehaving workload; the run directory is the test's own."""
+    kernel = mmrace_kernel.kernel
 
     def call(how, *, memory=None, boot=()):
         workload = Workload(
@@ -74,8 +69,8 @@ def run(home, image, kernel, tmp_path):
             tree="debian:6.1",
             revision="",
             series=("vulnerable", "fixes"),
-            kernel_id=kernel["kernel_id"],
-            release=kernel["release"],
+            kernel_id=kernel.id,
+            release=kernel.release,
             program="",
             accel="tcg",
             steered=False,
@@ -84,9 +79,7 @@ def run(home, image, kernel, tmp_path):
             boot=(*machine.boot, *boot),
             command="",
         )
-        parts = cell.Parts(
-            Path(kernel["image"]), Path(kernel["config"]), image, Accel("tcg", "a test")
-        )
+        parts = cell.Parts(kernel.image, kernel.config, image, Accel("tcg", "a test"))
         return cell.run_cell(Home(tmp_path / "cache", tmp_path / "data"), spec, parts, str)
 
     return call

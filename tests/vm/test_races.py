@@ -12,20 +12,18 @@ RACES = [
 ALL = [(race, workload) for race, workload, _ in RACES]
 
 
+@pytest.mark.mmrace(series="vulnerable")
 @pytest.mark.parametrize(("race", "workload", "outcome"), RACES)
-def test_the_race_shows_before_its_fix(before, race, workload, outcome):
-    said = before(race, "--workload", workload, "--for", "120s")
-    run = said.run(workload)
-    assert run["outcome"] == outcome, said.text
-    assert run["signature_matched"], run["title"]
-    assert run["seconds_to_failure"] <= 120
-    assert said.code == 1
+def test_the_race_shows_before_its_fix(mmrace_vm, race, workload, outcome):
+    shown = mmrace_vm.run(workload, race=race, seconds=120)
+    assert shown.outcome == outcome, shown.judgement
+    assert shown.judgement.signature_matched, shown.judgement.title
+    assert shown.judgement.seconds_to_failure <= 120
 
 
+@pytest.mark.mmrace(series=("vulnerable", "fixes"))
 @pytest.mark.parametrize(("race", "workload"), ALL)
-def test_the_race_holds_after_its_fix(after, race, workload):
-    said = after(race, "--workload", workload, "--for", "30s")
-    run = said.run(workload)
-    assert run["outcome"] == "PASS", (run["title"], run["notes"])
-    assert run["exercised"]
-    assert said.code == 0
+def test_the_race_holds_after_its_fix(mmrace_vm, race, workload):
+    shown = mmrace_vm.run(workload, race=race, seconds=30)
+    assert shown.outcome == "PASS", shown.judgement
+    assert shown.judgement.exercised

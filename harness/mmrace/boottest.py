@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a test of the pytest plugin can ask for, and what it gets: a kernel, and runs of it."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mmrace.campaign import Built, Choice, Tell, Workbench
+from mmrace.errors import MmraceError, NotHereError, UserError
+from mmrace.home import Home
+from mmrace.outcome import Judgement, Outcome
+from mmrace.program import compile_program
+from mmrace.race import Race, Signature, Source, Workload, load_race
+from mmrace.record import RunDir
+
+_SILENCE = 60  # seconds without a word of a test's own program that make a HANG
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The arguments of ``@pytest.mark.mmrace``; ``series`` and ``configs`` may be one text."""
+
+    race: str | None = None
+    workload: str | None = None
+    tree: str | None = None
+    series: tuple[str, ...] | str = ()
+    configs: tuple[str, ...] | str = ()
+    machine: str = "numa2"
+    accel: str = "auto"
+    ltp: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A run that a test made: its directory, and what it showed."""
+
+    run: RunDir
+    judgement: Judgement
+
+    @property
+    def outcome(self) -> Outcome:
+        """Outcome of the run; compares equal to its word."""
+        return self.judgement.outcome
+
+    @property
+    def output(self) -> str:
+        """The console, undecodable bytes replaced."""
+        return self.run.console().decode(errors="replace")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """End a test with mmrace's one line when it cannot tell; skip it when a source is not there."""
+    try:
+        yield
+    except NotHereError as missing:
+        pytest.skip(missing.message)
+    except MmraceError as error:
+        pytest.fail("\n".join(filter(None, (error.detail, error.message))), pytrace=False)
+
+
+class Vm:
+    """Boots the kernel of a test; every run is recorded in the home, as ``mmrace run`` does it."""
+
+    def __init__(self, home: Home, built: Built, wish: Wish, slot: str, said: list[str]) -> None:
+        self.built = built
+        self._home = home
+        self._wish = wish
+        self._slot = slot  # lock of the home: whoever has it may run a guest
+        self._said = said
+        self._bench = Workbench(home, self._step)
+
+    def run(
+        self,
+        workload: str | None = None,
+        *,
+        race: str | None = None,
+        seconds: float = 30,
+        seed: int | None = None,
+        steer: bool | None = None,
+        boot: tuple[str, ...] = (),
+    ) -> Shown:
+        """Run a workload of a race; by default the mark's, or its race's first."""
+        with told():
+            if not (wanted := race or self._wish.race):
+                raise UserError("mmrace_vm.run() needs a race: @pytest.mark.mmrace(race=...)")
+            found = load_race(wanted)
+            name = workload or self._wish.workload
+            chosen = found.find_workload(name) if name else found.default_workloads()[0]
+            return self._cell(found, chosen, self._choice(seconds, seed, steer, boot))
+
+    def boot(
+        self,
+        source: Path,
+        *arguments: str,
+        seconds: float = 1,
+        exercised: Mapping[str, int] | None = None,
+        silence: int = _SILENCE,
+        boot: tuple[str, ...] = (),
+    ) -> Shown:
+        """Compile a C file and run it as PID 1's workload; ``stressor.h`` is there to include.
+
+        It runs again and again for ``seconds``. Exit codes are those of stressors: 0 held, 1
+        failed. ``exercised``: floors for its counters, below which it is NOT_EXERCISED.
+        """
+        workload = Workload(
+            name="program",
+            summary=f"a test's own {source.name}",
+            source=Source.STRESSOR,
+            argv=(source.stem, *arguments),
+            sources=(source.name,),
+            silence=silence,
+            exercised=dict(exercised or {"iterations": 1}),
+        )
+        race = Race(
+            name="test",
+            title="a test's own program",
+            summary="",
+            machine=self._wish.machine,
+            signature=(Signature(output="mmrace: fail "),),
+            workload=(workload,),
+        )
+        choice = self._choice(seconds, None, False, boot)
+        with told():
+            return self._cell(race, workload, choice, source)
+
+    def _choice(
+        self, seconds: float, seed: int | None, steer: bool | None, boot: tuple[str, ...]
+    ) -> Choice:
+        wish = self._wish
+        return Choice(
+            machine=wish.machine,
+            accel=wish.accel,
+            seconds=seconds,
+            seed=seed,
+            ltp=wish.ltp,
+            steer=steer,
+            boot=boot,
+        )
+
+    def _cell(
+        self, race: Race, workload: Workload, choice: Choice, source: Path | None = None
+    ) -> Shown:
+        program = source and compile_program(
+            self._home, source.parent, [source.name], workload.argv[0], self._said.append
+        )
+        command = shlex.join(("pytest", str(source or race.name)))
+        with self._home.lock(self._slot, self._said.append):
+            spec, parts = self._bench.plan(
+                self.built, race, workload, choice, command, program or None
+            )
+            run = self._bench.run(spec, parts)
+        judged = run.judgement()
+        self._said.append(f"{judged.outcome} {judged.title}".strip())
+        self._said.append(f"run directory: {run.folder}")
+        return Shown(run, judged)
+
+    @contextmanager
+    def _step(self, title: str) -> Iterator[Tell]:
+        yield teller(title, self._said)
+
+
+def teller(title: str, said: list[str]) -> Tell:
+    """Keep a step's result in ``said``."""
+
+    def tell(text: str) -> None:
+        if text.startswith("="):
+            said.append(f"{title}: {text[1:].strip()}")
+
+    return tell

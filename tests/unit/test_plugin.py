@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pytest plugin, in a pytest of its own, with a QEMU that boots nothing."""
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import mmrace
+
+pytest_plugins = ("pytester",)
+
+FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
+GOOD = """console booting
+channel KTAP version 1
+channel # release 6.1.192
+channel # start program
+channel # out mmrace: race
+channel # out mmrace: count turns 4
+channel ok 1 - program # exit=0 seconds=2.00
+channel 1..1
+channel # end
+poweroff
+"""
+# A user may bring a kernel of their own by overriding the fixture; here it is the fake's script.
+CONFTEST = """
+from pathlib import Path
+import pytest
+from mmrace.campaign import Built
+from mmrace.kernel import Kernel
+from mmrace.series import Applied
+from mmrace.tree import Tree
+
+@pytest.fixture
+def mmrace_kernel(request):
+    folder = Path(__file__).parent
+    tree = Tree("t", "0" * 40, "1" * 40, "6.1.192", "t", "linux")
+    applied = Applied("0" * 40, "1" * 40, (), (), ())
+    image, config = folder / "kernel", folder / "config"
+    kernel = Kernel("k", "6.1.192", image, image, config, folder, 0.0, True)
+    return Built(tree, (), applied, kernel)
+"""
+PROGRAM = '#include "stressor.h"\nint main(void) { stressor_race(); return STRESSOR_HELD; }\n'
+
+
+@pytest.fixture
+def tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    programs = pytester.mkdir("bin")
+    (programs / "qemu-system-x86_64").symlink_to(FAKE)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("MMRACE_HOME", str(pytester.path / "home"))
+    pytester.makeconftest(CONFTEST)
+    pytester.path.joinpath("kernel").write_text(GOOD)
+    pytester.path.joinpath("config").write_text("CONFIG_SMP=y\n")
+    pytester.path.joinpath("mine.c").write_text(PROGRAM)
+    monkeypatch.setenv("PYTHONPATH", str(Path(mmrace.__file__).parents[1]))
+    installed = bool(entry_points(group="pytest11", name="mmrace"))
+    plugin = "" if installed else "-p mmrace.plugin"
+    pytester.makeini(f"[pytest]\naddopts = {plugin} --strict-markers\n")
+    return pytester
+
+
+BOOTS = """
+import pytest
+from pathlib import Path
+
+@pytest.mark.mmrace(accel="tcg")
+def test_mine(mmrace_vm):
+    shown = mmrace_vm.boot(Path(__file__).with_name("mine.c"), exercised={"turns": %d})
+    assert shown.outcome == "PASS", shown.judgement.notes
+    assert "booting" in shown.output
+"""
+
+
+def test_a_boot_test_is_an_ordinary_test(tests: pytest.Pytester) -> None:
+    tests.makepyfile(BOOTS % 3)
+    tests.runpytest_subprocess().assert_outcomes(passed=1)
+    runs = list((tests.path / "home" / "data" / "runs").glob("*-test-program-*"))
+    assert len(runs) == 1
+
+
+def test_a_failure_names_the_run(tests: pytest.Pytester) -> None:
+    tests.makepyfile(BOOTS % 5)
+    result = tests.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*turns: 4, at least 5 wanted*", "*- mmrace -*", "run directory:*"]
+    )
+
+
+def test_workers_of_xdist_take_turns_with_guests(tests: pytest.Pytester) -> None:
+    slow = GOOD.replace("channel 1..1", "sleep 0.7\nchannel 1..1")
+    tests.path.joinpath("kernel").write_text(slow)
+    tests.makepyfile(BOOTS % 3 + BOOTS.replace("test_mine", "test_other") % 3)
+    result = tests.runpytest_subprocess("-n", "2")
+    result.assert_outcomes(passed=2)
+    spans = []
+    for run in (tests.path / "home" / "data" / "runs").iterdir():
+        end = (run / "qemu.json").stat().st_mtime
+        spans.append(end)
+    assert abs(spans[0] - spans[1]) > 0.7
+
+
+def test_an_unknown_argument_of_the_mark_is_named(tests: pytest.Pytester) -> None:
+    tests.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.mmrace(serie="fixes")
+        def test_it(mmrace_vm): ...
+        """
+    )
+    result = tests.runpytest_subprocess()
+    result.stdout.fnmatch_lines(["*mark mmrace: serie; it knows:*series*"])
+
+
+def test_what_mmrace_cannot_do_is_one_line(tests: pytest.Pytester) -> None:
+    tests.makepyfile(
+        """
+        import pytest
+
+        def test_no_race(mmrace_vm):
+            mmrace_vm.run()
+
+        @pytest.mark.mmrace(race="no-such-race")
+        def test_unknown(mmrace_vm):
+            mmrace_vm.run()
+
+        @pytest.mark.mmrace(tree="nowhere")
+        def test_tree(mmrace_tree): ...
+        """
+    )
+    result = tests.runpytest_subprocess()
+    result.assert_outcomes(failed=2, errors=1)
+    result.stdout.fnmatch_lines(["*needs a race: @pytest.mark.mmrace*", "*no race 'no-such-race'*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.fnmatch_lines(["*no tree 'nowhere'*"])
