@@ -2,6 +2,7 @@
 """From what a user names (tree, series, race) to kernels and cells of work."""
 
 import secrets
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from mmrace import accel, cell, record
 from mmrace.base import base_for
 from mmrace.director import Director
 from mmrace.errors import InfraError, NotHereError, UserError
+from mmrace.history import find_revision, is_revision
 from mmrace.home import Home
 from mmrace.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.intake import Intake, said
@@ -71,7 +73,8 @@ def build(
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
     names = tuple(name for name in series if name != "none")
     with step(f"tree {tree_name}") as tell:
-        tree = find_tree(home, tree_name, tell)
+        wanted = find_revision if is_revision(tree_name) else find_tree
+        tree = wanted(home, tree_name, tell)
         tell(f"= Linux {tree.version}, {tree.commit[:12]}")
     base = base_for(tree.version)
     with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
@@ -92,6 +95,22 @@ def build(
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
     return Built(tree, tuple(item.name for item in resolved), applied, kernel)
+
+
+def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -> str:
+    """Return the command that makes such a run again."""
+    words = ["mmrace", "run", "--race", race.name, "--workload", workload.name]
+    words += ["--tree", built.tree.name]
+    for name in built.series:
+        words += ["--series", name]
+    words += ["--for", f"{choice.seconds:g}s"]
+    if choice.machine:
+        words += ["--machine", choice.machine]
+    for parameter in choice.boot:
+        words += ["--boot", parameter]
+    if choice.steer is not None:
+        words.append("--steer" if choice.steer else "--no-steer")
+    return shlex.join(words)
 
 
 class Workbench:

@@ -49,6 +49,20 @@ def resolve(repo: Path, revision: str) -> str:
         raise UserError(f"{repo} has no commit {revision!r}", error.detail) from error
 
 
+def order(repo: Path, good: str, bad: str) -> tuple[str, str, bool]:
+    """Return the older and the newer of two revisions, and whether the bad one is the older.
+
+    Raises UserError when neither contains the other.
+    """
+    holds, fails = resolve(repo, good), resolve(repo, bad)
+    base = git(repo, "merge-base", holds, fails).strip()
+    if base == holds:
+        return holds, fails, False
+    if base == fails:
+        return fails, holds, True
+    raise UserError(f"neither of {good} and {bad} contains the other; both contain {base[:12]}")
+
+
 def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
     """Return the commits that ``newer`` has and ``older`` has not, parents before children.
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a SERIES on the command line stands for."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from mmrace.applied import Applied, apply_series
@@ -9,15 +11,18 @@ from mmrace.errors import UserError
 from mmrace.outside import read_outside, read_quilt
 from mmrace.patch import Patch, Series, read_patches
 
+_CHOSEN = re.compile(r"(.*)\[([\d,]*)\]")
 __all__ = ["Applied", "Patch", "Series", "apply_series", "resolve_series", "series_names"]
 
 
 def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     """Read the series of a name in the base's patches, ``none``, or one from outside.
 
-    What a name from outside may be, says ``read_outside``. Raises UserError when there is no such
-    series, or it is damaged.
+    What a name from outside may be, says ``read_outside``. ``NAME[1,3]`` are the first and the
+    third patch of NAME. Raises UserError when there is no such series, or it is damaged.
     """
+    if chosen := _CHOSEN.fullmatch(name):
+        return _choose(resolve_series(chosen[1], base, stdin), chosen[2])
     if name in ("none", ""):
         return Series("none", (), outside=False)
     kind, _, rest = name.partition("/")
@@ -30,6 +35,18 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
         return found
     known = ", ".join(series_names(base))
     raise UserError(f"no series {name!r} for base {base.name}; there are: {known}; or name a file")
+
+
+def _choose(whole: Series, numbers: str) -> Series:
+    """Take some patches out of a series, in its order."""
+    name = f"{whole.name}[{numbers}]"
+    wanted = {int(number) for number in numbers.split(",") if number}
+    if missing := sorted(wanted - set(range(1, len(whole.patches) + 1))):
+        raise UserError(f"{name}: there is no patch {missing[0]}, but {len(whole.patches)}")
+    patches = tuple(p for number, p in enumerate(whole.patches, 1) if number in wanted)
+    groups = {patch.group for patch in patches}
+    opposite = tuple(patch for patch in whole.opposite if patch.group in groups)
+    return replace(whole, name=name, patches=patches, opposite=opposite)
 
 
 def series_names(base: Base) -> list[str]:

@@ -92,7 +92,7 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
                 top = _top(git, source)
                 kind, version = _kind(git, top, source)
                 sources.check_links(git, top, source)
-                _move_packs(git, kept)
+                move_packs(git, kept)
                 commit = _commit(kept, top, f"{kind} {version}\n\nImported by mmrace.\n")
             except MmraceError as error:
                 raise _full_disk(error) or error from error
@@ -100,6 +100,18 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
         write_file(path, "".join(f"{k} = {json.dumps(v)}\n" for k, v in asdict(tree).items()))
     progress(f"{name}: {tree.kind} {tree.version}")
     return tree
+
+
+def adopt(home: Home, top: str, name: str) -> Tree:
+    """Return a tree whose objects the store has already; it gets no record.
+
+    Raises UserError when it is no kernel and no LTP.
+    """
+    kept = store(home)
+    kind, version = _kind(kept, top, name)
+    sources.check_links(kept, top, name)
+    commit = _commit(kept, top, f"{kind} {version}\n\nImported by mmrace.\n")
+    return Tree(name, commit, top, version, name, kind)
 
 
 def checkout(home: Home, commit: str, folder: Path) -> None:
@@ -169,7 +181,7 @@ def _kind(git: Repository, top: str, source: str) -> tuple[str, str]:
     return "linux", ".".join(numbers) + found.get("EXTRAVERSION", "")
 
 
-def _move_packs(git: Repository, kept: Repository) -> None:
+def move_packs(git: Repository, kept: Repository) -> None:
     """Take over the objects; an index comes last, for it is what makes a pack visible."""
     packs = kept.path / "objects" / "pack"
     packs.mkdir(parents=True, exist_ok=True)

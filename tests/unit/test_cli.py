@@ -56,6 +56,13 @@ def test_bad_input_is_one_line_that_names_the_thing(tmp_path, argv, names):
     assert all(name in last for name in names), last
 
 
+def test_a_revision_that_cannot_be_run_is_skipped_by_git_bisect(tmp_path):
+    words = ("run", "--race", "hugetlb-uffd", "--tree", "no-such", "--bisect-exit")
+    code, out, err = mmrace(tmp_path, *words)
+    assert (code, out) == (125, "")
+    assert "no-such" in err
+
+
 def test_races_as_json(tmp_path):
     code, out, _ = mmrace(tmp_path, "races", "--json")
     document = json.loads(out)

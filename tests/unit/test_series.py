@@ -340,3 +340,15 @@ def test_a_mail_in_a_wrong_encoding_is_refused(bench: Bench, tmp_path: Path, cha
     (tmp_path / "a.mbox").write_bytes(mail.encode().replace("ü".encode(), b"\xfc"))
     with pytest.raises(UserError, match=r"a\.mbox: its text is not in the encoding"):
         resolve_series(str(tmp_path / "a.mbox"), bench.base)
+
+
+def test_some_patches_of_a_series(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "two.mbox").write_text(bench.mails())
+    whole = resolve_series(str(tmp_path / "two.mbox"), bench.base)
+    assert len(whole.patches) == 2
+    for numbers, expected in (("1", [0]), ("2", [1]), ("1,2", [0, 1]), ("", [])):
+        chosen = resolve_series(f"{tmp_path / 'two.mbox'}[{numbers}]", bench.base)
+        assert chosen.patches == tuple(whole.patches[number] for number in expected)
+        assert chosen.outside
+    with pytest.raises(UserError, match="no patch 3"):
+        resolve_series(f"{tmp_path / 'two.mbox'}[1,3]", bench.base)

@@ -29,6 +29,7 @@ MODULES = {
     "replaying": ("replay",),
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
+    "bisecting": ("bisect",),
     "records": ("runs", "judge", "report", "clean"),
     "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),

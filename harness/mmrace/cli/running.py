@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``run``, ``again``, ``shell``: kernels that boot."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
-from mmrace.errors import NotHereError
+from mmrace.errors import MmraceError, NotHereError
 from mmrace.outcome import Outcome
 from mmrace.race import Race, Workload, load_race
 from mmrace.record import RunDir, find_run
@@ -57,7 +56,7 @@ def run_race(
     runs: list[RunDir] = []
     absent: list[NotRun] = []
     for workload in workloads:
-        command = _command(built, race, workload, choice)
+        command = campaign.command_line(built, race, workload, choice)
         try:
             for number in range(count):
                 seed = None if choice.seed is None else choice.seed + number
@@ -66,21 +65,6 @@ def run_race(
         except NotHereError as missing:
             absent.append(NotRun(race.name, workload.name, missing.message))
     return Done(tuple(runs), tuple(absent))
-
-
-def _command(built: Built, race: Race, workload: Workload, choice: Choice) -> str:
-    words = ["mmrace", "run", "--race", race.name, "--workload", workload.name]
-    words += ["--tree", built.tree.name]
-    for name in built.series:
-        words += ["--series", name]
-    words += ["--for", f"{choice.seconds:g}s"]
-    if choice.machine:
-        words += ["--machine", choice.machine]
-    for parameter in choice.boot:
-        words += ["--boot", parameter]
-    if choice.steer is not None:
-        words.append("--steer" if choice.steer else "--no-steer")
-    return shlex.join(words)
 
 
 @click.command("run")
@@ -125,13 +109,20 @@ def run_command(
     bisect_exit: bool,
 ) -> int:
     """Run a race's workloads on one kernel."""
-    race = load_race(race_name)
-    chosen = [race.find_workload(name) for name in workloads] or race.default_workloads()
     choice = Choice(
         machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer, boot=boot
     )
-    built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
-    done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
+    try:
+        race = load_race(race_name)
+        chosen = [race.find_workload(name) for name in workloads] or race.default_workloads()
+        built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
+        done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
+    except MmraceError as error:
+        if not bisect_exit:
+            raise
+        # git would take any other code for a bad revision.
+        app.note(f"{error.detail}\n{error.message}".strip())
+        return SKIP
     done.show(app)
     return bisect_exit_code(done.runs) if bisect_exit else exit_code(done.runs)
 

@@ -2,7 +2,9 @@
 """``verify``: is it fixed, and how sure is that."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import click
 
@@ -10,13 +12,17 @@ from mmrace import campaign
 from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
-from mmrace.cli.running import run_race
+from mmrace.cli.pointing import resolver_for
+from mmrace.cli.records import write_report
 from mmrace.cli.tables import table
 from mmrace.errors import UserError
-from mmrace.race import load_race
+from mmrace.race import Race, load_race
 from mmrace.rates import Rate
-from mmrace.record import RunDir
+from mmrace.trial import Boots, Maker, Replays, Trial
 from mmrace.verdict import Campaign, Rules, Side, Statement
+from mmrace.witness import load_witness
+
+REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 
 
 @click.command("verify")
@@ -26,10 +32,21 @@ from mmrace.verdict import Campaign, Rules, Side, Statement
 @click.option("--after", "after", multiple=True, required=True, help="Series on top of --before.")
 @click.option("--workload", help="Default: the first of the race's default ones.")
 @click.option("--alpha", type=float, default=0.001, show_default=True, help="Error allowed.")
+@click.option(
+    "--ratio",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Exclude that the kernel after fails RATIO times as often; smaller takes longer.",
+)
+@click.option("--rate", type=float, default=1.0, show_default=True, help="Highest rate left open.")
 @click.option("--runs", "pairs", type=click.IntRange(1), default=60, help="Pairs at most.")
 @click.option("--for", "seconds", type=DURATION, default="30s", show_default=True)
 @click.option("--machine", help="Another machine of qemu/machines.")
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
+@click.option("--boot", multiple=True, help="A kernel parameter to add; may be repeated.")
+@click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
+@click.option("--witness", "witness_path", type=click.Path(path_type=Path), help="Replay FILE.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option
@@ -42,64 +59,110 @@ def verify(
     after: tuple[str, ...],
     workload: str | None,
     alpha: float,
+    ratio: float,
+    rate: float,
     pairs: int,
     seconds: float,
     machine: str | None,
     accel: str,
+    boot: tuple[str, ...],
+    steer: bool | None,
+    witness_path: Path | None,
     ltp: str | None,
     seed: int,
 ) -> int:
-    """Run both kernels in pairs, in random order, until the verdict is certain."""
-    started = time.monotonic()
+    """Run both kernels in pairs, in random order, until the verdict is certain.
+
+    With --witness a run is one replay of it, from a boot of its own; one that does not come to the
+    witness's first point is no run.
+    """
     race = load_race(race_name)
-    chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
-    loop = Campaign(Rules(alpha=alpha, pairs=pairs, seed=seed))
-    kernels: dict[Side, Built] = {
-        Side.BEFORE: campaign.build(app.home, tree_name, before, (), app.step),
-        Side.AFTER: campaign.build(app.home, tree_name, (*before, *after), (), app.step),
+    choice = Choice(machine=machine, accel=accel, seconds=seconds, ltp=ltp, steer=steer, boot=boot)
+    if witness_path:
+        make: Maker = _replays(app, race, witness_path, ltp)
+    else:
+        chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
+        make = Boots(Workbench(app.home, app.step), race, chosen, choice)
+    rules = Rules(alpha=alpha, pairs=pairs, ratio=ratio, rate=rate, seed=seed)
+    kernels = build_sides(app, tree_name, before, after)
+    done = campaign_of(app, rules, kernels, make)
+    app.document(done.document(race_name))
+    if not app.as_json:
+        _show(app, done.said)
+    app.note(f"{2 * done.pairs} runs in {done.seconds:.0f} s")
+    if runs := [one.run for _, one in done.trials if one.run]:
+        page, _ = write_report(app, runs, f"{done.said.verdict}: {race_name} on {tree_name}")
+        app.note(f"report: {page}")
+    return done.said.verdict.exit_code
+
+
+@dataclass(frozen=True)
+class Done:
+    """A campaign that came to its end; ``seconds`` of its runs, without building."""
+
+    said: Statement
+    trials: tuple[tuple[Side, Trial], ...]
+    pairs: int
+    seconds: float
+
+    def document(self, race: str) -> dict[str, object]:
+        """What goes into JSON."""
+        said = self.said
+        return {
+            "race": race,
+            "verdict": str(said.verdict),
+            "reason": said.reason,
+            "alpha": said.alpha,
+            "p_value": said.p_value,
+            "before": asdict(said.before),
+            "after": asdict(said.after),
+            "after_other": [
+                {**asdict(other), "outcome": str(other.outcome)} for other in said.after_other
+            ],
+            "rate_bound_after": said.rate_bound_after,
+            "ratio_bound": said.ratio_bound,
+            "more_runs": said.more_runs,
+            "more_runs_at_least": said.more_runs_at_least,
+            "void": said.void,
+            "seconds_total": round(self.seconds, 1),
+            "runs": [{"side": str(side), **one.as_json()} for side, one in self.trials],
+        }
+
+
+def build_sides(
+    app: App, tree: str, before: Sequence[str], after: Sequence[str]
+) -> dict[Side, Built]:
+    """Build both kernels; UserError when they are the same."""
+    kernels = {
+        Side.BEFORE: campaign.build(app.home, tree, before, (), app.step, app.intake),
+        Side.AFTER: campaign.build(app.home, tree, (*before, *after), (), app.step, app.intake),
     }
     if kernels[Side.BEFORE].kernel.id == kernels[Side.AFTER].kernel.id:
         raise UserError("--before and --after are the same kernel; name what --after adds")
-    bench = Workbench(app.home, app.step)
-    runs: list[RunDir] = []
+    return kernels
+
+
+def campaign_of(app: App, rules: Rules, kernels: dict[Side, Built], make: Maker) -> Done:
+    """Make pairs until the verdict stands or the budget is spent."""
+    started = time.monotonic()
+    loop = Campaign(rules)
+    trials: list[tuple[Side, Trial]] = []
     while not loop.done:
         pair = loop.next_pair()
-        made: dict[Side, RunDir] = {}
-        for side in pair.order:
-            choice = Choice(machine=machine, accel=accel, seconds=seconds, seed=pair.seed, ltp=ltp)
-            done = run_race(bench, kernels[side], race, [chosen], choice)
-            if done.not_run:
-                raise UserError(done.not_run[0].why)
-            made[side] = done.runs[0]
-        loop.record(made[Side.BEFORE].judgement(), made[Side.AFTER].judgement())
-        runs += [made[side] for side in pair.order]
+        made = {side: make(kernels[side], pair.seed) for side in pair.order}
+        loop.record(made[Side.BEFORE].judgement, made[Side.AFTER].judgement)
+        trials += made.items()
         now = loop.statement()
         app.note(f"pair {pair.index + 1}: {now.discordant} of {now.needed}, p = {now.p_value:.2g}")
-    said = loop.statement()
-    app.document(_document(race_name, said, runs, time.monotonic() - started))
-    if not app.as_json:
-        _show(app, said)
-    return said.verdict.exit_code
+    return Done(loop.statement(), tuple(trials), loop.tried, time.monotonic() - started)
 
 
-def _document(race: str, said: Statement, runs: list[RunDir], seconds: float) -> dict[str, object]:
-    return {
-        "race": race,
-        "verdict": str(said.verdict),
-        "reason": said.reason,
-        "alpha": said.alpha,
-        "p_value": said.p_value,
-        "before": asdict(said.before),
-        "after": asdict(said.after),
-        "after_other": [
-            {**asdict(other), "outcome": str(other.outcome)} for other in said.after_other
-        ],
-        "rate_bound_after": said.rate_bound_after,
-        "more_runs": said.more_runs,
-        "void": said.void,
-        "seconds_total": round(seconds, 1),
-        "runs": [run.as_json() for run in runs],
-    }
+def _replays(app: App, race: Race, path: Path, ltp: str | None) -> Replays:
+    witness = load_witness(path)
+    if witness.race != race.name:
+        raise UserError(f"{path} is a witness of {witness.race}, not of {race.name}")
+    bench = Workbench(app.home, app.step)
+    return Replays(app.home, bench, race, witness, resolver_for, app.step, REPLAY_SECONDS, ltp)
 
 
 def _show(app: App, said: Statement) -> None:

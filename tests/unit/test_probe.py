@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A revision's kernel is built once; what cannot be run is skipped, what the host spoils is not."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from made_runs import BOOT, BUG, FAILED, made_run
+from mmrace.bisect.values import Result
+from mmrace.errors import BuildError, InfraError
+from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.probe import ATTEMPTS, KernelProbe
+from mmrace.scheduler import Attempt, Replay
+from mmrace.trial import Trial, judgement_of
+
+
+class Bench:
+    """Builds by name, and gives the runs that a test has made."""
+
+    def __init__(self, runs: Iterator[Trial]) -> None:
+        self.built: list[str] = []
+        self.notes: list[str] = []
+        self.probe = KernelProbe(self.build, lambda _built, _seed: next(runs), self.notes.append)
+
+    def build(self, revision: str) -> object:
+        self.built.append(revision)
+        if revision == "broken":
+            raise BuildError("the kernel did not build: mm/a.c:1: no such thing")
+        return object()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Trial]:
+    made = iter(range(100))
+
+    def make(**fields: object) -> Trial:
+        folder = made_run(tmp_path, name=f"run-{next(made)}", **fields)
+        return Trial(folder.judgement(), run=folder)
+
+    return make
+
+
+def test_each_kernel_is_built_once_and_judged_by_the_signature(run: Callable[..., Trial]) -> None:
+    bench = Bench(iter([run(), run(channel=FAILED), run(floor=1000)]))
+    assert bench.probe("a") is Result.GOOD
+    assert bench.probe("a") is Result.BAD
+    assert bench.probe("a") is Result.VOID
+    assert bench.built == ["a"]
+
+
+def test_what_does_not_build_is_skipped(run: Callable[..., Trial]) -> None:
+    bench = Bench(iter([]))
+    assert bench.probe("broken") is Result.SKIP
+    assert "mm/a.c:1" in bench.notes[0]
+
+
+def test_what_does_not_boot_twice_is_skipped(run: Callable[..., Trial]) -> None:
+    def panics() -> Trial:
+        foreign = BUG.replace(b"made_to_fail", b"another_function")
+        return run(channel="", console=BOOT + foreign, end=VmEnd.RESET)
+
+    bench = Bench(iter([panics(), panics(), panics(), run(), panics()]))
+    assert bench.probe("a") is Result.SKIP
+    assert bench.probe("b") is Result.GOOD  # it boots the second time
+    assert bench.probe("b") is Result.VOID  # and is known to boot from then on
+
+
+def test_what_the_host_spoils_is_made_again(run: Callable[..., Trial]) -> None:
+    def spoilt() -> Trial:
+        return run(channel="", console=b"", end=VmEnd.QEMU_DIED)
+
+    assert spoilt().judgement.outcome is Outcome.INFRA
+    bench = Bench(iter([spoilt(), run(), *[spoilt()] * ATTEMPTS]))
+    assert bench.probe("a") is Result.GOOD
+    with pytest.raises(InfraError):
+        bench.probe("a")
+
+
+@pytest.mark.parametrize(
+    ("steps", "infeasible", "failure", "expected"),
+    [
+        (0, False, None, Outcome.INFEASIBLE),  # not at its first point: no run
+        (1, True, None, Outcome.PASS),  # the order cannot be carried out: it holds
+        (3, False, None, Outcome.PASS),
+        (3, False, Judgement(Outcome.CRASH, "bug", signature_matched=True), Outcome.CRASH),
+    ],
+)
+def test_what_a_replay_says(
+    steps: int, infeasible: bool, failure: Judgement | None, expected: Outcome
+) -> None:
+    replay = Replay((Attempt(steps, infeasible),), 3, failure, 1.0)
+    assert judgement_of(replay).outcome is expected
+    assert Trial(judgement_of(replay), replay=replay).as_json()["reached"] == (steps > 0)
