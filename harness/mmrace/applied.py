@@ -23,7 +23,8 @@ Progress = Callable[[str], None]
 class Applied:
     """The patched tree; ``already`` names patches whose change was there before.
 
-    ``touched`` pairs each file with the last patch that changed it.
+    A race stands there for a fix that the tree has and mmrace has no patch for. ``touched`` pairs
+    each file with the last patch that changed it.
     """
 
     commit: str
@@ -64,6 +65,7 @@ def _key(tree: Tree, series: Sequence[Series]) -> str:
         parts += [item.name if not item.outside else "", *(p.name for p in item.patches)]
         parts += [hashlib.sha256(p.mail).hexdigest() for p in item.patches + item.opposite]
         parts += [item.base_commit, *item.needs] if item.base_commit or item.needs else []
+        parts.append(repr(item.marks))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -147,20 +149,30 @@ class _Bench:
     def apply(self, series: Series, progress: Progress) -> None:
         """Apply one series; what is there already, as a group or patch by patch, is passed by."""
         groups = dict.fromkeys(patch.group for patch in series.patches)
-        for group in groups:
+        for group in groups | dict.fromkeys(race for race, _ in series.marks):
             patches = [p for p in series.patches if p.group == group]
-            opposite = [p for p in series.opposite if p.group == group]
             self._applied += patches
-            if self._fits(patches, reverse=True) or self._is_fixed(opposite):
-                self._already += [patch.name for patch in patches]
+            if self._is_there(series, group, patches):
+                self._already += [patch.name for patch in patches] or [group]
                 continue
+            if not patches:
+                self._notes.append(f"{group}: neither fixed in this tree, nor is there a patch")
             for patch in patches:
                 progress(patch.name)
                 self._apply_one(patch)
 
-    def _is_fixed(self, opposite: list[Patch]) -> bool:
-        """A fix is in the tree, in whatever words, when what takes it out would fit."""
-        return bool(opposite) and self._fits(opposite, reverse=False)
+    def _is_there(self, series: Series, group: str, patches: list[Patch]) -> bool:
+        if patches and self._fits(patches, reverse=True):
+            return True
+        # A fix is there, in whatever words, when what takes it out would fit, or by its marks.
+        opposite = [p for p in series.opposite if p.group == group]
+        if opposite and self._fits(opposite, reverse=False):
+            return True
+        marks = dict(series.marks).get(group, ())
+        return bool(marks) and all(mark.holds(self._text(mark.file)) for mark in marks)
+
+    def _text(self, path: str) -> str:
+        return (self._git.file("HEAD", path) or b"").decode(errors="replace")
 
     def _fits(self, patches: Sequence[Patch], *, reverse: bool) -> bool:
         """Whether all patches fit (or come off), tried on an index of the touched files alone."""

@@ -23,6 +23,14 @@ def _versions(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    return text
+
+
 class Pristine(StrEnum):
     """What a tree of this range, as released, is to a race."""
 
@@ -35,8 +43,12 @@ class Mark(Table):
     """Text that tells what is in a tree: ``contains`` (a regular expression) found in ``file``."""
 
     file: str
-    contains: str
+    contains: Annotated[str, AfterValidator(_pattern)]
     absent: bool = False
+
+    def holds(self, text: str) -> bool:
+        """Whether the file's text (empty when there is none) is as the mark says."""
+        return bool(re.search(self.contains, text)) is not self.absent
 
 
 class RaceState(Table):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mmrace.base import Mark
 from mmrace.errors import UserError
 from mmrace.git import Repository, create, last_line
 from mmrace.thread import place
@@ -65,9 +66,9 @@ class Series:
     """An ordered list of patches.
 
     ``outside``: not from mmrace's own patches/, so not to be trusted. ``opposite`` are patches
-    that only fit where this series' fix is already there (the base's ``vulnerable``). ``notes``
-    are for people. ``base_commit`` is what the series says that it was made on, ``needs`` the patch
-    ids of what it says goes before.
+    that only fit where this series' fix is already there (the base's ``vulnerable``); ``marks``
+    show a race's fix in a tree's text. ``notes`` are for people. ``base_commit`` is what the series
+    says that it was made on, ``needs`` the patch ids of what it says goes before.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Series:
     notes: tuple[str, ...] = ()
     base_commit: str = ""
     needs: tuple[str, ...] = ()
+    marks: tuple[tuple[str, tuple[Mark, ...]], ...] = ()
 
 
 def read_patches(named: Iterable[tuple[str, bytes]]) -> tuple[Patch, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmrace.applied import Applied, apply_series
-from mmrace.base import Base
+from mmrace.base import Base, Mark
 from mmrace.errors import UserError
 from mmrace.outside import read_outside, read_quilt
 from mmrace.patch import Patch, Series, read_patches
@@ -57,7 +57,11 @@ def series_names(base: Base) -> list[str]:
 
 def _own(base: Base, name: str, folder: str, race: str) -> Series:
     patches = _listed(base.folder / folder, race)
-    if not patches:
+    races = {patch.group for patch in patches}
+    if folder == "fixes":
+        races |= {race} if race else set(base.race)
+    marks = _marks(base, races) if folder != "vulnerable" else ()
+    if not patches and not marks:
         has = base.race.get(race)
         if folder == "vulnerable" and (not race or (has and has.pristine == "has")):
             return Series(name, (), outside=False)  # the bug is in the tree as it is
@@ -65,9 +69,18 @@ def _own(base: Base, name: str, folder: str, race: str) -> Series:
         raise UserError(f"no series {name!r} for base {base.name}; there are: {known}")
     if folder == "vulnerable":
         return Series(name, patches, outside=False)
-    races = {patch.group for patch in patches}
     opposite = _listed(base.folder / "vulnerable", race)
-    return Series(name, patches, False, tuple(p for p in opposite if p.group in races))
+    mine = tuple(patch for patch in opposite if patch.group in races)
+    return Series(name, patches, False, mine, marks=marks)
+
+
+def _marks(base: Base, races: set[str]) -> tuple[tuple[str, tuple[Mark, ...]], ...]:
+    """What shows that a tree has the fixes of these races, as far as the base says."""
+    return tuple(
+        (race, state.fixed_if)
+        for race, state in base.race.items()
+        if race in races and state.fixed_if
+    )
 
 
 def _listed(folder: Path, race: str) -> tuple[Patch, ...]:

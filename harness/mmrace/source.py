@@ -5,12 +5,13 @@ import os
 import posixpath
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from mmrace.archive import REF, directory_entries, import_files, tar_entries
 from mmrace.errors import InfraError, UserError
-from mmrace.git import GIT, Repository, last_line
+from mmrace.git import GIT, Repository, create, last_line
 from mmrace.proc import run
 
 Progress = Callable[[str], None]
@@ -104,7 +105,55 @@ def _fetch_local(
     commit = reader.text.strip()
     if rev is None:
         progress(f"{path}: taking HEAD, {commit[:12]}, without uncommitted changes")
-    return _fetch_git(git, repository.absolute().as_uri(), commit, progress)
+    try:
+        return _fetch_git(git, repository.absolute().as_uri(), commit, progress)
+    except UserError:
+        absent = _absent(repository, commit)
+        if not absent:
+            raise
+    named = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+    progress(f"{path} lacks the content of {len(absent)} files, left out: {named}")
+    with tempfile.TemporaryDirectory(prefix="mmrace-") as scratch:
+        rest = create(Path(scratch) / "git")
+        made = _without(rest, repository, commit, absent)
+        return _fetch_git(git, rest.path.as_uri(), made, progress)
+
+
+def _read(repository: Path, *words: str) -> bytes:
+    """Ask a user's repository, without writing a byte to it."""
+    argv = [*GIT, f"--git-dir={repository}", *words]
+    done = run(argv, deadline=300, env={"GIT_OPTIONAL_LOCKS": "0"})
+    if done.returncode:
+        raise UserError(f"{repository}: git {words[0]} failed: {last_line(done.errors)}")
+    return done.stdout
+
+
+def _absent(repository: Path, commit: str) -> list[str]:
+    """Files of a commit whose content the repository does not have."""
+    # Alone among git's commands it does not fetch what a partial clone lacks.
+    objects = _read(repository, "rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}")
+    gone = {line[1:] for line in objects.splitlines() if line.startswith(b"?")}
+    if not gone:
+        return []
+    listed = _read(repository, "ls-tree", "-r", "-z", commit).split(b"\0")[:-1]
+    entries = [entry.partition(b"\t") for entry in listed]
+    return [os.fsdecode(path) for meta, _, path in entries if meta.split()[2] in gone]
+
+
+def _without(git: Repository, source: Path, commit: str, absent: list[str]) -> str:
+    """Make, in an empty repository that borrows the source's objects, a commit of the rest."""
+    lent = os.fsdecode(_read(source, "rev-parse", "--git-path", "objects").strip())
+    alternates = git.path / "objects/info/alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_text(f"{(Path.cwd() / lent).resolve()}\n", encoding="utf-8")
+    git.git("read-tree", commit)
+    # Mode 0 takes an entry out.
+    gone = b"".join(b"0 %040d\t%s\0" % (0, os.fsencode(path)) for path in absent)
+    git.git("update-index", "-z", "--index-info", stdin=gone)
+    top = git.git("write-tree").text.strip()
+    made = git.git("commit-tree", top, "-m", "the rest").text.strip()
+    git.git("update-ref", "refs/heads/main", made)
+    return made
 
 
 def _fetch_git(git: Repository, url: str, rev: str, progress: Progress) -> str:

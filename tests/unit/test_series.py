@@ -224,6 +224,34 @@ def test_a_fix_in_other_words_is_there_already(bench: Bench) -> None:
     assert bench.apply("vulnerable", "fixes").already == ()
 
 
+def test_marks_show_what_is_there(bench: Bench) -> None:
+    """A tree that has the fix in words of its own, and fixes that mmrace has no patch for."""
+    write_series(bench, "fixes", "a", "start..HEAD~1")
+    fixed = '[{ file = "mm/walk.c", contains = "return 333" }]'
+    old = '[{ file = "mm/gone.c", contains = "bug", absent = true }]'
+    never = '[{ file = "mm/walk.c", contains = "nothing like it" }]'
+    path = bench.base.folder / "BASE.toml"
+    states = "".join(
+        f'[race.{race}]\npristine = "fixed"\nfixed_if = {marks}\n'
+        for race, marks in {"a": fixed, "b": old, "c": never}.items()
+    )
+    path.write_text(path.read_text().partition("[race")[0] + states)
+    bench.base = load_bases()[0]
+    made = bench.apply("fixes")
+    assert (made.applied, made.already) == (("a/0001-mm-walk-make-step-3-longer.patch",), ("b",))
+    assert made.notes == ("c: neither fixed in this tree, nor is there a patch",)
+    git(bench.repo, "checkout", "-q", "start")
+    edit(bench.repo / "mm/walk.c", "return 3;", "return 333;")
+    commit_all(bench.repo, "mm/walk: in other words")
+    bench.tree = add_tree(bench.home, "next", str(bench.repo), None, quiet)
+    made = bench.apply("fixes")
+    assert made.already == ("a/0001-mm-walk-make-step-3-longer.patch", "b")
+    assert (made.applied, made.commit) == ((), bench.tree.commit)
+    assert bench.apply("fixes/b").already == ("b",)
+    with pytest.raises(UserError, match="no series 'fixes/zzz'"):
+        resolve_series("fixes/zzz", bench.base)
+
+
 def test_another_point_release_is_noted_for_our_patches_only(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "a.patch").write_text(bench.mails("start..HEAD~1"))
     write_series(bench, "vulnerable", "a", "start..HEAD~1")

@@ -142,6 +142,31 @@ def test_a_link_out_of_the_tree_is_refused(home: Home, kernel: Path, target: str
     assert list_trees(home) == []
 
 
+def test_files_that_a_repository_lacks_are_left_out_and_said(home: Home, tmp_path: Path) -> None:
+    repo = make_kernel(tmp_path / "repo")
+    (repo / "drivers").mkdir()
+    (repo / "drivers/huge.h").write_text("too large for this mirror\n")
+    commit = commit_all(repo, "large")
+    blob = git(repo, "rev-parse", "HEAD:drivers/huge.h")
+    (repo / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    before = set((repo / ".git").rglob("*"))
+    said: list[str] = []
+    tree = add_tree(home, "k", str(repo / ".git"), commit, said.append)
+    assert f"{repo}/.git lacks the content of 1 files, left out: drivers/huge.h" in said
+    assert set(listing(home, tree)) == {
+        "Kconfig",
+        "Makefile",
+        "mm/Makefile",
+        "mm/link.c",
+        "mm/other.c",
+        "mm/walk.c",
+        "scripts/run.sh",
+    }
+    assert set((repo / ".git").rglob("*")) == before
+    with pytest.raises(UserError, match="no revision"):
+        add_tree(home, "k", str(repo), "nowhere", quiet)
+
+
 def test_a_full_disk_is_said(home: Home, kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> str:
         raise InfraError("git fast-import failed", "fatal: write error: No space left on device")

@@ -98,6 +98,8 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
             app.out.print(f"already there  {name}", markup=False)
         for note in notes:
             app.out.print(f"note           {note}", markup=False)
+        if not applied.applied:
+            app.out.print(f"unchanged      {found.name}: there is nothing to apply", markup=False)
         app.out.print(f"commit {applied.commit} on base {base.name}", markup=False)
 
 
