@@ -30,6 +30,7 @@ MODULES = {
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
     "bisecting": ("bisect",),
+    "matrix": ("matrix",),
     "records": ("runs", "judge", "report", "clean"),
     "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),

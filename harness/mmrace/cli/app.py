@@ -32,6 +32,7 @@ class App:
     def __init__(self, home: Home, as_json: bool) -> None:
         self.home = home
         self.as_json = as_json
+        self.plain = False  # no live lines: several steps are under way at once
         self.sandboxed = True
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -65,7 +66,8 @@ class App:
         """
         started = time.monotonic()
         done = "failed"
-        shown = _Live(self.err, title) if self.err.is_terminal else _Plain(self.err, title)
+        live = self.err.is_terminal and not self.plain
+        shown = _Live(self.err, title) if live else _Plain(self.err, title)
         try:
             yield shown.tell
             done = "done"

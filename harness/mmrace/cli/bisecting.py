@@ -14,11 +14,10 @@ from mmrace.bisect.search import Costs
 from mmrace.bisect.subset import enough, prefixes
 from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
 from mmrace.campaign import Choice, Workbench
-from mmrace.case import Case, Commands, Kernels, short
+from mmrace.case import Case, Commands, Kernels
+from mmrace.cli import bisected
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
-from mmrace.cli.records import write_report
-from mmrace.cli.tables import table
 from mmrace.errors import UserError
 from mmrace.probe import KernelProbe
 from mmrace.race import load_race
@@ -147,10 +146,11 @@ def _single(app: App, case: Case, race: str | None, limits: Limits) -> int:
     settings = Settings(delta=limits.delta, costs=case.costs)
     log = limits.log or app.home.data / "bisections" / f"{case.name}.log"
     answer = _drive(app, case, settings, log, limits.most)
-    app.document({"race": race, **_document(answer), "log": str(log)})
-    _show(app, case, answer)
+    app.document({"race": race, **bisected.document(answer), "log": str(log)})
+    bisected.show(app, case, answer)
     app.out.print(f"log: {log}", markup=False)
-    _report(app, case, f"bisection: {race}")
+    if isinstance(case.probe, KernelProbe):
+        bisected.report(app, case, case.probe, settings, log)
     return 0 if answer.culprit and answer.confirmed else NOT_FOUND
 
 
@@ -194,7 +194,7 @@ def _enough(
             settings = Settings(delta=limits.delta, costs=case.costs, learn_runs=runs)
         log = app.home.data / "bisections" / f"{case.name}.log"
         answers.append(_drive(app, case, settings, log, limits.most))
-        _show(app, case, answers[-1])
+        bisected.show(app, case, answers[-1])
         return answers[-1]
 
     found = enough(len(subjects), bisect_line)
@@ -202,7 +202,7 @@ def _enough(
         {
             "race": kernels.race,
             "enough": None if found is None else [number + 1 for number in found],
-            "rounds": [_document(answer) for answer in answers],
+            "rounds": [bisected.document(answer) for answer in answers],
         }
     )
     if found is None:
@@ -212,63 +212,6 @@ def _enough(
         app.out.print(f"needed: {number + 1} {subjects[number]}", markup=False)
     app.out.print(f"{len(found)} of {len(subjects)} patches are enough", markup=False)
     return 0
-
-
-def _document(answer: Answer) -> dict[str, object]:
-    return {
-        "culprit": answer.culprit,
-        "posterior": answer.posterior,
-        "no_culprit": answer.no_culprit,
-        "confirmed": answer.confirmed,
-        "suspects": [list(one) for one in answer.suspects],
-        "steps": [
-            {
-                "rev": one.revision,
-                "phase": str(one.phase),
-                "runs": one.runs,
-                "failures": one.failures,
-                "void": one.void,
-                "skipped": one.skipped,
-            }
-            for one in answer.steps
-        ],
-        "builds": answer.builds,
-        "search_runs": answer.runs[Phase.SEARCH],
-        "runs_total": sum(answer.runs.values()),
-    }
-
-
-def _show(app: App, case: Case, answer: Answer) -> None:
-    rows = [
-        (
-            str(one.phase),
-            case.title(one.revision),
-            "skipped" if one.skipped else f"{one.failures} of {one.runs}",
-            str(one.void or ""),
-        )
-        for one in answer.steps
-    ]
-    app.out.print(table(("for", "revision", "failed", "said nothing"), rows))
-    if answer.culprit:
-        how = "confirmed" if answer.confirmed else "NOT confirmed"
-        odds = answer.posterior / max(1 - answer.posterior, 1e-9)
-        what = "ends the failure" if case.model.fix else "brings the failure"
-        said = f"{case.title(answer.culprit)}: {what}, odds {odds:.3g} to 1, {how}"
-    else:
-        said = f"not found; no culprit between the ends: {answer.no_culprit:.3f}"
-        names = ", ".join(f"{short(name)} {share:.3f}" for name, share in answer.suspects[:5])
-        said += f"; likeliest: {names}"
-    app.out.print(said, markup=False)
-    runs = ", ".join(f"{count} to {phase}" for phase, count in answer.runs.items())
-    app.out.print(f"{sum(answer.runs.values())} runs ({runs}), {answer.builds} revisions run")
-
-
-def _report(app: App, case: Case, title: str) -> None:
-    if isinstance(case.probe, KernelProbe):
-        runs = [trial.run for _, trial in case.probe.trials if trial.run]
-        if runs:
-            page, _ = write_report(app, runs, title)
-            app.note(f"report: {page}")
 
 
 COMMANDS = (bisect,)

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
+from markupsafe import escape
 
-from mmrace import campaign
+from mmrace import campaign, survival
 from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
@@ -18,6 +19,7 @@ from mmrace.cli.tables import table
 from mmrace.errors import UserError
 from mmrace.race import Race, load_race
 from mmrace.rates import Rate
+from mmrace.report import Section
 from mmrace.trial import Boots, Maker, Replays, Trial
 from mmrace.verdict import Campaign, Rules, Side, Statement
 from mmrace.witness import load_witness
@@ -91,7 +93,8 @@ def verify(
         _show(app, done.said)
     app.note(f"{2 * done.pairs} runs in {done.seconds:.0f} s")
     if runs := [one.run for _, one in done.trials if one.run]:
-        page, _ = write_report(app, runs, f"{done.said.verdict}: {race_name} on {tree_name}")
+        title = f"{done.said.verdict}: {race_name} on {tree_name}"
+        page, _ = write_report(app, runs, title, sections=_sections(done))
         app.note(f"report: {page}")
     return done.said.verdict.exit_code
 
@@ -155,6 +158,28 @@ def campaign_of(app: App, rules: Rules, kernels: dict[Side, Built], make: Maker)
         now = loop.statement()
         app.note(f"pair {pair.index + 1}: {now.discordant} of {now.needed}, p = {now.p_value:.2g}")
     return Done(loop.statement(), tuple(trials), loop.tried, time.monotonic() - started)
+
+
+def _sections(done: Done) -> list[Section]:
+    """The verdict, and how long the kernels held."""
+    said = done.said
+    words = [f"{said.verdict}: {said.reason}", f"p = {said.p_value:.2g}, alpha {said.alpha:g}"]
+    words += [
+        f"the kernel {side} failed in {rate.failures} of {rate.runs} runs "
+        f"({rate.low:.3f} .. {rate.high:.3f} at 95 %)"
+        for side, rate in (("before", said.before), ("after", said.after))
+    ]
+    words += [
+        f"after also: {one.outcome} {one.title}, {one.after} times, before {one.before}"
+        for one in said.after_other
+    ]
+    made = [Section("Verdict", f"<p>{escape('; '.join(words))}</p>")]
+    sides = {
+        str(side): [one.run for own, one in done.trials if own is side and one.run] for side in Side
+    }
+    if drawn := survival.picture(sides):
+        made.append(Section("How long they held", str(drawn)))
+    return made
 
 
 def _replays(app: App, race: Race, path: Path, ltp: str | None) -> Replays:
