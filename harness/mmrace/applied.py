@@ -58,6 +58,12 @@ def apply_series(home: Home, tree: Tree, series: Sequence[Series], progress: Pro
     return made
 
 
+def function_diff(home: Home, before: str, after: str) -> str:
+    """What differs between two commits in C files, with whole functions around it."""
+    words = ("diff-tree", "-r", "-p", "-W", "--no-renames", before, after, "--", "*.[ch]")
+    return store(home).git(*words).text
+
+
 def _key(tree: Tree, series: Sequence[Series]) -> str:
     """What the result depends on."""
     parts = [tree.commit, tree.version]

@@ -11,6 +11,7 @@ _SOURCE = "/src/"
 _COMPILER = re.compile(
     r"(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?[Ee]rror: (?P<text>.+)"
 )
+_WARNING = re.compile(r"(?P<file>[^\s:]+):(?:[\d.+x()a-fA-F]+:)* [Ww]arning: (?P<text>.+)")
 _LINKER = re.compile(r"(?:.*\b)?ld(?:\.bfd)?: (?P<text>.*(?:undefined|multiple|cannot).+)")
 _OTHER = re.compile(
     r"(?P<text>(?:error|ERROR): .+|.*undefined reference to .+|.*\*\*\* .+|fatal: .+)"
@@ -26,6 +27,15 @@ class BuildFailure:
     summary: str
     file: str
     detail: str
+
+
+def warnings(lines: Sequence[str]) -> tuple[str, ...]:
+    """Warnings of compilers and of modpost, each once, without line numbers: these move."""
+    found: dict[str, None] = {}
+    for line in lines:
+        if match := _WARNING.match(line.replace(_SOURCE, "")):
+            found[f"{match['file']}: {match['text'].strip()}"] = None
+    return tuple(found)
 
 
 def disk_full(lines: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmrace import accel, cell, record
+from mmrace.applied import function_diff
 from mmrace.base import base_for
 from mmrace.director import Director
 from mmrace.errors import InfraError, NotHereError, UserError
@@ -25,6 +26,7 @@ from mmrace.record import RunDir, Spec
 from mmrace.resolve import Resolver
 from mmrace.series import Applied, apply_series
 from mmrace.steering import director_for
+from mmrace.subject import Subject, read_change, subjects, unfit
 from mmrace.tree import Tree, find_tree, list_trees
 from mmrace.vm import Boot, hand_over, qemu_version
 
@@ -95,6 +97,18 @@ def build(
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
     return Built(tree, tuple(item.name for item in resolved), applied, kernel)
+
+
+def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:
+    """Return the races that the change between two commits is about.
+
+    Raises UserError when there is none.
+    """
+    change = read_change(function_diff(home, before, after))
+    found = subjects(change, map(load_race, race_names()))
+    if not found:
+        raise unfit(change)
+    return found
 
 
 def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -> str:

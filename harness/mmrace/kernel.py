@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmrace.base import Base
 from mmrace.bench import FIXED_ENV, Bench, missing_tools, toolchain
-from mmrace.buildlog import blame, disk_full, first_failure
+from mmrace.buildlog import blame, disk_full, first_failure, warnings
 from mmrace.errors import BuildError, InfraError
 from mmrace.home import Home, publish, write_file
 from mmrace.kconfig import ConfigRequest, config_request
@@ -49,7 +49,10 @@ class _Order:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A finished kernel; ``seconds`` is what this request took, ``reused``: nothing was built."""
+    """A finished kernel; ``seconds`` is what this request took, ``reused``: nothing was built.
+
+    ``warnings`` are those of its build, which compiled what was not compiled in its bench before.
+    """
 
     id: str
     release: str
@@ -59,6 +62,7 @@ class Kernel:
     folder: Path
     seconds: float
     reused: bool
+    warnings: tuple[str, ...] = ()
 
 
 def load_kernel(home: Home, kernel_id: str) -> Kernel | None:
@@ -77,6 +81,7 @@ def load_kernel(home: Home, kernel_id: str) -> Kernel | None:
         folder,
         seconds=0.0,
         reused=True,
+        warnings=tuple(facts.get("warnings", ())),
     )
 
 
@@ -138,15 +143,15 @@ def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
             kernel_id = _hash([*order.inputs, order.tree_hash, config])[:16]
             if kernel := load_kernel(bench.home, kernel_id):
                 return kernel
-            _compile(bench, order.touched, progress)
+            warned = _compile(bench, order.touched, progress)
             progress("publishing")
-            return _publish(bench, kernel_id, order)
+            return _publish(bench, kernel_id, order, warned)
     finally:
         if bench.outside:
             bench.remove()
 
 
-def _compile(bench: Bench, touched: Mapping[str, str], progress: Progress) -> None:
+def _compile(bench: Bench, touched: Mapping[str, str], progress: Progress) -> tuple[str, ...]:
     expected = 0 if bench.state.get("objects") else _expected(bench)
     lines: list[str] = []
     done = 0
@@ -166,6 +171,7 @@ def _compile(bench: Bench, touched: Mapping[str, str], progress: Progress) -> No
         raise BuildError(f"the kernel did not build: {blame(failure, touched)}", failure.detail)
     objects = bench.state.get("objects")
     bench.remember(objects=max(done, objects if isinstance(objects, int) else 0))
+    return warnings(lines)
 
 
 def _expected(bench: Bench) -> int:
@@ -178,9 +184,14 @@ def _expected(bench: Bench) -> int:
     return max(counts)
 
 
-def _publish(bench: Bench, kernel_id: str, order: _Order) -> Kernel:
+def _publish(bench: Bench, kernel_id: str, order: _Order, warned: tuple[str, ...]) -> Kernel:
     release = (bench.build / "include/config/kernel.release").read_text(encoding="utf-8").strip()
-    facts = {"release": release, "commit": order.commit, "tree_hash": order.tree_hash}
+    facts = {
+        "release": release,
+        "commit": order.commit,
+        "tree_hash": order.tree_hash,
+        "warnings": warned,
+    }
     with bench.home.scratch(bench.home.kernels) as made:
         for name, built in _FILES.items():
             shutil.copyfile(bench.build / built, made / name)

@@ -31,6 +31,7 @@ MODULES = {
     "verifying": ("verify",),
     "bisecting": ("bisect",),
     "matrix": ("matrix",),
+    "checking": ("check-series",),
     "records": ("runs", "judge", "report", "clean"),
     "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),

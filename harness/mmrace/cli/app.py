@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What all commands share: the home, how progress is shown, how a result is printed."""
 
+import functools
 import json
 import sys
 import time
@@ -78,7 +79,9 @@ class App:
                 self.note(f"{title}: {shown.result or done} ({seconds:.1f} s)")
 
 
+@functools.cache
 def _standard_input() -> bytes:
+    """All of it; a command may resolve its series more than once."""
     return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
 

@@ -11,7 +11,7 @@ from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
-from mmrace.errors import MmraceError, NotHereError
+from mmrace.errors import MmraceError, NotHereError, UserError
 from mmrace.outcome import Outcome
 from mmrace.race import Race, Workload, load_race
 from mmrace.record import RunDir, find_run
@@ -67,8 +67,16 @@ def run_race(
     return Done(tuple(runs), tuple(absent))
 
 
+def pick_races(app: App, before: str, after: str) -> list[Race]:
+    """The races that a change is about, and why; UserError when there is none."""
+    found = campaign.races_about(app.home, before, after)
+    for item in found:
+        app.note(f"race {item.race}: {item.why}")
+    return [load_race(item.race) for item in found]
+
+
 @click.command("run")
-@click.option("--race", "race_name", required=True, help="The race to run; see `mmrace races`.")
+@click.option("--race", "race_name", help="See `mmrace races`; default: what the series is about.")
 @click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
 @click.option("--workload", "workloads", multiple=True, help="Default: the race's default ones.")
@@ -93,7 +101,7 @@ def run_race(
 @click.pass_obj
 def run_command(
     app: App,
-    race_name: str,
+    race_name: str | None,
     tree_name: str,
     series: tuple[str, ...],
     workloads: tuple[str, ...],
@@ -108,15 +116,21 @@ def run_command(
     configs: tuple[str, ...],
     bisect_exit: bool,
 ) -> int:
-    """Run a race's workloads on one kernel."""
+    """Run a race's workloads on one kernel; without --race those of the races it is about."""
     choice = Choice(
         machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer, boot=boot
     )
     try:
-        race = load_race(race_name)
-        chosen = [race.find_workload(name) for name in workloads] or race.default_workloads()
+        races = [load_race(race_name)] if race_name else []
+        if workloads and not races:
+            raise UserError("a workload is one of a race; name it with --race")
+        chosen = [race.find_workload(name) for race in races for name in workloads]
         built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
-        done = run_race(Workbench(app.home, app.step), built, race, chosen, choice, count)
+        races = races or pick_races(app, built.tree.commit, built.applied.commit)
+        bench, done = Workbench(app.home, app.step), Done()
+        for race in races:
+            these = chosen or race.default_workloads()
+            done += run_race(bench, built, race, these, choice, count)
     except MmraceError as error:
         if not bisect_exit:
             raise

@@ -14,7 +14,9 @@ from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
+from mmrace.cli.prefixes import verify_each
 from mmrace.cli.records import write_report
+from mmrace.cli.running import pick_races
 from mmrace.cli.tables import table
 from mmrace.errors import UserError
 from mmrace.race import Race, load_race
@@ -28,7 +30,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 
 
 @click.command("verify")
-@click.option("--race", "race_name", required=True, help="The race to run; see `mmrace races`.")
+@click.option("--race", "race_name", help="See `mmrace races`; default: what --after is about.")
 @click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
 @click.option("--before", "before", multiple=True, required=True, help="Series; none: the tree.")
 @click.option("--after", "after", multiple=True, required=True, help="Series on top of --before.")
@@ -50,12 +52,13 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 @click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
 @click.option("--witness", "witness_path", type=click.Path(path_type=Path), help="Replay FILE.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
+@click.option("--each", is_flag=True, help="One run of each prefix of --after.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option
 @click.pass_obj
 def verify(
     app: App,
-    race_name: str,
+    race_name: str | None,
     tree_name: str,
     before: tuple[str, ...],
     after: tuple[str, ...],
@@ -71,32 +74,45 @@ def verify(
     steer: bool | None,
     witness_path: Path | None,
     ltp: str | None,
+    each: bool,
     seed: int,
 ) -> int:
     """Run both kernels in pairs, in random order, until the verdict is certain.
 
     With --witness a run is one replay of it, from a boot of its own; one that does not come to the
-    witness's first point is no run.
+    witness's first point is no run. With --each every prefix of the series has to apply, build
+    without new warnings, boot and hold; where --before fails, only the whole series has to hold.
     """
-    race = load_race(race_name)
+    race = load_race(race_name) if race_name else _pick(app, tree_name, before, after)
     choice = Choice(machine=machine, accel=accel, seconds=seconds, ltp=ltp, steer=steer, boot=boot)
     if witness_path:
         make: Maker = _replays(app, race, witness_path, ltp)
     else:
         chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
         make = Boots(Workbench(app.home, app.step), race, chosen, choice)
+    if each:
+        return verify_each(app, race.name, tree_name, before, after, make, seed)
     rules = Rules(alpha=alpha, pairs=pairs, ratio=ratio, rate=rate, seed=seed)
     kernels = build_sides(app, tree_name, before, after)
     done = campaign_of(app, rules, kernels, make)
-    app.document(done.document(race_name))
+    app.document(done.document(race.name))
     if not app.as_json:
         _show(app, done.said)
     app.note(f"{2 * done.pairs} runs in {done.seconds:.0f} s")
     if runs := [one.run for _, one in done.trials if one.run]:
-        title = f"{done.said.verdict}: {race_name} on {tree_name}"
+        title = f"{done.said.verdict}: {race.name} on {tree_name}"
         page, _ = write_report(app, runs, title, sections=_sections(done))
         app.note(f"report: {page}")
     return done.said.verdict.exit_code
+
+
+def _pick(app: App, tree: str, before: Sequence[str], after: Sequence[str]) -> Race:
+    """The race that is most of what the series is about; the others are named."""
+    kernels = build_sides(app, tree, before, after)
+    first, *others = pick_races(app, *(built.applied.commit for built in kernels.values()))
+    if others:
+        app.note(f"taking {first.name}; also with --race: {', '.join(r.name for r in others)}")
+    return first
 
 
 @dataclass(frozen=True)
