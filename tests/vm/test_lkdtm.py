@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""LKDTM's triggers on real kernels: each that kills or splats is recognised by kind.
+
+Consoles are kept in ``artefacts/lkdtm/KERNEL/TRIGGER.log``. Triggers that no check of the kernel
+sees are printed by name, with what LKDTM itself said about it.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import lkdtm
+import pytest
+
+from mmrace.home import Home
+from mmrace.kconfig import parse_config
+
+pytestmark = pytest.mark.slow
+ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "lkdtm"
+KERNELS = {
+    "plain": ("lkdtm",),
+    "checks": ("lkdtm", "kasan", "lockdep", "checks"),
+}
+_REMARK = re.compile(rb"lkdtm: ((?:FAIL|XFAIL|This is probably)[^\r\n]*)")
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_trigger_is_recognised_by_kind(name, mmrace, tmp_path):
+    configs = [word for fragment in KERNELS[name] for word in ("--config", fragment)]
+    built = mmrace("build", "--tree", "debian:6.1", *configs)
+    assert built.code == 0, built.text
+    config = parse_config(Path(built.document["config"]).read_text())
+    walk = lkdtm.Walk(Home.from_environment(os.environ), Path(built.document["image"]), tmp_path)
+    folder = ARTEFACTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    wrong, quiet, seen = [], [], 0
+    for item in walk.all():
+        (folder / f"{item.trigger}.log").write_bytes(item.console)
+        expected = lkdtm.meant(item.trigger, config)
+        first = item.crashes[0] if item.crashes else None
+        seen += 1
+        if not first and not expected:
+            said = _REMARK.search(item.console)
+            quiet.append(f"{item.trigger}: {said[1].decode() if said else item.end}")
+        elif not first or first.kind not in expected:
+            shown = f"{first.kind.name} {first.title!r}" if first else "nothing"
+            wrong.append(f"{item.trigger}: {shown}, meant {sorted(expected)}; {item.end}")
+        else:
+            print(f"{item.trigger}: {first.title}")
+    print("not exercised:", *quiet, sep="\n  ")
+    assert seen > 80, "the walk did not come to its end"
+    assert not wrong, "\n".join(wrong)
