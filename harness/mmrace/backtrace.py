@@ -33,7 +33,7 @@ _FRAME = re.compile(
     (?:\[?\s*<?\(?0?x?[0-9a-f]{{8,16}}\)?>?\s*\]?:?\s+){{0,2}}      # addresses
     (?:\(\s*)?(?P<unsure>\?\s+)?\(?
     {_AT}\)?{_MODULE}
-    (?:\s+\(unreliable\))?
+    (?:\s+\((?:unreliable|[A-Z]{1, 4})\))?  # marks of powerpc, and of arm64 since 6.13
     (?:\s+\(?{_LOCATION}.*)?\s*$""",
     re.VERBOSE,
 )

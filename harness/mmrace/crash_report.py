@@ -5,9 +5,10 @@ import re
 from dataclasses import dataclass, field
 
 from mmrace.backtrace import Frame, parse_frame, parse_pointer, plain
-from mmrace.culprit import choose
+from mmrace.bystander import SKIP_TRACKING
+from mmrace.culprit import choose, choose_wait
 from mmrace.dmesg import Line
-from mmrace.formats import CONSEQUENCE, Format, Proof, Use
+from mmrace.formats import CONSEQUENCE, KIND_BY_FILE, Format, Proof, Use
 from mmrace.kind import PANICS, Kind
 from mmrace.trace import (
     END,
@@ -22,6 +23,7 @@ from mmrace.trace import (
     inlined,
 )
 
+_SKIPS = {Kind.ODEBUG: SKIP_TRACKING}  # beside what the format skips
 _TRACES = 12  # kept of one report
 _LINES = 3000  # after which a report is cut off
 
@@ -250,6 +252,7 @@ class Report:
 
     def crash(self) -> Crash:
         """Sum up."""
+        self._by_file()
         own = [trace for trace in self.traces if trace.own and (trace.frames or trace.pointer)]
         trace = own[0] if own else Trace()
         if self.form.use is Use.LOOP:
@@ -258,9 +261,10 @@ class Report:
             spare = next((item for item in self.traces if item.frames), trace)
             trace = Trace(pointer=trace.pointer, frames=spare.frames)
         candidates = [name for name in (*self._first(trace), *trace.names) if name]
-        function = self._function(trace, candidates)
+        skip = _SKIPS.get(self.kind, self.form.skip)
+        function = self._function(trace, candidates, skip)
         titles = self._titles(function, candidates)
-        blamed = function and not self.form.skip.match(function)
+        blamed = function and (self.form.use is Use.WAIT or not skip.match(function))
         lost = self.form.use is not Use.NONE and not blamed
         orphan = self.kind in PANICS and bool(CONSEQUENCE.search(self.header.string))
         bare = self.form.stack and not trace.frames and not trace.pointer
@@ -273,15 +277,23 @@ class Report:
         name = trace.looping(self.form.skip)
         return bool(name) and not self.form.skip.match(name)
 
-    def _function(self, trace: Trace, candidates: list[str]) -> str:
+    def _by_file(self) -> None:
+        file = self.header.groupdict().get("file") or ""
+        if self.kind in (Kind.WARNING, Kind.BUG):
+            found = (kind for pattern, kind in KIND_BY_FILE if pattern.search(file))
+            self.kind = next(found, self.kind)
+
+    def _function(self, trace: Trace, candidates: list[str], skip: re.Pattern[str]) -> str:
         other = self.header.groupdict().get("other")
         if self.form.use is Use.NONE:
             return ""
         if self.kind is Kind.KCSAN and other:
             return f"{plain(self.header['at'])} / {plain(other)}"
         if self.form.use is Use.LOOP:
-            return trace.looping(self.form.skip)
-        return choose(candidates, self.form.skip)
+            return trace.looping(skip)
+        if self.form.use is Use.WAIT:
+            return choose_wait(candidates, skip)
+        return choose(candidates, skip)
 
     def _first(self, trace: Trace) -> list[str]:
         """Names that are better than the trace's, best first."""

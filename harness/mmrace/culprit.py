@@ -5,171 +5,37 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-
-def _any(*words: str) -> re.Pattern[str]:
-    return re.compile("(?:" + "|".join(words) + r")\Z")
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-# What only carries a report out, whoever is to blame: printing, panicking, trapping.
-REPORTING = _words(r"""
-    _*dump_stack(_lvl|_print_info)? show_(stack|trace|regs)\w* dump_(backtrace|trace)\w*
-    unwind_\w+ walk_stackframe \w*stack_(trace_)?save\w* save_stack\w* set_track\w*
-    n?m?i?_?panic vpanic check_panic_on_warn (__)?warn(_slowpath\w*)? __warn_\w+ (__)?report_bug
-    fixup_bug(\.\w+)? handle_bug (asm_)?exc_\w+ (__)?die(_\w+)? oops_\w+
-    do_(error_trap|trap\w*|invalid_op|general_protection|divide_error|int3|debug) invalid_op
-    general_protection divide_error error_(entry|exit|code) int3 (async_|trace_)?page_fault
-    (trace_)?(__)?do_page_fault do_(user|kern)_addr_fault (__)?bad_area\w* no_context
-    page_fault_oops die_kernel_fault mm_fault_error kernelmode_fixup_or_oops __do_kernel_fault
-    do_(mem_abort|translation_fault|sp_pc_abort)
-    do_(bad_area|DataAbort|PrefetchAbort|undefinstr|alignment\w*) el[01]\w*_\w+ el1_\w+
-    (__)?dabt_svc (__)?und_svc\w* (bug|brk)_handler do_debug_exception call_break_hook
-    bug_get_file_line ret_from_exception handle_exception do_trap_\w+ program_check\w*
-    handle_page_fault print_\w+ v?_?printk\w* vprintk\w* describe_\w+ _*might_\w+ __schedule_bug
-    debug_print_object debug_object_\w+ __debug_object_\w+ debug_check_no_obj_freed
-    __debug_check_no_obj_freed check_preemption_disabled debug_smp_processor_id
-    __this_cpu_preempt_check ubsan_\w+ __ubsan_\w+ handle_overflow val_to_string
-    __stack_chk_fail fortify_panic __fortify_\w+ bust_spinlocks spin_(bug|dump) rwlock_bug
-    (__)?do_kernel_fault asm_\w+ usercopy_(abort|warn) bad_page(_\w+)? (__)?dump_page\w*
-    ex_handler_\w+ fixup_exception object_err slab_(err|bug|pad_check|fix)
-    check_(bytes|object|slab|pad)\w* __slab_err lockdep_rcu_suspicious asswarn
-    btrfs_assertfail __cfi_\w+ handle_cfi_failure\w* skb_(over_|under_)?panic
-    assertfail kunit_\w*assert\w*
-""")
-# Checkers that stand between the culprit and the report.
-CHECKING = _words(r"""
-    _*kasan_\w+ __asan_\w+ _*hwasan_\w+ check_memory_region\w* check_region_inline memory_is_\w+
-    _*kmsan_\w+ __msan_\w+ msan_\w+ _*kcsan_\w+ __tsan_\w+ (__)?kfence_\w+ (__)?sanitizer_\w+
-    instrument_\w+ check_(copy_size|heap_object|bogus_address|stack_object|kernel_text_object)
-    __?check_(object_size|heap_object) debug_(check|lockdep)_\w+ refcount_\w+ __refcount_\w+
-    kref_\w+ (free|alloc)_debug_processing on_freelist free_to_partial_list slab_free_\w+
-    setup_object\w* init_object lib_ring_buffer_\w+
-""")
-LOCKING = _words(r"""
-    _?_?raw_(spin|read|write)_\w+ _*(spin|read|write)_(try)?(un)?lock\w* do_raw_\w+
-    __pv_queued_\w+ pv_\w+ (native_)?queued_\w+ osq_\w+
-    _*mutex_(lock|unlock|trylock|optimistic)\w* _*rt_mutex_\w+ __ww_\w+ ww_mutex_\w+
-    _*down(_\w+)? _*up(_(read|write)\w*)? _*rwsem_\w+ call_rwsem_\w+ rwbase_\w+
-    percpu_(down|up)_\w+ __percpu_\w+sem\w*
-    _*lock_(acquire|acquired|release|is_held\w*|contended|pin\w*|unpin\w*|downgrade)\w*
-    lockdep_\w+ lock_(set_class|chain_\w+) mark_(lock|held_locks|usage|lock_irq\w*)
-    check_(prev|prevs|deadlock|noncircular|irq|usage|wait|path|chain|lock|flags|no_locks)\w*
-    (__)?bfs\w* validate_chain register_lock_class look_up_lock_class (__)?lockdep\w*
-    valid_state find_usage\w* (raw_)?local_irq_\w+ arch_local_\w+ trace_(hard|soft)irqs_\w+
-    (trace_)?preempt_count_\w+ rcu_lock_\w+ rcu_read_(un)?lock\w* __rcu_read_(un)?lock\w*
-    _*(seq|write_seq|read_seq)\w*(begin|retry|lock|unlock)\w* class_\w+_(con|de)structor
-    reacquire_held_locks __local_bh_\w+ local_bh_\w+ cpus?_read_(un)?lock __bad_spinlock
-    spin_\w+
-""")
-MEMORY = _words(r"""
-    _*mem(cpy|move|set|cmp|chr|scan|dup|zero)\w*
-    _*str(n?len|[nsl]?cpy|n?cmp|n?casecmp|r?chr|nchr\w*|n?str|[nl]?cat|sep|scpy)(_\w+)?
-    _*str(c?spn|pbrk|im|n?dup\w*)(_\w+)?
-    strn(cpy_from|len)_user _*(raw_|arch_)?copy_(to|from|in)_user\w*
-    copyin\w* copyout\w* copy_(user|mc)_\w+ _*(get|put)_user\w*
-    _*clear_user\w* rep_(movs|stos)\w* _*(arch_|raw_)?atomic(64|_long)?_\w+
-    _*(arch_)?(test|set|clear|change|variable_test|constant_test)_(and_\w+_)?bit\w*
-    _*(read|write)_once\w* _*find_(next|first|last)_\w*bit\w*
-    _*(r|h)?list_(add|del|empty|move|splice|replace|cut|bulk)\w* _*hlist_\w+
-    _*rb_(insert|erase|next|prev|first|last|link|add|rotate)\w* _*(arch_)?(cmp)?xchg\w*
-    _*bitmap_\w+ csum_partial\w* __memcpy\w* llist_\w+ skb_queue_\w+lock\w*
-""")
-ALLOCATING = _words(r"""
-    _*kmalloc\w* _*k[zc]alloc\w* _*kv?z?free\w*
-    _*kmem_cache_(alloc|free|zalloc|shrink|node|destroy)\w* _*slab_\w+ _+slab_\w+
-    _*cache_(free|alloc)\w* _*k?v[mz]alloc\w* _*kv?re?m?alloc\w* do_slab_free _*krealloc\w*
-    kmemdup\w* kmemleak_\w+ create_object allocate_slab new_slab\w* discard_slab _*free_slab
-    qlist_\w+ qlink_\w+ quarantine_\w+ _*unfreeze_partials\w* put_cpu_partial\w* _*vmalloc\w*
-    _*kmalloc_\w+ kcalloc\w* alloc_hooks?_\w*
-""")
-# Entries of the kernel; never to blame, and the end of what a trace has to say.
-ENTERING = _words(r"""
-    (asm_)?(do|entry|ret_from|return_from|system|sysenter|invoke|x64|ia32|tracesys|el0)_?(SYSCALL|SYSENTER|INT80|syscall|sys_call|fork|kernel_thread|fast_syscall|svc|int80|32_irqs)\w*
-    entry_\w+ do_(sys|int80|fast_sys)\w*call\w* x64_sys_call __do_fast_syscall_32
-    ret_(fast|to)_\w+ ret_from_\w+ system_call\w* kthread secondary_startup\w* start_secondary
-    kernel_thread_helper child_rip call_on_\w*stack irq_exit\w* __irq_exit\w* invoke_softirq
-    do_softirq\w* __do_softirq handle_softirqs
-""")
-WAITING = _words(r"""
-    context_switch __schedule schedule(_\w+)? __sched_text_start preempt_schedule\w*
-    _*wait_for_(common|completion)\w* do_wait_for_common io_schedule\w* __switch_to\w*
-    (out_of_line_)?wait_on_bit\w* __wait_on_bit\w* bit_wait\w* _cond_resched __cond_resched
-    prepare_to_wait\w* _*might_resched
-""")
-TICKING = _words(r"""
-    rcu_\w+ __rcu_\w+ (\w+_)?hrtimer_\w+ tick_\w+ update_(process_times|wall_time)
-    (sched|scheduler)_tick \w*sysvec_\w+ (\w+_)?apic_timer_\w+ smp_\w*apic\w*
-    local_apic_timer_interrupt \w*nmi_\w+ (arch_)?trigger_\w+ watchdog_\w+ is_softlockup
-    lockup_\w+ print_other_cpu_stall check_cpu_stall perf_(event_)?nmi\w* intel_pmu_\w+
-    end_repeat_nmi nmi timekeeping_\w+ native_\w+ (smp|generic)_call_function\w*
-    __flush_smp_call\w* csd_lock\w* __csd_\w+ on_each_cpu\w* flush_tlb_\w+ arch_tlbbatch_flush
-    (gic|arch_timer|armv8_timer)_\w+ handle_(percpu|fasteoi|domain|irq)\w* generic_handle_\w+
-    do_interrupt_handler ipi_\w+ handle_IPI do_handle_IPI call_irq_handler el1h?_\w*irq\w*
-    __cpu_\w+ irq_work_\w+ \w+_irq_entry common_interrupt ret_from_intr do_IRQ call_timer_fn\w*
-    kvm_(wait|kick_cpu) cpu_relax rep_nop profile_tick __sysvec\w* run_local_timers
-""")
-FREEING_PAGES = _words(r"""
-    _*free_(pages|page|unref|pcp|one|frozen|tail|hot_cold|pcppages|large|swap|the)\w*
-    _*(put|release)_(page|pages|folio|compound)\w* _*folio_(put|batch_release)\w* folios_put\w*
-    _*pagevec_\w+ check_(new|free)_page\w* prep_new_page get_page_from_freelist rmqueue\w*
-    _*alloc_(pages|page|frozen_pages|contig)\w* alloc_pages_\w+ _*folio_alloc\w*
-    vma_alloc_folio\w* post_alloc_hook (lru_)?_?_?free_hot\w* tlb_\w+ _*tlb_\w+ rmqueue_bulk
-    free_compound\w* free_transhuge\w* destroy_(large|compound)\w* release_pages
-    expand page_(expected_state|bad_reason) compaction_alloc\w*
-    _*page_(frag|cache)_(free|drain|release)\w*
-""")
-# Walks that many callers share: the caller says more, if there is one that says anything.
-_SHARED = _any(
-    r"rmap_walk\w*",
-    r"\w+interval_tree_\w+",
-    r"(__)?handle_mm_fault",
-    r"handle_pte_fault",
-    r"walk_(page|p[gu4m]d)_range\w*",
+from mmrace.bystander import (
+    DISPATCHING,
+    GENERAL,
+    SHARED,
+    SKIP,
+    SKIP_BLOCKING,
+    SKIP_TICKING,
+    any_of,
 )
-# Between an entry and the code that it asked for.
-GENERAL = _words(r"""
-    (compat_)?_*k?sys_(read|write|readv|writev|p(read|write)(v2?|64)|ioctl|sendmsg|sendto|recvmsg|recvfrom)
-    _*(vfs|do|new_sync|compat_do)_(read|write|readv|writev|p?readv|p?writev|iter_\w+) do_iter_\w+
-    vfs_iter_\w+ _*vfs_(read|write|ioctl)\w* call_(read|write)_iter do_loop_readv_writev
-    (do_vfs|ksys|file|compat)_ioctl _*sys_(send|recv)m?msg\w* _*sock_(send|recv)msg\w*
-    sock_(write|read)_iter sock_(do_)?ioctl _*sys_(sendto|recvfrom)
-    worker_thread process_one_work process_scheduled_works smpboot_thread_fn run_ksoftirqd
-    net_rx_action _*napi_poll\w* run_timer\w* _*run_timers expire_timers call_timer_fn
-    tasklet_\w+ cpu_startup_entry start_kernel rest_init x86_64_start_\w+ arch_call_rest_init
-    exit_to_user\w* prepare_exit_to_usermode syscall_\w+ arch_do_signal\w* do_signal get_signal
-    do_notify_resume task_work_run irqentry_\w+ cpu_bringup_and_idle invoke_syscall
-    common_startup_64
-""")
-_GENERAL = _any(*GENERAL)
+
+_DISPATCHES = any_of(*DISPATCHING)
+_GENERAL = any_of(*GENERAL)
 _SYSCALL = re.compile(
     r"(?:__)?(?:(?:x64|ia32|arm64|arm|riscv|s390x?|se|do|x32)_)?(?:compat_)?(?:__)?"
     r"(?:sys|SyS|SYSC|C_SYSC|compat_SyS)_(?P<name>\w+)\Z"
 )
-_MANY = _any(
-    r"read|write|readv|writev|pread64|pwrite64|preadv2?|pwritev2?|ioctl|sendmsg|sendto",
-    r"|recvmsg|recvfrom|rt_sigreturn",
-)
-_NEVER = (*REPORTING, *CHECKING, *LOCKING, *MEMORY, *ALLOCATING, *ENTERING)
-SKIP = _any(*_NEVER)
-SKIP_WAITING = _any(*_NEVER, *WAITING)
-SKIP_TICKING = _any(*_NEVER, *WAITING, *TICKING)
-SKIP_PAGES = _any(*_NEVER, *FREEING_PAGES)
+# What all tasks wait for when one of them does not go on: it says more than who happens to wait.
+_EVERYBODYS = re.compile(r"(?P<lock>rtnl_lock)|(?P<grace>synchronize)_(?:s?rcu|net|sched)")
 
 
-@lru_cache(maxsize=4096)
-def _never(name: str, skip: re.Pattern[str]) -> bool:
-    return bool(skip.match(name))
+@lru_cache(maxsize=8192)
+def _fits(name: str, pattern: re.Pattern[str]) -> bool:
+    return bool(pattern.match(name))
 
 
 def choose(candidates: Iterable[str], skip: re.Pattern[str] = SKIP) -> str:
     """Name the function that matters, best candidates first; empty when nothing was printed."""
     names = list(candidates)
-    good = [name for name in names if not _never(name, skip)]
+    good = [name for name in names if not _fits(name, skip)]
     for number, name in enumerate(good):
-        if not _SHARED.match(name) or number == len(good) - 1:
+        if not SHARED.match(name) or number == len(good) - 1:
             return name
     return names[0] if names else ""
 
@@ -178,14 +44,23 @@ def choose_loop(names: Sequence[str], skip: re.Pattern[str] = SKIP_TICKING) -> s
     """Name what a CPU was asked to do that does not end, innermost frame first.
 
     Where in a loop the tick found the CPU is chance, so the deepest function would give one
-    failure many names. The system call says it, unless it serves everybody (``read``, ``ioctl``):
-    then the function that it was handed on to; for threads and timers, theirs.
+    failure many names. The first from inside that only hands on (to a system call, a file's or
+    socket's method, a timer, queued work) has handed on to what is meant.
     """
-    good = [name for name in names if not _never(name, skip)]
-    for name in reversed(good):
-        if call := _SYSCALL.match(name):
-            if not _MANY.match(call["name"]):
-                return f"sys_{call['name']}"
-        elif not _GENERAL.match(name) and not _SHARED.match(name):
-            return name
+    asked = ""
+    for name in names:
+        if asked and _fits(name, _DISPATCHES):
+            break
+        if not _fits(name, skip) and not any(_fits(name, p) for p in (_GENERAL, _DISPATCHES)):
+            asked = name
+    if call := _SYSCALL.match(asked):
+        return f"sys_{call['name']}"
+    return asked or choose(names, skip)
+
+
+def choose_wait(names: Sequence[str], skip: re.Pattern[str] = SKIP_BLOCKING) -> str:
+    """Name who waits for what does not come, or what everybody waits for."""
+    for name in names:
+        if known := _EVERYBODYS.match(name):
+            return known["lock"] or "synchronize_rcu"
     return choose(names, skip)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mmrace import dmesg
 from mmrace.backtrace import parse_frame, parse_pointer
-from mmrace.culprit import SKIP
+from mmrace.bystander import SKIP
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,14 @@ The first format whose header fits a line is the one.
 """
 
 from mmrace.formats.base import Format, Proof, Use
-from mmrace.formats.context import CONSEQUENCE, HARMLESS, NOT_A_CRASH, PRELUDES, TRIGGERS
+from mmrace.formats.context import (
+    CONSEQUENCE,
+    HARMLESS,
+    KIND_BY_FILE,
+    NOT_A_CRASH,
+    PRELUDES,
+    TRIGGERS,
+)
 from mmrace.formats.locking import LOCKING
 from mmrace.formats.memory import MEMORY
 from mmrace.formats.sanitizer import SANITIZERS
@@ -17,6 +24,7 @@ __all__ = [
     "CONSEQUENCE",
     "FORMATS",
     "HARMLESS",
+    "KIND_BY_FILE",
     "NOT_A_CRASH",
     "PRELUDES",
     "TRIGGERS",

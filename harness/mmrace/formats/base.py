@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mmrace.culprit import SKIP
+from mmrace.bystander import SKIP
 from mmrace.kind import Kind
 
 
@@ -16,6 +16,7 @@ class Use(Enum):
     TRACE = auto()  # first good frame of the call trace
     POINTER = auto()  # where the CPU was (RIP), then the trace
     HEADER = auto()  # named in the header, then the trace
+    WAIT = auto()  # a task waits: who, or for what everybody waits
     LOOP = auto()  # a CPU loops somewhere: what it was asked to do, not where the tick came
 
 

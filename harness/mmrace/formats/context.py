@@ -25,12 +25,21 @@ PRELUDES: tuple[tuple[Kind | None, re.Pattern[str], str], ...] = (
         "{text}",
     ),
     (Kind.REFCOUNT, re.compile(r"(?P<text>refcount_t: [\w -]+)"), "{text}"),
-    (Kind.ODEBUG, re.compile(r"(?P<text>ODEBUG: [\w ]+?)(?= \(active| object| is|$)"), "{text}"),
+    (Kind.ODEBUG, re.compile(r"(?P<text>ODEBUG: \w+ [\w ]+?)(?= \(active| object)"), "{text}"),
+)
+
+# Where a WARNING or BUG in this file is of a kind that the line before it would have said.
+KIND_BY_FILE = (
+    (re.compile(r"\blib/list_debug\.c\b"), Kind.LIST_CORRUPTION),
+    (re.compile(r"\blib/refcount\.c\b"), Kind.REFCOUNT),
+    (re.compile(r"\blib/debugobjects\.c\b"), Kind.ODEBUG),
 )
 
 # Lines with the look of a header, each with who prints it.
 NOT_A_CRASH = re.compile(
-    r"(?:messages suppressed"  # bad_page and print_bad_pte limit themselves
+    # quoted, as in a command that looks for it
+    r"(?:[\"'`](?:.{0,40}\|)?(?:Kernel panic|kernel BUG|BUG:|WARNING:|INFO:|Oops|general pro)"
+    r"|messages suppressed"  # bad_page and print_bad_pte limit themselves
     r"|unexpected failures \(out of"  # lib/locking-selftest.c
     r"|BUG: arch topology borken"
     r"|BUG: not (?:creating|updating) mapping"

@@ -3,7 +3,7 @@
 
 import re
 
-from mmrace.culprit import SKIP_WAITING
+from mmrace.bystander import SKIP, SKIP_RCU, SKIP_WAITING
 from mmrace.formats.base import CALL_TRACE, NAME, Format, Use, says
 from mmrace.kind import Kind
 
@@ -17,11 +17,12 @@ _LOCK_AT = re.compile(
 _HEAD = r"(?:\[ )?\b(?P<word>INFO|WARNING|BUG|DEADLOCK): "
 
 
-def _lockdep(text: str, *, at: bool = True) -> Format:
+def _lockdep(text: str, *, at: bool = True, skip: re.Pattern[str] = SKIP) -> Format:
     return Format(
         Kind.LOCKDEP,
         says(_HEAD + r"(?P<text>" + text + r")"),
         "{word}: {text}",
+        skip=skip,
         named=_LOCK_AT if at else None,
         after=_BACKTRACE,
     )
@@ -39,7 +40,9 @@ LOCKING = (
     _lockdep(r"[Nn]ested lock was not taken"),
     _lockdep(r"lock held (?:when returning to user space|at task exit time)"),
     _lockdep(r"chain_key collision", at=False),
-    _lockdep(r"suspicious RCU usage|suspicious rcu_dereference_check\(\) usage", at=False),
+    _lockdep(
+        r"suspicious RCU usage|suspicious rcu_dereference_check\(\) usage", at=False, skip=SKIP_RCU
+    ),
     _lockdep(r"[Ii]nvalid wait context"),
     _lockdep(r"circular locking deadlock detected", at=False),
     _lockdep(r"\S.{0,40}/\d+ still has locks held"),

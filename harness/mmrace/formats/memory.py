@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """mm/memory.c, mm/page_alloc.c, mm/filemap.c, kernel/fork.c; devices and inodes that stay."""
 
-from mmrace.culprit import SKIP_PAGES
+from mmrace.bystander import SKIP_PAGES
 from mmrace.formats.base import Format, Use, says
 from mmrace.kind import Kind
 

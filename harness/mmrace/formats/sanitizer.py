@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KASAN, KMSAN, KCSAN, KFENCE, UBSAN, kmemleak, objects debugging of SLUB."""
 
+from mmrace.bystander import SKIP_OWNING
 from mmrace.formats.base import AT, CALL_TRACE, NUMBER, Format, Proof, Use, says, starts
 from mmrace.kind import Kind
 
@@ -59,11 +60,12 @@ SANITIZERS = (
         "UBSAN: {text}",
     ),
     # mm/kmemleak.c
-    Format(Kind.MEMORY_LEAK, says(r"(?:BUG: memory leak\s*$)"), "memory leak"),
+    Format(Kind.MEMORY_LEAK, says(r"(?:BUG: memory leak\s*$)"), "memory leak", skip=SKIP_OWNING),
     Format(
         Kind.MEMORY_LEAK,
         starts(r"(?:kmemleak: )?unreferenced object (?:\(percpu\) )?0x[0-9a-f]+ \(size \d+\)"),
         "memory leak",
+        skip=SKIP_OWNING,
     ),
     # mm/slub.c, mm/slab.c
     Format(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """No progress: kernel/watchdog*.c, kernel/hung_task.c, kernel/workqueue.c, kernel/rcu/."""
 
-from mmrace.culprit import SKIP_TICKING, SKIP_WAITING
+from mmrace.bystander import SKIP_BLOCKING, SKIP_TICKING
 from mmrace.formats.base import Format, Use, says
 from mmrace.kind import Kind
 
@@ -34,7 +34,8 @@ STALLS = (
             r"|can't die for more than) \d+ seconds"
         ),
         "INFO: task hung",
-        skip=SKIP_WAITING,
+        Use.WAIT,
+        SKIP_BLOCKING,
     ),
     Format(
         Kind.RCU_STALL,

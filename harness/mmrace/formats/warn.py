@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """WARN() and panic(): kernel/panic.c and who calls it; then whatever else calls itself a bug."""
 
-from mmrace.culprit import SKIP_WAITING
+from mmrace.bystander import SKIP_WAITING
 from mmrace.formats.base import AT, NAME, NUMBER, Format, Proof, Use, says, starts
 from mmrace.kind import Kind
 
@@ -79,7 +79,8 @@ PANICS = (
         Kind.STACK_OVERFLOW,
         says(rf"{_PANIC}(?P<text>corrupted stack end) detected inside scheduler"),
         "Kernel panic - not syncing: {text}",
-        skip=SKIP_WAITING,
+        Use.LOOP,  # who was the one to schedule is chance
+        SKIP_WAITING,
     ),
     Format(
         Kind.HARD_LOCKUP,
