@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from mmrace import channel, crash
 from mmrace.backtrace import Frame, parse_pointer
+from mmrace.bystander import SKIP
 from mmrace.channel import Channel
 from mmrace.crash import Crash
-from mmrace.culprit import SKIP
 from mmrace.errors import UserError
 from mmrace.outcome import Judgement, Outcome
 from mmrace.record import RunDir, Spec, VmRecord

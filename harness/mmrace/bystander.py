@@ -181,8 +181,8 @@ DISPATCHING = (
     (__sys|kernel|do_sock|SYSC|SyS)_(setsockopt|getsockopt|listen|accept\w*|connect|socketpair)
     nfnetlink_rcv_msg _*netif_receive_skb\w* net_rx_action _*napi_poll\w* process_backlog
     __do_fault handle_mm_fault do_(user|kern)_addr_fault (__)?do_page_fault
-    (async_|trace_)?page_fault (asm_)?exc_page_fault _*fput\w* delayed_fput task_work_run exit_to_user\w*
-    prepare_exit_to_usermode
+    (async_|trace_)?page_fault (asm_)?exc_page_fault _*fput\w* delayed_fput task_work_run
+    exit_to_user\w* prepare_exit_to_usermode
     """),
 )
 # Walks that many callers share: the caller says more, if there is one that says anything.
