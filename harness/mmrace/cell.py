@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mmrace import crash
 from mmrace.accel import Accel
+from mmrace.evidence import Evidence
 from mmrace.director import Director, race_phase
 from mmrace.home import Home
 from mmrace.image import Job, job_segment
-from mmrace.judge import Evidence, judge
+from mmrace.judge import judge
 from mmrace.machine import Machine
 from mmrace.outcome import Outcome, VmEnd
 from mmrace.race import Probe, Source

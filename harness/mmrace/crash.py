@@ -5,20 +5,19 @@ No side effects; linear in the input. Formats are data (``mmrace.formats``).
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 from mmrace import dmesg
 from mmrace.backtrace import Frame
-from mmrace.crash_report import Crash, Prelude, Report
+from mmrace.crash_header import NEAR, TRIGGER, absorbs, header_of, trigger_lines
+from mmrace.crash_report import Report
+from mmrace.crash_values import Crash, Prelude
 from mmrace.dmesg import Line
 from mmrace.formats import (
     CONSEQUENCE,
-    FORMATS,
     HARMLESS,
     NOT_A_CRASH,
     PRELUDES,
-    TRIGGERS,
     Format,
     Proof,
 )
@@ -27,7 +26,6 @@ from mmrace.kind import DIE, PANICS, Kind
 __all__ = ["Crash", "Frame", "Kind", "Parser", "parse", "report_text"]
 
 _BLOCK = 256 * 1024
-_NEAR = 4096  # bytes between a prelude and its header
 _SOON = 64 * 1024  # bytes between a crash and the panic it leads to
 
 
@@ -48,10 +46,6 @@ def report_text(data: bytes, crash: Crash) -> str:
                 kept.append(line.text)
         position += len(raw)
     return "\n".join(kept)
-
-
-_TRIGGER = re.compile("|".join(re.escape(word) for word in TRIGGERS))
-_TRIGGER_BYTES = tuple(word.encode() for word in TRIGGERS)
 
 
 class Parser:
@@ -111,7 +105,7 @@ class Parser:
 
     def _block(self, block: bytes, base: int) -> None:
         """Read whole lines; where no report is open only those that have a trigger word."""
-        hits = _trigger_lines(block)
+        hits = trigger_lines(block)
         position = 0
         while position < len(block):
             if not self._open and not self._held:
@@ -141,7 +135,7 @@ class Parser:
             self._line(line)
 
     def _line(self, line: Line) -> None:
-        if _TRIGGER.search(line.text) and self._announces(line):
+        if TRIGGER.search(line.text) and self._announces(line):
             return
         report = self._open.get(line.caller)
         if report is None and self._open and line.text.startswith("NMI backtrace for cpu"):
@@ -163,7 +157,7 @@ class Parser:
         for kind, pattern, words in PRELUDES:
             if match := pattern.search(line.text):
                 return self._prelude(line, kind, words, match, report)
-        found = _header(line.text)
+        found = header_of(line.text)
         return found is not None and self._headed(line, *found, report)
 
     def _headed(
@@ -172,7 +166,7 @@ class Parser:
         """Deal with a line that fits a header; False when it is only a line of the report."""
         if report and not report.tail and form.proof is not Proof.NONE:
             return False
-        if report and _absorbs(report, form, line):
+        if report and absorbs(report, form, line):
             report.end, report.gap = line.end, 0
             if report.form.kind is Kind.OOPS and form.kind is not Kind.OOPS and form.kind in DIE:
                 report.form, report.header, report.kind = form, match, form.kind
@@ -205,7 +199,7 @@ class Parser:
         if report and report.kind in (Kind.BAD_PAGE_MAP, Kind.BAD_PAGE_STATE) and not report.framed:
             return False
         known = self._preludes.setdefault(line.caller, [])
-        known[:] = [item for item in known if line.start - item.end < _NEAR][-7:]
+        known[:] = [item for item in known if line.start - item.end < NEAR][-7:]
         known.append(prelude)
         if report and (report.tail or report.traced):
             self._close(line.caller)  # a new report begins here
@@ -216,7 +210,7 @@ class Parser:
         near = [
             item
             for item in self._preludes.pop(line.caller, ())
-            if 0 <= line.start - item.end < _NEAR
+            if 0 <= line.start - item.end < NEAR
         ]
         start = min([line.start, *(item.start for item in near)])
         if line.caller in self._open:
@@ -249,35 +243,3 @@ class Parser:
             del self._open[other]
         if report.counts:
             self._crashes.append(report.crash())
-
-
-def _header(text: str) -> tuple[Format, re.Match[str]] | None:
-    for form in FORMATS:
-        if match := form.header.search(text):
-            return form, match
-    return None
-
-
-def _absorbs(report: Report, form: Format, line: Line) -> bool:
-    """Whether a header inside an open report is part of that report."""
-    if form.kind in PANICS:
-        return report.kind.fatal or not report.framed or bool(CONSEQUENCE.search(line.text))
-    if line.start - report.end > _NEAR:
-        return False  # others printed so much that this is another one
-    if report.kind in DIE and form.kind in DIE and not report.tail:
-        return not report.framed or (report.mixed and not report.pointed)
-    if report.framed or report.tail:
-        return False
-    again = form.kind is report.form.kind and (report.lines <= 3 or not form.stack)
-    return again and form.kind is not Kind.HUNG_TASK
-
-
-def _trigger_lines(block: bytes) -> Iterator[int]:
-    """Offsets of the lines of a block that have a trigger word, in order."""
-    found = set()
-    for word in _TRIGGER_BYTES:
-        position = block.find(word)
-        while position >= 0:
-            found.add(block.rfind(b"\n", 0, position) + 1)
-            position = block.find(word, block.find(b"\n", position))
-    return iter(sorted(found))

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from mmrace.backtrace import Frame, parse_frame, parse_pointer, plain
 from mmrace.bystander import SKIP_TRACKING
+from mmrace.crash_title import titles
+from mmrace.crash_values import Crash, Prelude
 from mmrace.culprit import choose, choose_wait
 from mmrace.dmesg import Line
-from mmrace.formats import CONSEQUENCE, KIND_BY_FILE, Format, Proof, Use
+from mmrace.formats import BODY, CONSEQUENCE, KIND_BY_FILE, TAIL, Format, Proof, Use
 from mmrace.kind import PANICS, Kind
 from mmrace.trace import (
     END,
@@ -28,64 +30,6 @@ _TRACES = 12  # kept of one report
 _LINES = 3000  # after which a report is cut off
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """One failure that a kernel reported.
-
-    ``title``: kind in the kernel's words + " in " + ``function``; ``alt_titles`` are other names
-    for the same. ``start`` and ``end``: bytes of the log. ``corrupted``: torn, mixed or too short
-    to be trusted. ``caller`` is PRINTK_CALLER's id, ``""`` where it is off.
-    """
-
-    kind: Kind
-    title: str
-    alt_titles: tuple[str, ...]
-    function: str
-    start: int
-    end: int
-    corrupted: bool
-    frames: tuple[Frame, ...]
-    caller: str = ""
-
-
-@dataclass
-class Prelude:
-    """A line before a header that belongs to the report."""
-
-    kind: Kind | None
-    title: str
-    start: int
-    end: int
-
-
-_BODY = re.compile(
-    r"""\s*(?:
-      Call\ [Tt]race|stack\ backtrace|[Bb]acktrace:|</?[A-Z\#]\w*>|[RE]?[IS]P\b|R\w\w:|E\w\w:
-    | [FGCD]S:|CR\d|DR\d|PKRU|Code:|CPU:|Modules\ linked|Tainted|Hardware\ name|Workqueue:
-    | Process\ |Stack:|Comm:|raw:|head:|flags:|page|addr:|file:|aops:|Read\ of|Write\ of
-    | Allocated|Freed|The\ buggy|Memory\ state|[>\ ]?[0-9a-f]{8,16}:|\#\d+:|Object|Redzone
-    | Padding|Slab|INFO:|FIX|note:|Kernel\ Offset|Kernel\ panic|Rebooting|---\[|task:|stack:
-    | rcu:|\(detected|\(t=|NMI\ backtrace|Sending\ NMI|Showing\ all|\d+\ locks?\ held|[-=*]{5,}
-    | ->|the\ exist|which\ lock|other\ info|Possible|CPU\d|\d+-|irq\ event
-    | (?:hard|soft)irqs\ last|Last\ |Second\ to|Dumping\ ftrace|PGD|PUD|P4D|\#PF|Oops|Internal
-    | Mem\ abort|Data\ abort|ESR|EC\ =|SET\ =|FSC|ISV|user\ pgtable|\[[0-9a-f]{8,16}\]|pstate
-    | pc\ :|lr\ :|sp\ :|x\d|NIP|LR|GPR|MSR|XER|Krnl|epc|era|ra\ *:|gp\ :|status|Thread\ overran
-    | in_atomic|preempt_count|RCU\ nest|Preemption\ disabled|BUG|WARNING|KASAN
-    | value\ |Reported\ by|read\ |write\ |comm\ |hex\ dump|PC\ is|LR\ is|pgd\ =|\$\ ?\d+
-    | [0-9a-f]{2}(?:\ [0-9a-f]{2}){3}|"echo|INFO|Not\ tainted|Uninit|Local\ variable|Bytes
-    | Memory|index|shift|load|signed|left|fixed|Caller|Faulting|Failing|Fault\ in|Instruction\ dump
-    | (?:rcu|workqueue)\b|Unless|pwq|in-flight|pending|name\ fail|Fatal\ exc|Cause|BadVA|PrId
-    )""",
-    re.VERBOSE,
-)
-_TAIL = re.compile(
-    r"""\s*(?:
-      [RE]?[IS]P\b|[RE]\w\w:|[FGCD]S:|CR\d|DR\d|PKRU|Code:|Modules\ linked|</?[A-Z\#]\w*>
-    | Kernel\ Offset|Kernel\ panic|Rebooting|---\[|note:|Fixing\ recursive|Dumping\ ftrace|CPU:
-    | Call\ [Tt]race|Shutting\ down|Disabling\ lock|Tainted|Hardware\ name|ORIG_RAX
-    )""",
-    re.VERBOSE,
-)
 _CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
 _ACCESS = re.compile(r"\s*(Read|Write) of size \d+")
 
@@ -150,7 +94,7 @@ class Report:
         self.lines += 1
         if self.lines > _LINES:
             return False
-        known = _TAIL if self.tail else _BODY
+        known = TAIL if self.tail else BODY
         body = self._trace(line.text) or bool(known.match(line.text))
         if END.match(line.text):
             self.tail = True
@@ -221,7 +165,7 @@ class Report:
                 self._turn(own=not self.awaited and (self.kind.hang or not self.framed))
         elif IRQ_END.match(text) and trace.frames:
             trace.interrupt = len(trace.frames)
-        elif trace.frames and not _BODY.match(text):
+        elif trace.frames and not BODY.match(text):
             trace.noise += 1
             trace.over = trace.over or trace.noise > NOISE
         if trace.frames and OVER.match(text):
@@ -263,13 +207,16 @@ class Report:
         candidates = [name for name in (*self._first(trace), *trace.names) if name]
         skip = _SKIPS.get(self.kind, self.form.skip)
         function = self._function(trace, candidates, skip)
-        titles = self._titles(function, candidates)
+        first = candidates[0] if candidates else ""
+        names = titles(
+            self.form, self.header, self.kind, self.said, self.access, function, first
+        )  # fmt: skip
         blamed = function and (self.form.use is Use.WAIT or not skip.match(function))
         lost = self.form.use is not Use.NONE and not blamed
         orphan = self.kind in PANICS and bool(CONSEQUENCE.search(self.header.string))
         bare = self.form.stack and not trace.frames and not trace.pointer
         return Crash(
-            self.kind, titles[0], tuple(titles[1:]), function, self.start, self.end,
+            self.kind, names[0], names[1:], function, self.start, self.end,
             lost or bare or orphan or self.mixed, tuple(trace.frames), self.caller,
         )  # fmt: skip
 
@@ -304,22 +251,3 @@ class Report:
             at = plain(self.header.groupdict().get("at") or "")
             return [*inlined(trace, at), at] if at else pointer
         return pointer if self.form.use is Use.POINTER or not trace.frames else []
-
-    def _titles(self, function: str, candidates: list[str]) -> list[str]:
-        groups = {name: value or "" for name, value in self.header.groupdict().items()}
-        words = self.form.title.format_map(groups).strip(" :.").replace("  ", " ")
-        said = self.said if self.kind is not Kind.VM_BUG_ON else ""
-        end = f" in {function}" if function else ""
-        titles = [(said or words) + end]
-        if said:
-            titles.append(words + end)
-        if self.kind is Kind.VM_BUG_ON:
-            titles.append(self.said)
-        if self.access:
-            titles.append(f"{words} {self.access}{end}")
-        if groups.get("file") and self.form.kind in (Kind.BUG, Kind.WARNING):
-            titles.append(f"{words} at {groups['file']}")
-        pointed = self.form.use in (Use.POINTER, Use.HEADER, Use.LOOP)
-        if pointed and candidates and candidates[0] != function:
-            titles.append(f"{words} in {candidates[0]}")
-        return list(dict.fromkeys(titles))

@@ -6,7 +6,8 @@ import dataclasses
 import pytest
 
 import golden_console
-from mmrace.judge import Evidence, judge
+from mmrace.evidence import Evidence
+from mmrace.judge import judge
 from mmrace.outcome import Outcome, VmEnd, WindowCount
 from mmrace.race import Race, Signature, Source, Workload
 

@@ -5,6 +5,7 @@ The first format whose header fits a line is the one.
 """
 
 from mmrace.formats.base import Format, Proof, Use
+from mmrace.formats.body import BODY, TAIL
 from mmrace.formats.context import (
     CONSEQUENCE,
     HARMLESS,
@@ -21,12 +22,14 @@ from mmrace.formats.trap import OOPSES, TRAPS
 from mmrace.formats.warn import OTHERS, PANICS, WARNINGS
 
 __all__ = [
+    "BODY",
     "CONSEQUENCE",
     "FORMATS",
     "HARMLESS",
     "KIND_BY_FILE",
     "NOT_A_CRASH",
     "PRELUDES",
+    "TAIL",
     "TRIGGERS",
     "Format",
     "Proof",
