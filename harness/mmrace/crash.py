@@ -17,6 +17,7 @@ from mmrace.formats import (
     CONSEQUENCE,
     HARMLESS,
     NOT_A_CRASH,
+    PRELUDE,
     PRELUDES,
     Format,
     Proof,
@@ -147,18 +148,24 @@ class Parser:
 
     def _announces(self, line: Line) -> bool:
         """Whether a line is a header or a prelude, and was dealt with as such."""
-        if NOT_A_CRASH.search(line.text):
-            return False
-        report = self._open.get(line.caller)
         if HARMLESS.search(line.text):
-            if report and (report.framed or not report.counts):
-                self._close(line.caller)
-            return True
-        for kind, pattern, words in PRELUDES:
+            return not NOT_A_CRASH.search(line.text) and self._harmless(line)
+        report = self._open.get(line.caller)
+        for kind, pattern, words in PRELUDES if PRELUDE.search(line.text) else ():
             if match := pattern.search(line.text):
-                return self._prelude(line, kind, words, match, report)
+                clear = not NOT_A_CRASH.search(line.text)
+                return clear and self._prelude(line, kind, words, match, report)
         found = header_of(line.text)
-        return found is not None and self._headed(line, *found, report)
+        if found is None or NOT_A_CRASH.search(line.text):
+            return False
+        return self._headed(line, *found, report)
+
+    def _harmless(self, line: Line) -> bool:
+        """Deal with a trace of no failure: what was open before it is over, or came to nothing."""
+        report = self._open.get(line.caller)
+        if report and (report.framed or not report.counts):
+            self._close(line.caller)
+        return True
 
     def _headed(
         self, line: Line, form: Format, match: re.Match[str], report: Report | None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mmrace.crash_report import Report
 from mmrace.dmesg import Line
-from mmrace.formats import CONSEQUENCE, FORMATS, TRIGGERS, Format
+from mmrace.formats import CONSEQUENCE, TABLES, TRIGGERS, Format
 from mmrace.kind import DIE, PANICS, Kind
 
 NEAR = 4096  # bytes between a prelude and its header
@@ -16,9 +16,12 @@ _TRIGGER_BYTES = tuple(word.encode() for word in TRIGGERS)
 
 def header_of(text: str) -> tuple[Format, re.Match[str]] | None:
     """Find the format that a line is the header of."""
-    for form in FORMATS:
-        if match := form.header.search(text):
-            return form, match
+    for worth, table in TABLES:
+        if not worth.search(text):
+            continue
+        for form in table:
+            if match := form.header.search(text):
+                return form, match
     return None
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs as a KCIDB submission: checkouts, builds and tests, checked by kcidb-io.
 
+kcidb-io is an extra of mmrace's, for one of the libraries that it needs (rfc3987) is under the GPL
+version 3 or later, which this program is not.
+
 What mmrace does not know is left out: its trees are commits of its own store, so a checkout has no
 ``git_commit_hash`` of the world's; what it has is in ``misc``.
 """
@@ -11,14 +14,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kcidb_io.schema import V5_3 as SCHEMA
-
 from mmrace import __version__
 from mmrace.account import Account, printable, read_all
 from mmrace.errors import UserError
 from mmrace.excerpt import trimmed
 from mmrace.outcome import Outcome
 from mmrace.record import RunDir
+
+try:
+    from kcidb_io.schema import V5_3 as SCHEMA
+except ImportError:
+    SCHEMA = None
 
 EXCERPT = 16_000  # characters; the schema allows 16384
 _ORIGIN = re.compile(r"[a-z0-9_]+")
@@ -37,8 +43,11 @@ _STATUS = {
 def document(runs: Sequence[RunDir], origin: str = "mmrace") -> str:
     """Render the JSON; ``origin`` is the name under which the submitter is known to KCIDB.
 
-    Raises UserError for an origin that KCIDB does not allow or a directory that holds no run.
+    Raises UserError for an origin that KCIDB does not allow, a directory that holds no run, and
+    where kcidb-io is not installed.
     """
+    if SCHEMA is None:
+        raise UserError("--kcidb needs kcidb-io; pip install 'mmrace[kcidb]'")
     if not _ORIGIN.fullmatch(origin):
         raise UserError(f"origin {origin!r}: lower-case letters, digits and _ only")
     accounts = read_all(runs)

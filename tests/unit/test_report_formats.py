@@ -150,6 +150,12 @@ def test_kcidb_is_valid_and_says_fail_skip_and_miss(runs):
     assert "kernel BUG at mm/made.c:42!" in crashed["log_excerpt"]
 
 
+def test_kcidb_says_what_to_install_where_it_is_not(runs, monkeypatch):
+    monkeypatch.setattr(kcidb, "SCHEMA", None)
+    with pytest.raises(UserError, match=r"mmrace\[kcidb\]"):
+        kcidb.document(runs, "my_lab")
+
+
 def test_kcidb_takes_no_origin_that_it_would_refuse(runs):
     with pytest.raises(UserError, match="origin 'My Lab'"):
         kcidb.document(runs, "My Lab")

@@ -119,7 +119,7 @@ def file_option(name: str, what: str) -> Callable[[Decorated], Decorated]:
 @file_option("--html", "One self-contained page.")
 @file_option("--junit", "JUnit XML, for GitHub, GitLab and Jenkins.")
 @file_option("--ktap", "KTAP.")
-@file_option("--kcidb", "A KCIDB submission (JSON), checked by kcidb-io.")
+@file_option("--kcidb", "A KCIDB submission (JSON), checked; needs mmrace[kcidb].")
 @file_option("--markdown", "A summary for a merge request or a reply to a patch; - for stdout.")
 @click.option("--github", is_flag=True, help="Print annotations for GitHub's workflows.")
 @click.option("--origin", default="mmrace", show_default=True, help="Your name in KCIDB.")

@@ -4,6 +4,8 @@
 The first format whose header fits a line is the one.
 """
 
+import re
+
 from mmrace.formats.base import Format, Proof, Use
 from mmrace.formats.body import BODY, TAIL
 from mmrace.formats.context import (
@@ -11,6 +13,7 @@ from mmrace.formats.context import (
     HARMLESS,
     KIND_BY_FILE,
     NOT_A_CRASH,
+    PRELUDE,
     PRELUDES,
     TRIGGERS,
 )
@@ -28,7 +31,9 @@ __all__ = [
     "HARMLESS",
     "KIND_BY_FILE",
     "NOT_A_CRASH",
+    "PRELUDE",
     "PRELUDES",
+    "TABLES",
     "TAIL",
     "TRIGGERS",
     "Format",
@@ -36,14 +41,32 @@ __all__ = [
     "Use",
 ]
 
-FORMATS: tuple[Format, ...] = (
-    *SANITIZERS,
-    *PANICS,
-    *TRAPS,
-    *MEMORY,
-    *LOCKING,
-    *STALLS,
-    *WARNINGS,
-    *OOPSES,
-    *OTHERS,
+# Each table, and what a line has to have before it is worth looking the table through.
+TABLES: tuple[tuple[re.Pattern[str], tuple[Format, ...]], ...] = (
+    (
+        re.compile(
+            r"K[A-Z]+SAN|KASan|AddressSan|KFENCE|UBSAN|memory leak|unreferenced|BUG \S|[Ss]lab"
+        ),
+        SANITIZERS,
+    ),
+    (re.compile(r"[Pp]anic|PANIC"), PANICS),
+    (
+        re.compile(
+            r"NULL|nable to handle|stack|fault|divide|ernel BUG|- BUG|bug detected|monitor event"
+        ),
+        TRAPS,
+    ),
+    (re.compile(r"Bad |non-zero|unregister_net|Busy"), MEMORY),
+    (
+        re.compile(
+            r"lock|possible |usage|-unsafe|contention|chain_key|wait context|static key|MAX_"
+            r"|BUG: key|subclass|sleeping|scheduling|assuming|leaked|preemptible"
+        ),
+        LOCKING,
+    ),
+    (re.compile(r"lockup|LOCKUP|INFO: task|stall"), STALLS),
+    (re.compile(r"WARNING|unchecked"), WARNINGS),
+    (re.compile(r"Internal error|Oops|Bad mode|Unhandled|nexpected|\[#"), OOPSES),
+    (re.compile(r"BUG|WARNING|INFO|Oops"), OTHERS),
 )
+FORMATS: tuple[Format, ...] = tuple(form for _, table in TABLES for form in table)

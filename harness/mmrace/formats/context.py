@@ -28,6 +28,9 @@ PRELUDES: tuple[tuple[Kind | None, re.Pattern[str], str], ...] = (
     (Kind.ODEBUG, re.compile(r"(?P<text>ODEBUG: \w+ [\w ]+?)(?= \(active| object)"), "{text}"),
 )
 
+# What a line has to have before it is worth comparing with those.
+PRELUDE = re.compile(r"cut here|={20}|\Apage:|dumped because|list|prev->|next->|refcount_t|ODEBUG")
+
 # Where a WARNING or BUG in this file is of a kind that the line before it would have said.
 KIND_BY_FILE = (
     (re.compile(r"\blib/list_debug\.c\b"), Kind.LIST_CORRUPTION),
