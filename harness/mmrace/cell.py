@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mmrace import crash
 from mmrace.accel import Accel
-from mmrace.evidence import Evidence
 from mmrace.director import Director, race_phase
+from mmrace.evidence import Evidence
 from mmrace.home import Home
 from mmrace.image import Job, job_segment
 from mmrace.judge import judge

@@ -19,9 +19,9 @@ import re
 
 from mmrace import channel as channels
 from mmrace import crash as crashes
-from mmrace.evidence import Case, Evidence, Finding, fits
 from mmrace.channel import second_of
 from mmrace.crash import Crash
+from mmrace.evidence import Case, Evidence, Finding, fits
 from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.protocol import TWARN, failure, unable
 from mmrace.race import Source

@@ -2,8 +2,8 @@
 """Whether a machine that still runs has shown its race's failure."""
 
 from mmrace import crash
-from mmrace.evidence import Evidence
 from mmrace.crash import Crash
+from mmrace.evidence import Evidence
 from mmrace.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.race import Race, Workload

@@ -3,8 +3,8 @@
 
 import re
 
-from mmrace.evidence import Case, Finding, fits
 from mmrace.channel import Iteration, Result
+from mmrace.evidence import Case, Finding, fits
 from mmrace.outcome import Outcome
 from mmrace.race import Source
 
