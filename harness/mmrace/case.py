@@ -2,12 +2,12 @@
 """What can be bisected: a repository and a command, kernels of a history, patches of a series."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mmrace import campaign, revisions
-from mmrace.base import base_for
+from mmrace.base import Base, base_for
 from mmrace.bisect.dag import Dag
 from mmrace.bisect.loop import Probe, command_probe
 from mmrace.bisect.posterior import Model
@@ -18,6 +18,7 @@ from mmrace.errors import UserError
 from mmrace.history import find_revision, is_revision
 from mmrace.home import Home
 from mmrace.intake import Intake
+from mmrace.kernel import built_among
 from mmrace.probe import KernelProbe
 from mmrace.series import Series, resolve_series
 from mmrace.tree import find_tree
@@ -28,7 +29,8 @@ from mmrace.trial import Maker
 class Case:
     """One bisection before its first run.
 
-    ``name`` is the same for the same question, ``titles`` is what people call a revision.
+    ``name`` is the same for the same question, ``titles`` is what people call a revision,
+    ``ready`` are revisions that are built already.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Case:
     probe: Probe
     costs: Costs
     titles: dict[str, str] = field(default_factory=dict)
+    ready: tuple[str, ...] = ()
 
     def title(self, revision: str) -> str:
         """A revision as people read it."""
@@ -83,11 +86,13 @@ class Kernels:
         repo = repo.absolute()
         older, newer, fix = revisions.order(repo, good, bad)
         found = revisions.between(repo, older, newer)
-        weights = revisions.weigh(found, self._likely(f"{repo}@{newer}"))
+        with self.step(f"tree {repo}@{newer}") as tell:
+            base = base_for(find_revision(self.home, f"{repo}@{newer}", tell).version)
+        weights = revisions.weigh(found, self._likely(base))
         model = Model(revisions.graph(found, older), weights=weights, fix=fix)
         probe = self._probe(lambda revision: self._build(f"{repo}@{revision}", ()))
         name = _key(self.race, *self.about, repo, older, newer, fix)
-        return Case(name, model, probe, self.costs, _subjects(found))
+        return Case(name, model, probe, self.costs, _subjects(found), self._ready(found, base))
 
     def subsets(
         self, tree: str, before: tuple[str, ...], series: str, line: Dag, *, fix: bool
@@ -118,11 +123,14 @@ class Kernels:
     def _probe(self, build: Callable[[str], Built]) -> KernelProbe:
         return KernelProbe(build, self.make, self.note)
 
-    def _likely(self, newest: str) -> tuple[str, ...]:
+    def _ready(self, found: Sequence[revisions.Commit], base: Base) -> tuple[str, ...]:
+        """Those whose kernels are there, of this bisection or another."""
+        trees = [one.tree for one in found]
+        there = built_among(self.home, trees, base, campaign.fragments())
+        return tuple(one.id for one in found if one.tree in there)
+
+    def _likely(self, base: Base) -> tuple[str, ...]:
         """Directories in which the race's own patches work."""
-        with self.step(f"tree {newest}") as tell:
-            version = find_revision(self.home, newest, tell).version
-        base = base_for(version)
         try:
             patches = resolve_series(f"fixes/{self.race}", base).patches
         except UserError:

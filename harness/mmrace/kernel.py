@@ -104,18 +104,13 @@ def build_kernel(
     stick; UserError for conflicting fragments; InfraError for missing tools and a full disk.
     """
     started = time.monotonic()
-    if error := missing_tools():
-        raise error
-    env = tuple(sorted(base.build.env.items()))
-    inputs = (RECIPE, toolchain(dict(env)), env, sorted(FIXED_ENV.items()))
-    name = f"patches/{base.name}/BASE.toml"
-    config = config_request(configs, extra=base.build.config, extra_name=name)
-    asked = _hash([*inputs, asdict(config)])
+    config, inputs, asked = _asked(base, configs)
     order = _Order(commit, tree_hash, config, asked, inputs, dict(touched))
     # Untrusted patches write to their bench, so they share it with nothing.
     alone = f"-{tree_hash[:12]}-outside" if outside else ""
+    env = tuple(sorted(base.build.env.items()))
     bench = Bench(home, f"{base.name}-{asked[:8]}{alone}", env, outside)
-    memo = home.kernels / "requests" / _hash([tree_hash, asked])
+    memo = _memo(home, tree_hash, asked)
     with _no_room(home):
         kernel = _recall(home, memo)
         if not kernel:
@@ -123,6 +118,31 @@ def build_kernel(
                 kernel = _recall(home, memo) or _build(bench, order, progress)
                 write_file(memo, kernel.id)
     return replace(kernel, seconds=time.monotonic() - started)
+
+
+def built_among(
+    home: Home, tree_hashes: Iterable[str], base: Base, configs: Sequence[str | Path]
+) -> set[str]:
+    """Return those trees whose kernels are in the home; same errors as ``build_kernel``."""
+    _, _, asked = _asked(base, configs)
+    return {one for one in tree_hashes if _recall(home, _memo(home, one, asked))}
+
+
+def _asked(
+    base: Base, configs: Sequence[str | Path]
+) -> tuple[ConfigRequest, tuple[object, ...], str]:
+    """Return the config, what else goes into an id but the tree, and the hash of both."""
+    if error := missing_tools():
+        raise error
+    env = tuple(sorted(base.build.env.items()))
+    inputs = (RECIPE, toolchain(dict(env)), env, sorted(FIXED_ENV.items()))
+    name = f"patches/{base.name}/BASE.toml"
+    config = config_request(configs, extra=base.build.config, extra_name=name)
+    return config, inputs, _hash([*inputs, asdict(config)])
+
+
+def _memo(home: Home, tree_hash: str, asked: str) -> Path:
+    return home.kernels / "requests" / _hash([tree_hash, asked])
 
 
 def _recall(home: Home, memo: Path) -> Kernel | None:

@@ -22,12 +22,13 @@ _LIKELY, _UNLIKELY = 8.0, 0.1
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, its parents' ids and the paths that it changed (a merge: against all parents)."""
+    """A commit: ids, the paths that it changed (a merge: against all parents), its tree's id."""
 
     id: str
     parents: tuple[str, ...]
     subject: str
     paths: tuple[str, ...]
+    tree: str = ""
 
 
 def git(repo: Path, *argv: str) -> str:
@@ -74,7 +75,7 @@ def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
     text = git(
         repo,
         *("-c", "core.quotePath=off", "log", "--topo-order", "--reverse", "--no-show-signature"),
-        *("-c", "--name-only", "--format=%x01%H%x00%P%x00%s%x00", f"{older}..{newer}"),
+        *("-c", "--name-only", "--format=%x01%H%x00%P%x00%s%x00%T%x00", f"{older}..{newer}"),
     )
     commits = tuple(_commit(block) for block in text.split("\x01")[1:])
     if not commits:
@@ -83,8 +84,9 @@ def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
 
 
 def _commit(block: str) -> Commit:
-    name, parents, subject, paths = block.split("\x00", 3)
-    return Commit(name, tuple(parents.split()), subject, tuple(filter(None, paths.split("\n"))))
+    name, parents, subject, tree, paths = block.split("\x00", 4)
+    changed = tuple(filter(None, paths.split("\n")))
+    return Commit(name, tuple(parents.split()), subject, changed, tree)
 
 
 def graph(commits: Sequence[Commit], older: str) -> Dag:

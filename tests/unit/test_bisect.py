@@ -268,3 +268,21 @@ def test_a_decision_over_ten_thousand_commits_is_quick() -> None:
     request = bisection.request()
     assert 1000 < int(request.revision) < 9000
     assert time.process_time() - started < 10
+
+
+def test_a_kernel_that_is_there_is_preferred_to_one_next_to_it() -> None:
+    def first_search(ready: tuple[str, ...]) -> str:
+        costs = Costs(build=300.0, boot=5.0, run=5.0)
+        bisection = Bisection(
+            Model(Dag.line([f"c{number}" for number in range(32)], "old")),
+            Settings(costs=costs),
+            ready,
+        )
+        while (request := bisection.request()) and bisection.phase is Phase.LEARN:
+            bisection.observe(request.revision, Result.BAD)
+        assert request is not None
+        return request.revision
+
+    plain = first_search(())
+    near = f"c{int(plain[1:]) + 3}"
+    assert first_search((near,)) == near

@@ -5,6 +5,7 @@ A pure fold over observations: the same observations in the same order give the 
 log of them is all that a killed bisection needs.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from mmrace.bisect.posterior import Belief, Model, Tally, infer
@@ -19,8 +20,10 @@ _VOID = 5
 class Bisection:
     """Ask for a request, make the runs, observe each; until there is no request."""
 
-    def __init__(self, model: Model, settings: Settings | None = None) -> None:
-        """Start with no runs."""
+    def __init__(
+        self, model: Model, settings: Settings | None = None, ready: Collection[str] = ()
+    ) -> None:
+        """Start with no runs; to run a revision of ``ready`` costs no build."""
         self.model = model
         self.settings = settings or Settings()
         self.phase = Phase.LEARN
@@ -30,6 +33,7 @@ class Bisection:
         self._void: dict[int, int] = {}
         self._skipped: set[int] = set()
         self._built: set[int] = set()
+        self._ready = {model.dag.rows[name] for name in ready}
         self._pending: Request | None = None
         self._belief: Belief | None = None
         self._target = -1
@@ -132,7 +136,7 @@ class Bisection:
             self._bench = Bench(self.model, *given, self.settings.delta / 2)
             return
         costs = self.settings.costs
-        choice = choose(self.model, self.belief, costs, self._built, self._skipped)
+        choice = choose(self.model, self.belief, costs, self._built | self._ready, self._skipped)
         if choice is None:
             self.phase = Phase.DONE
         else:

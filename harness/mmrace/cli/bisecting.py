@@ -155,7 +155,7 @@ def _single(app: App, case: Case, race: str | None, limits: Limits) -> int:
 
 
 def _drive(app: App, case: Case, settings: Settings, log: Path, most: int) -> Answer:
-    bisection = Bisection(case.model, settings)
+    bisection = Bisection(case.model, settings, case.ready)
     if log.exists():
         app.note(f"going on from {log}")
 

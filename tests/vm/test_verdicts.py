@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``verify`` and ``bisect`` on real kernels. Each verdict takes some minutes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mmrace.home import Home
+from vm.planted import Planted, plant
+
+pytestmark = pytest.mark.slow
+
+SERIES = Path(__file__).parents[1] / "data" / "series"
+FIXED = [
+    ("exec-stack-migration", "20s", "--no-steer"),
+    ("khugepaged-retract", "15s", "--no-steer"),
+    ("hugetlb-uffd", "20s", "--no-steer"),
+    ("hugetlb-anon-migration", "20s", "--steer"),
+]
+BISECTED = [
+    ("exec-stack-migration", "15s", "--no-steer"),
+    ("hugetlb-uffd", "15s", "--no-steer"),
+    ("hugetlb-anon-migration", "20s", "--steer"),
+]
+
+
+def verify(mmrace, race, after, *argv):
+    words = ("verify", "--race", race, "--tree", "debian:6.1", "--before", "vulnerable")
+    return mmrace(*words, "--after", after, *argv, timeout=3600)
+
+
+@pytest.mark.parametrize(("race", "seconds", "steer"), FIXED)
+def test_a_fix_is_fixed(mmrace, race, seconds, steer):
+    said = verify(mmrace, race, "fixes", "--for", seconds, steer)
+    assert said.document["verdict"] == "FIXED", said.text
+    assert said.code == 0
+    assert said.document["p_value"] <= 0.001
+    assert said.document["after"]["failures"] == 0
+    assert not said.document["after_other"]
+
+
+@pytest.mark.parametrize("name", ["half", "rarer"])
+def test_a_fix_that_leaves_the_race_is_not_fixed(mmrace, name):
+    series = str(SERIES / f"hugetlb-uffd-{name}.patch")
+    said = verify(mmrace, "hugetlb-uffd", series, "--no-steer", "--for", "20s")
+    assert said.document["verdict"] == "NOT_FIXED", said.text
+    assert said.code == 1
+    assert said.document["after"]["failures"] >= 1
+
+
+def test_a_fix_that_stops_the_machine_is_not_fixed(mmrace):
+    series = str(SERIES / "hugetlb-uffd-stuck.patch")
+    said = verify(mmrace, "hugetlb-uffd", series, "--no-steer", "--for", "20s", "--runs", "4")
+    assert said.document["verdict"] != "FIXED", said.text
+    assert said.document["after_other"], said.text
+
+
+def test_a_workload_that_cannot_show_the_bug_decides_nothing(mmrace):
+    words = ("--no-steer", "--workload", "selftest", "--for", "10s", "--runs", "4")
+    said = verify(mmrace, "hugetlb-uffd", "fixes", *words)
+    assert said.document["verdict"] == "INCONCLUSIVE", said.text
+    assert said.code == 3
+    assert said.document["more_runs_at_least"] > 0
+
+
+def test_a_witness_gives_a_verdict_too(mmrace):
+    witness = Path(__file__).parents[2] / "harness/races/exec-stack-migration/witness.toml"
+    said = verify(mmrace, "exec-stack-migration", "fixes", "--witness", str(witness))
+    assert said.document["verdict"] == "FIXED", said.text
+    assert all(run["reached"] for run in said.document["runs"] if run["outcome"] != "INFEASIBLE")
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return plant(
+        tmp_path_factory.mktemp("planted") / "linux.git", Home.from_environment(os.environ)
+    )
+
+
+@pytest.mark.parametrize(("race", "seconds", "steer"), BISECTED)
+def test_the_commit_that_brings_a_race_back_is_named(mmrace, planted, race, seconds, steer):
+    ends = ("--tree", str(planted.path), "--good", planted.first, "--bad", planted.last)
+    said = mmrace("bisect", "--race", race, *ends, "--for", seconds, steer, timeout=7200)
+    assert said.code == 0, said.text
+    assert said.document["culprit"] == planted.culprits[race]
+    assert said.document["confirmed"]
+
+
+def test_the_patch_that_brings_a_race_back_is_named(mmrace):
+    words = ("--race", "hugetlb-uffd", "--tree", "debian:6.1", "--series", "vulnerable")
+    said = mmrace("bisect", *words, "--no-steer", "--for", "15s", timeout=7200)
+    assert said.code == 0, said.text
+    assert said.document["culprit"] == "0,1"  # the second patch, on top of the first
