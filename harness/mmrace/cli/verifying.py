@@ -228,6 +228,9 @@ def _show(app: App, said: Statement) -> None:
     )
     if said.more_runs:
         app.out.print(f"FIXED would take about {said.more_runs} more runs", markup=False)
+    elif said.more_runs_at_least:
+        least = said.more_runs_at_least
+        app.out.print(f"FIXED would take {least} more runs, if not more", markup=False)
 
 
 COMMANDS = (verify,)
