@@ -134,9 +134,13 @@ def annotations(runs: Sequence[RunDir], decoded: Traces | None = None) -> tuple[
     for item in accounts:
         if item.judged.outcome not in (Outcome.PASS, *_FAILED):
             word = "error" if item.judged.outcome is Outcome.INFRA else "warning"
-            title = _property(f"{item.judged.outcome}: {_name(item)}")
-            lines.append(f"::{word} title={title}::{_data(item.title)}")
+            lines.append(annotation(word, f"{item.judged.outcome}: {_name(item)}", item.title))
     return tuple(lines)
+
+
+def annotation(word: str, title: str, text: str) -> str:
+    """Render one workflow command; ``word`` is error, warning or notice."""
+    return f"::{word} title={_property(title)}::{_data(text)}"
 
 
 _FAILED = tuple(item for item in Outcome if item.failed)

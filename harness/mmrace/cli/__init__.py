@@ -32,6 +32,7 @@ MODULES = {
     "bisecting": ("bisect",),
     "matrix": ("matrix",),
     "checking": ("check-series",),
+    "unattended": ("ci",),
     "records": ("runs", "judge", "report", "clean"),
     "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),
