@@ -70,6 +70,8 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         initrd.unlink()
         if director:
             write_json(folder / "windows.json", [asdict(item) for item in director.counts()])
+            if director.plan.meters:
+                write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
         vm = VmRecord(
             argv=argv,
             version=qemu_version(),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from mmrace.data import race_folders
 from mmrace.errors import UserError
+from mmrace.point import Points
 from mmrace.toml import Table, read_toml
 from mmrace.window import Delays, Window
 
@@ -82,6 +83,22 @@ class Workload(Table):
     rare: bool = False
 
 
+class Cost(Table):
+    """An operation that pays for a race's fix, and where it is measured.
+
+    Guest instructions from ``start`` to the next ``stop`` on the one vCPU of ``machine``, while
+    ``workload`` repeats the operation. ``counters`` (see docs/architecture.md) are shown beside it.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    summary: str
+    workload: str
+    start: Points
+    stop: Points
+    counters: tuple[str, ...] = ()
+    machine: str = "one"
+
+
 class Race(Table):
     """One race: what to run, what proves it was exercised, what its failure looks like.
 
@@ -100,6 +117,7 @@ class Race(Table):
     workload: tuple[Workload, ...] = Field(min_length=1)
     window: tuple[Window, ...] = ()
     delays: Delays | None = None
+    cost: tuple[Cost, ...] = ()
     demo: bool = False
 
     def windows_for(self, workload: str) -> tuple[Window, ...]:

@@ -72,12 +72,13 @@ static inline double stressor_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* On a machine with a single CPU all share that one. */
 static inline void stressor_pin(int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
+	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		stressor_broken("sched_setaffinity");
 }

@@ -33,6 +33,7 @@ MODULES = {
     "matrix": ("matrix",),
     "checking": ("check-series",),
     "unattended": ("ci",),
+    "costing": ("cost",),
     "records": ("runs", "judge", "report", "clean"),
     "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),

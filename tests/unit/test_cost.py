@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import json
+from pathlib import Path
+
+import pytest
+
+from made_runs import BOOT, BUG, FAILED, made_run
+from mmrace.cli.costing import _chosen
+from mmrace.cost import REPEATS, Difference, figure
+from mmrace.errors import UserError
+from mmrace.machine import load_machine
+from mmrace.meter import figures
+from mmrace.race import Cost, Race, load_race, race_names
+from mmrace.record import RunDir
+
+OPERATION = Cost(
+    name="op", summary="", workload="w", start="entry of f", stop="return of f", counters=("turns",)
+)
+
+
+def with_samples(run: RunDir, samples: list[int]) -> RunDir:
+    said = [{"name": "op", "count": len(samples), "samples": samples}]
+    (run.folder / "meters.json").write_text(json.dumps(said))
+    return run
+
+
+def test_a_figure_is_median_and_quartiles() -> None:
+    found = figure(range(100, 141), {"moved": 82})
+    assert found
+    assert (found.repeats, found.low, found.median, found.high) == (41, 109.5, 120, 130.5)
+    assert found.per("moved") == 2
+    assert figure(range(REPEATS - 1), {}) is None
+
+
+def test_one_interrupted_measurement_does_not_move_a_figure() -> None:
+    quiet, shaken = figure([1000] * 40, {}), figure([1000] * 39 + [900_000], {})
+    assert quiet
+    assert shaken
+    assert shaken.median == quiet.median == 1000
+
+
+def test_a_difference_is_clear_when_the_middle_halves_are_apart() -> None:
+    before, after = figure(range(1000, 1040), {}), figure(range(1100, 1140), {})
+    near = figure(range(1010, 1050), {})
+    made = Difference("op", before, after)
+    assert (made.added, made.clear) == (100, True)
+    assert made.share == pytest.approx(100 / 1019.5)
+    assert Difference("op", before, near).clear is False
+    assert Difference("op", after, before).clear is True
+    assert Difference("op", None, after).added is None
+    assert Difference("op", None, after).share is None
+
+
+def test_a_run_gives_its_figures_and_counters(tmp_path: Path) -> None:
+    run = with_samples(made_run(tmp_path), list(range(50, 90)))
+    found = figures(run, [OPERATION])["op"]
+    assert found
+    assert (found.median, found.counters) == (69.5, {"turns": 7})
+
+
+def test_below_the_floors_of_the_race_what_was_measured_counts(tmp_path: Path) -> None:
+    run = with_samples(made_run(tmp_path, floor=1000), [5] * REPEATS)
+    assert figures(run, [OPERATION])["op"]
+
+
+@pytest.mark.parametrize(("channel", "console"), [(FAILED, BOOT), ("", BOOT + BUG)])
+def test_a_run_that_failed_is_no_figure(tmp_path: Path, channel: str, console: bytes) -> None:
+    run = with_samples(made_run(tmp_path, channel=channel, console=console), [5] * REPEATS)
+    assert figures(run, [OPERATION]) == {"op": None}
+
+
+@pytest.fixture(params=race_names())
+def race(request: pytest.FixtureRequest) -> Race:
+    return load_race(request.param)
+
+
+def test_operations_name_workloads_that_exist_and_a_machine_of_one_vcpu(race: Race) -> None:
+    names = [item.name for item in race.cost]
+    assert names
+    assert len(set(names)) == len(names)
+    for item in race.cost:
+        assert race.find_workload(item.workload)
+        assert load_machine(item.machine).cpus == 1
+
+
+def test_operations_are_chosen_by_name() -> None:
+    [(race, costs)] = _chosen((), ("exec-1k",))
+    assert (race.name, [item.name for item in costs]) == ("exec-stack-migration", ["exec-1k"])
+    assert len(_chosen((), ())) == len(race_names())
+    with pytest.raises(UserError, match="no operation 'exec-3k'; there are: exec-2m, "):
+        _chosen(("exec-stack-migration",), ("exec-3k",))
+    with pytest.raises(UserError, match="no operation 'exec-1k'"):
+        _chosen(("hugetlb-uffd",), ("exec-1k",))
