@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+_MMRACE_COMPLETE=fish_source mmrace | source
