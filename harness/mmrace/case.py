@@ -59,7 +59,7 @@ class Commands:
         repo = repo.absolute()
         older, newer, fix = revisions.order(repo, good, bad)
         name = _key("command", repo, older, newer, fix, *self.argv)
-        clone = revisions.share(repo, self.home.cache / "bisect" / name)
+        clone = revisions.share(repo, self.home.bisections / name / "clone")
         found = revisions.between(repo, older, newer)
         model = Model(revisions.graph(found, older), weights=revisions.weigh(found), fix=fix)
         probe = command_probe(clone, self.argv, self.deadline)

@@ -61,6 +61,11 @@ class Home:
         return self.data / "mails"
 
     @property
+    def bisections(self) -> Path:
+        """One directory for each bisection: its log, and the clone that a command runs in."""
+        return self.data / "bisections"
+
+    @property
     def kernels(self) -> Path:
         """Finished kernels, each under its kernel id."""
         return self.cache / "kernels"

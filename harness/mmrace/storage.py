@@ -9,7 +9,7 @@ from pathlib import Path
 from mmrace.home import Home
 
 # Trees are not here: a user added them, `mmrace tree` is their place.
-KINDS = ("benches", "kernels", "programs", "reports", "runs", "ccache")
+KINDS = ("benches", "kernels", "programs", "reports", "runs", "bisections", "ccache")
 
 
 @dataclass(frozen=True)

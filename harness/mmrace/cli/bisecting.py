@@ -144,7 +144,7 @@ def bisect(
 def _single(app: App, case: Case, race: str | None, limits: Limits) -> int:
     """One bisection, from its first run or from where its log ends."""
     settings = Settings(delta=limits.delta, costs=case.costs)
-    log = limits.log or app.home.data / "bisections" / f"{case.name}.log"
+    log = limits.log or app.home.bisections / case.name / "log"
     answer = _drive(app, case, settings, log, limits.most)
     app.document({"race": race, **bisected.document(answer), "log": str(log)})
     bisected.show(app, case, answer)
@@ -192,7 +192,7 @@ def _enough(
             rate = interval(sum(s.runs for s in learnt), sum(s.failures for s in learnt))
             runs = math.ceil(math.log(1 / limits.delta) / max(rate.low, 0.001))
             settings = Settings(delta=limits.delta, costs=case.costs, learn_runs=runs)
-        log = app.home.data / "bisections" / f"{case.name}.log"
+        log = app.home.bisections / case.name / "log"
         answers.append(_drive(app, case, settings, log, limits.most))
         bisected.show(app, case, answers[-1])
         return answers[-1]
