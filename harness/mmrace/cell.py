@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One cell of work: kernel, image, machine, workload and seed become a run directory."""
 
+import json
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from mmrace import crash
 from mmrace.accel import Accel
 from mmrace.director import Director, race_phase
 from mmrace.evidence import Evidence
-from mmrace.home import Home
+from mmrace.home import Home, write_file
 from mmrace.image import Job, job_segment
 from mmrace.judge import judge
 from mmrace.machine import Machine
@@ -72,6 +73,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             write_json(folder / "windows.json", [asdict(item) for item in director.counts()])
             if director.plan.meters:
                 write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
+            write_file(folder / "holds.json", json.dumps(director.story()) + "\n")
         vm = VmRecord(
             argv=argv,
             version=qemu_version(),

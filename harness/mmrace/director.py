@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mmrace import proc
 from mmrace.data import data_dir
@@ -42,6 +43,9 @@ class Measured:
     name: str
     count: int
     samples: tuple[int, ...]
+
+
+STORY = 400  # events that are kept with a run
 
 
 @dataclass(frozen=True)
@@ -207,3 +211,15 @@ class Director:
                 seconds = (when - self._begun) / 1e9
                 found.append(Event(seconds, vcpu, EventKind(kind), index))
         return tuple(sorted(found, key=lambda event: event.seconds))
+
+    def story(self) -> dict[str, Any]:
+        """The last events, and what the windows are, as JSON that is kept with the run."""
+        windows = [
+            {"name": item.window.name, "hold": item.hold.point, "until": item.until.point}
+            for item in self.plan.windows
+        ]
+        events = [
+            [round(event.seconds, 6), event.vcpu, event.kind.name.lower(), event.index]
+            for event in self.events()[-STORY:]
+        ]
+        return {"windows": windows, "events": events}

@@ -103,6 +103,12 @@ class RunDir:
             return ()
         return tuple(WindowCount(**item) for item in json.loads(path.read_bytes()))
 
+    def holds(self) -> dict[str, Any]:
+        """What ``Director.story`` told of a steered run; nothing of any other."""
+        path = self.folder / "holds.json"
+        found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+        return found
+
     def judgement(self) -> Judgement:
         """Read the outcome that was stored when the run was made."""
         fields = json.loads(self._bytes("outcome.json"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mmrace import __version__, excerpt, timeline
+from mmrace import __version__, excerpt, meeting, timeline
 from mmrace.account import Account, NotRun, Traces, groups, printable, read_all
 from mmrace.excerpt import Piece
 from mmrace.record import RunDir
@@ -33,6 +33,7 @@ class _Detail:
     """The long parts of one run, ready to be shown."""
 
     timeline: Markup
+    meeting: Markup
     console: tuple[Piece, ...]
     output: tuple[tuple[bool, str], ...]
     results: tuple[str, ...]
@@ -101,8 +102,12 @@ def _details(accounts: Sequence[Account]) -> dict[str, _Detail]:
 
 def _detail(item: Account) -> _Detail:
     what = f"{item.spec.workload.name} over time: {item.judged.outcome} {item.judged.title}"
+    met = meeting.read(item.run.holds())
     return _Detail(
         timeline=timeline.svg(timeline.read(item), what.strip()),
+        meeting=meeting.svg(met, "the last holds of vCPUs, and who ended them")
+        if met
+        else Markup(),
         console=excerpt.console(item),
         output=excerpt.output(item),
         results=excerpt.results(item),

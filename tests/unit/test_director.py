@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The director's rules, played without QEMU, and its state file as both sides see it."""
 
+import json
 import queue
 import subprocess
 import threading
@@ -300,6 +301,10 @@ def test_the_state_file_goes_and_its_counts_stay(stage: type[Stage]) -> None:
     assert not on.director.path.exists()
     assert on.director.counts()[0].timeouts == 1
     assert [event.kind for event in on.director.events()] == [EventKind.HELD, EventKind.TIMEOUT]
+    story = on.director.story()
+    assert [event[1:] for event in story["events"]] == [[0, "held", 0], [0, "timeout", 0]]
+    assert story["windows"][0]["hold"] == plan.windows[0].hold.point
+    assert json.loads(json.dumps(story)) == story
     with pytest.raises(InfraError, match="not mapped"):
         on.director.arm()
 
