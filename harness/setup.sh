@@ -8,8 +8,14 @@ kind=${2:-run}
 lock=$top/requirements.lock
 [ "$kind" = dev ] && lock=$top/requirements-dev.lock
 
-missing=$(awk '!/^#/ && NF { print $1, $2 }' "$top/harness/packages.txt" |
-	while read -r package file; do [ -e "$file" ] || printf '%s ' "$package"; done)
+missing_of() {
+	awk '!/^#/ && NF { print $1, $2 }' "$1" |
+		while read -r package file; do [ -e "$file" ] || printf '%s ' "$package"; done
+}
+
+missing=$(missing_of "$top/harness/packages.txt")
+wished=
+[ "$kind" = dev ] && wished=$(missing_of "$top/harness/packages-dev.txt")
 
 if [ -n "$missing" ]; then
 	# shellcheck disable=SC1091
@@ -29,6 +35,14 @@ if [ -n "$missing" ]; then
 	apt-get -q update
 	# shellcheck disable=SC2086 # one word a package
 	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+fi
+
+if [ -n "$wished" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	echo "installing Debian packages for tests: $wished"
+	[ -n "$missing" ] || apt-get -q update
+	# shellcheck disable=SC2086 # one word a package
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $wished ||
+		echo "mmrace: not installed: $wished; their tests are skipped by name" >&2
 fi
 
 stamp=$top/.venv/.installed-$kind
