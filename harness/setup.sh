@@ -39,7 +39,7 @@ fi
 
 if [ -n "$wished" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "installing Debian packages for tests: $wished"
-	[ -n "$missing" ] || apt-get -q update
+	[ -n "$missing" ] || apt-get -q update || true
 	# shellcheck disable=SC2086 # one word a package
 	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $wished ||
 		echo "mmrace: not installed: $wished; their tests are skipped by name" >&2

@@ -11,7 +11,7 @@ from mmrace import dmesg
 from mmrace.backtrace import Frame
 from mmrace.crash_header import NEAR, TRIGGER, absorbs, header_of, trigger_lines
 from mmrace.crash_report import Report
-from mmrace.crash_values import Crash, Prelude
+from mmrace.crash_values import Crash, Prelude, report_text
 from mmrace.dmesg import Line
 from mmrace.formats import (
     CONSEQUENCE,
@@ -35,18 +35,6 @@ def parse(data: bytes) -> tuple[Crash, ...]:
     parser = Parser()
     parser.feed(data)
     return parser.finish()
-
-
-def report_text(data: bytes, crash: Crash) -> str:
-    """Report of one crash without prefixes and escapes, lines of other callers left out."""
-    kept = []
-    position = crash.start
-    for raw in data[crash.start : crash.end].splitlines(keepends=True):
-        for line in dmesg.split(raw, position):
-            if not crash.caller or line.caller in ("", crash.caller):
-                kept.append(line.text)
-        position += len(raw)
-    return "\n".join(kept)
 
 
 class Parser:
@@ -120,8 +108,8 @@ class Parser:
             position = end
 
     def _raw(self, raw: bytes, start: int, end: int) -> None:
-        for line in dmesg.split(raw, start):
-            self._unwrap(line._replace(end=end))
+        for line in dmesg.split(raw, start, end):
+            self._unwrap(line)
 
     def _unwrap(self, line: Line) -> None:
         """Put together again what a terminal wrapped; only a stamp tells where a line begins."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What reading a console gives: crashes, and lines that announce one."""
+"""What reading a console gives: crashes, their reports, and lines that announce one."""
 
 from dataclasses import dataclass
 
+from mmrace import dmesg
 from mmrace.backtrace import Frame
 from mmrace.kind import Kind
 
@@ -35,3 +36,15 @@ class Prelude:
     title: str
     start: int
     end: int
+
+
+def report_text(data: bytes, crash: Crash) -> str:
+    """Report of one crash without prefixes and escapes, lines of other callers left out."""
+    kept = []
+    position = crash.start
+    for raw in data[crash.start : crash.end].splitlines(keepends=True):
+        for line in dmesg.split(raw, position):
+            if not crash.caller or line.caller in ("", crash.caller):
+                kept.append(line.text)
+        position += len(raw)
+    return "\n".join(kept)

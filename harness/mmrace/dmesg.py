@@ -64,9 +64,12 @@ def clean(raw: bytes) -> str:
     return raw.translate(None, _CONTROL + b"\x1b").decode("latin-1")
 
 
-def split(raw: bytes, start: int) -> Iterator[Line]:
-    """Messages of one raw line: mostly one, more when printk cut into another line."""
-    end = start + len(raw)
+def split(raw: bytes, start: int, end: int = 0) -> Iterator[Line]:
+    """Messages of one raw line: mostly one, more when printk cut into another line.
+
+    ``end`` of a raw line of which only the beginning is at hand.
+    """
+    end = end or start + len(raw)
     text = clean(raw[:MAX_LINE])
     parts = _EMBEDDED.split(text) if text.count("[") > 1 else [text]
     for part in parts:

@@ -120,6 +120,12 @@ PANICS = (
 
 # Whatever else calls itself a bug: with a trace behind it, it is one.
 OTHERS = (
+    Format(  # cut off behind the word, which is printed apart from what follows
+        Kind.BUG,
+        starts(r"(?P<text>BUG):\s*$"),
+        use=Use.NONE,
+        proof=Proof.STAMP,
+    ),
     Format(
         Kind.BUG,
         starts(rf"(?:[\w:.-]{{1,30}}: ){{0,2}}(?P<text>BUG: {_WORDS})"),
