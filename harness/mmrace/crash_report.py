@@ -10,7 +10,8 @@ from mmrace.crash_title import titles
 from mmrace.crash_values import Crash, Prelude
 from mmrace.culprit import choose, choose_wait
 from mmrace.dmesg import Line
-from mmrace.formats import BODY, CONSEQUENCE, KIND_BY_FILE, TAIL, Format, Proof, Use
+from mmrace.formats import CONSEQUENCE, KIND_BY_FILE, Format, Proof, Use
+from mmrace.formats.body import ACCESS, BODY, CPU, TAIL
 from mmrace.kind import PANICS, Kind
 from mmrace.trace import (
     END,
@@ -28,10 +29,6 @@ from mmrace.trace import (
 _SKIPS = {Kind.ODEBUG: SKIP_TRACKING}  # beside what the format skips
 _TRACES = 12  # kept of one report
 _LINES = 3000  # after which a report is cut off
-
-
-_CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
-_ACCESS = re.compile(r"\s*(Read|Write) of size \d+")
 
 
 @dataclass
@@ -188,9 +185,9 @@ class Report:
             inlined = self.lines == self.named_line + 1 and self.form.skip.match(self.named)
             if not self.named or inlined:  # a symbolised log says it once for each
                 self.named, self.named_line = found, self.lines
-        if self.kind is Kind.KASAN and not self.access and (access := _ACCESS.match(text)):
+        if self.kind is Kind.KASAN and not self.access and (access := ACCESS.match(text)):
             self.access = access[1]
-        if not self.framed and not self.form.kind.hang and (match := _CPU.match(text)):
+        if not self.framed and not self.form.kind.hang and (match := CPU.match(text)):
             self.mixed = self.mixed or bool(self.cpu and self.cpu != match[2])
             self.cpu = match[2]
 

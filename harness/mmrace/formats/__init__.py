@@ -7,7 +7,6 @@ The first format whose header fits a line is the one.
 import re
 
 from mmrace.formats.base import Format, Proof, Use
-from mmrace.formats.body import BODY, TAIL
 from mmrace.formats.context import (
     CONSEQUENCE,
     HARMLESS,
@@ -25,7 +24,6 @@ from mmrace.formats.trap import OOPSES, TRAPS
 from mmrace.formats.warn import OTHERS, PANICS, WARNINGS
 
 __all__ = [
-    "BODY",
     "CONSEQUENCE",
     "FORMATS",
     "HARMLESS",
@@ -34,7 +32,6 @@ __all__ = [
     "PRELUDE",
     "PRELUDES",
     "TABLES",
-    "TAIL",
     "TRIGGERS",
     "Format",
     "Proof",

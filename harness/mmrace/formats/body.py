@@ -31,3 +31,5 @@ TAIL = re.compile(
     )""",
     re.VERBOSE,
 )
+CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
+ACCESS = re.compile(r"\s*(Read|Write) of size \d+")

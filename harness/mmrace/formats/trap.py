@@ -112,6 +112,7 @@ OOPSES = (
         Kind.OOPS,
         says(
             r"(?P<text>Bad mode in [\w ]+? handler detected|Unhandled prefetch abort"
+            r"|Unhandled \d\d-bit el1\w+ \w+ exception(?= on CPU)"
             r"|Unhandled fault: [\w -]+?(?= \(| at)|Unexpected kernel \w+ exception"
             r"|[Uu]nexpected (?:interruption|\w+ exception) in kernel)"
         ),

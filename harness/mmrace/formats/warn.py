@@ -83,6 +83,11 @@ PANICS = (
         SKIP_WAITING,
     ),
     Format(
+        Kind.STACK_OVERFLOW,
+        says(rf"{_PANIC}(?P<text>[Kk]ernel stack overflow)"),
+        "Kernel panic - not syncing: {text}",
+    ),
+    Format(
         Kind.HARD_LOCKUP,
         says(rf"{_PANIC}(?P<text>Watchdog detected hard LOCKUP)"),
         use=Use.LOOP,
