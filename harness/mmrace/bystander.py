@@ -82,7 +82,7 @@ ALLOCATING = _words(r"""
     _*cache_(free|alloc)\w* _*k?v[mz]alloc\w* _*kv?re?m?alloc\w* do_slab_free _*krealloc\w*
     kmemdup\w* kmemleak_\w+ create_object allocate_slab new_slab\w* discard_slab _*free_slab
     qlist_\w+ qlink_\w+ quarantine_\w+ _*unfreeze_partials\w* put_cpu_partial\w* _*vmalloc\w*
-    _*kmalloc_\w+ kcalloc\w* alloc_hooks?_\w*
+    get_(any_)?partial\w* deactivate_slab\w* _*kmalloc_\w+ kcalloc\w* alloc_hooks?_\w*
 """)
 # Entries of the kernel; never to blame, and the end of what a trace has to say.
 ENTERING = _words(r"""
@@ -173,7 +173,7 @@ DISPATCHING = (
     *_words(r"""
     process_one_work call_timer_fn _*run_timers run_timer_\w+ run_ksoftirqd smpboot_thread_fn
     cpu_startup_entry invoke_syscall tasklet_action\w* kthread_worker_fn
-    _*vfs_(read|write|ioctl|open|iter_read|iter_write|iocb_\w+) new_sync_(read|write)
+    full_proxy_\w+ _*vfs_(read|write|ioctl|open|iter_read|iter_write|iocb_\w+) new_sync_(read|write)
     call_(read|write)_iter do_iter_\w+ do_loop_readv_writev (do_vfs|ksys|file|compat|blkdev)_ioctl
     blkdev_driver_ioctl blkdev_common_ioctl do_dentry_open call_mmap mmap_region __mmap_region
     do_mmap(_pgoff)? sock_mmap _*sock_(send|recv)msg\w* sock_(write|read)_iter _*sock_release

@@ -72,7 +72,7 @@ _CHECKED: dict[str, dict[Kind, str]] = {
         Kind.BUG: (
             "USERCOPY_SLAB_SIZE_TO USERCOPY_SLAB_SIZE_FROM USERCOPY_SLAB_WHITELIST_TO"
             " USERCOPY_SLAB_WHITELIST_FROM USERCOPY_STACK_FRAME_TO USERCOPY_STACK_FRAME_FROM"
-            " USERCOPY_STACK_BEYOND USERCOPY_VMALLOC USERCOPY_FOLIO USERCOPY_KERNEL"
+            " USERCOPY_STACK_BEYOND USERCOPY_FOLIO USERCOPY_KERNEL"
         )
     },
     "FORTIFY_SOURCE": {
@@ -92,11 +92,13 @@ MEANT: dict[str, Meant] = {
     "SOFTLOCKUP": (("", _STUCK),),
     "HARDLOCKUP": (("", _STUCK),),
     "SMP_CALL_LOCKUP": (("", _STUCK),),
-    # It returns with a lock held; only the second to want it would spin.
+    # It returns with a lock held, and can then neither sleep nor come to its exit.
     "SPINLOCKUP": (
         ("PROVE_LOCKING", _any(Kind.LOCKDEP)),
-        ("", _any(Kind.SLEEPING_IN_ATOMIC)),
+        ("", _STUCK | _any(Kind.SLEEPING_IN_ATOMIC)),
     ),
+    # The guard page behind the area counts as part of it: only KASAN sees that it is not.
+    "USERCOPY_VMALLOC": (("KASAN_VMALLOC", _any(Kind.KASAN)),),
     "EXCEPTION": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.NULL_POINTER))),
     "ACCESS_NULL": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.NULL_POINTER))),
     "ACCESS_USERSPACE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.PAGE_FAULT))),
@@ -110,6 +112,7 @@ MEANT: dict[str, Meant] = {
     ),
     "SLAB_LINEAR_OVERFLOW": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.SLAB_CORRUPTION))),
     "VMALLOC_LINEAR_OVERFLOW": (
+        ("FORTIFY_SOURCE", _any(Kind.BUG)),
         ("KASAN_VMALLOC", _any(Kind.KASAN)),
         ("", _any(Kind.PAGE_FAULT)),
     ),
@@ -119,7 +122,7 @@ MEANT: dict[str, Meant] = {
     "READ_BUDDY_AFTER_FREE": (("KASAN", _any(Kind.KASAN)),),
     "SLAB_FREE_DOUBLE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.SLAB_CORRUPTION))),
     "SLAB_FREE_CROSS": (("", _any(Kind.WARNING)),),
-    "SLAB_FREE_PAGE": (("", _any(Kind.WARNING)),),
+    "SLAB_FREE_PAGE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.NULL_POINTER))),
 }
 
 
