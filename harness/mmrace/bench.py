@@ -13,9 +13,12 @@ from pathlib import Path
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home, write_file
 from mmrace.proc import Bind, Completed, Sandbox, run
+from mmrace.sandbox import Limits
 
 DEADLINE = 6 * 3600.0
 TOOLS = ("bwrap", "make", "gcc", "ld", "flex", "bison", "bc", "ccache")
+_OPTIONAL = ("bwrap",)  # with --no-sandbox
+_TEXT = 16 * 1024 * 1024
 
 # The same everywhere and always, or neither objects nor kernels would be the same.
 FIXED_ENV = {
@@ -40,12 +43,16 @@ _CCACHE_OUTSIDE = {"CCACHE_READONLY": "1", "CCACHE_TEMPDIR": "/tmp/ccache"}  # n
 
 @dataclass(frozen=True)
 class Bench:
-    """One such pair. ``env`` is what the base adds; ``outside``: the patches are not trusted."""
+    """One such pair. ``env`` is what the base adds; ``outside``: the patches are not trusted.
+
+    Without ``sandboxed`` its programs run with all the rights that mmrace has.
+    """
 
     home: Home
     name: str
     env: tuple[tuple[str, str], ...] = ()
     outside: bool = False
+    sandboxed: bool = True
 
     @property
     def folder(self) -> Path:
@@ -78,19 +85,18 @@ class Bench:
         write_file(self.folder / "state.json", json.dumps(kept))
 
     def sandbox(self, *extra: Bind) -> Sandbox:
-        """Return the namespace in which this bench's programs run."""
-        return Sandbox(
-            (
-                Bind(self.source, "/src"),
-                Bind(self.build, "/build", writable=True),
-                Bind(self.home.ccache, "/ccache", writable=not self.outside),
-                *extra,
-            ),
-            cwd="/build",
-        )
+        """Return the namespace in which this bench's programs run; tight for outside patches."""
+        binds = [Bind(self.source, "/src"), Bind(self.build, "/build", writable=True), *extra]
+        if not self.sandboxed:
+            return Sandbox(tuple(binds), cwd="/build", bare=True)
+        binds.append(Bind(self.home.ccache, "/ccache", writable=not self.outside))
+        limits = Limits() if self.outside else None
+        return Sandbox(tuple(binds), cwd="/build", limits=limits)
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of a build."""
+        if not self.sandboxed:  # no path inside the cache that could be shared or protected
+            return {**FIXED_ENV, "CCACHE_DISABLE": "1", **dict(self.env)}
         ccache = {**_CCACHE, **_CCACHE_OUTSIDE} if self.outside else _CCACHE
         return {**FIXED_ENV, **ccache, **dict(self.env)}
 
@@ -118,6 +124,25 @@ class Bench:
             sandbox=self.sandbox(),
             on_line=on_line,
         )
+
+    def made(self, name: str) -> Path:
+        """A regular file that a build has made; what a series put there may be a trap.
+
+        Raises BuildError when there is none, or when it leads out of the build directory.
+        """
+        path = self.build / name
+        if not path.is_file():
+            raise BuildError(f"the build made no {name}")
+        if not path.resolve().is_relative_to(self.build.resolve()):
+            raise BuildError(f"the build made {name} a link out of its directory")
+        return path
+
+    def read(self, name: str) -> str:
+        """Return the text of such a file; BuildError too when no config would be so large."""
+        path = self.made(name)
+        if path.stat().st_size > _TEXT:
+            raise BuildError(f"the build made a {name} of {path.stat().st_size} bytes")
+        return path.read_text(encoding="utf-8", errors="replace")
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -153,14 +178,19 @@ def _drop_newer(folder: Path, began: float) -> None:
                 path.unlink()
 
 
-def missing_tools(which: Callable[[str], str | None] = shutil.which) -> InfraError | None:
+def missing_tools(
+    which: Callable[[str], str | None] = shutil.which, *, sandboxed: bool = True
+) -> InfraError | None:
     """Return the error that says which build tools this host lacks, None when all are there."""
-    absent = [tool for tool in TOOLS if not which(tool)]
+    absent = [tool for tool in TOOLS if not which(tool) and (sandboxed or tool not in _OPTIONAL)]
     if not absent:
         return None
     packages = {"bwrap": "bubblewrap", "ld": "binutils"}
     names = " ".join(packages.get(tool, tool) for tool in absent)
-    return InfraError(f"cannot build: {', '.join(absent)} missing; install: {names}")
+    way_out = f"{', '.join(absent)} missing; install: {names}"
+    if absent == ["bwrap"]:
+        way_out += "; or --no-sandbox, and what the tree's makefiles do they do to this host"
+    return InfraError(f"cannot build: {way_out}")
 
 
 def toolchain(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 DETAIL_LINES = 24
 
+_WIDTH = 1000  # characters of a line that are told
 _SOURCE = "/src/"
+# Lines may come from a hostile makefile: no pattern may take more than linear time to fail.
 _COMPILER = re.compile(
-    r"(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?[Ee]rror: (?P<text>.+)"
+    r"(?<![^\s:])(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?[Ee]rror: (?P<text>.+)"
 )
 _WARNING = re.compile(r"(?P<file>[^\s:]+):(?:[\d.+x()a-fA-F]+:)* [Ww]arning: (?P<text>.+)")
-_LINKER = re.compile(r"(?:.*\b)?ld(?:\.bfd)?: (?P<text>.*(?:undefined|multiple|cannot).+)")
+_LINKER = re.compile(r"^(?:[^:]*\b)?ld(?:\.bfd)?: (?P<text>.*(?:undefined|multiple|cannot).+)")
 _OTHER = re.compile(
-    r"(?P<text>(?:error|ERROR): .+|.*undefined reference to .+|.*\*\*\* .+|fatal: .+)"
+    r"(?P<text>(?:error|ERROR): .+|^.*undefined reference to .+|^.*\*\*\* .+|fatal: .+)"
 )
 _LEADING = re.compile(r"(In file included from | {10,}from |[^\s:]+: In function |.*: note: )")
 _MAKE = re.compile(r"g?make(\[\d+\])?: |  [A-Z]+ +\S")
@@ -48,7 +50,7 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
 
     Looks for compilers first, then the linker, then anything that calls itself an error.
     """
-    clean = [line.replace(_SOURCE, "").rstrip() for line in lines]
+    clean = [_printable(line.replace(_SOURCE, "").rstrip()) for line in lines]
     for pattern in (_COMPILER, _LINKER, _OTHER):
         for index, line in enumerate(clean):
             if match := pattern.search(line):
@@ -59,6 +61,13 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
                 )
     tail = [line for line in clean if line][-DETAIL_LINES:]
     return BuildFailure(tail[-1] if tail else "make said nothing", "", "\n".join(tail))
+
+
+def _printable(line: str) -> str:
+    text = line if len(line) <= _WIDTH else f"{line[:_WIDTH]}..."
+    if text.replace("\t", " ").isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\t" else "?" for char in text)
 
 
 def _around(lines: Sequence[str], index: int) -> str:

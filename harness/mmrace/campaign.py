@@ -37,12 +37,13 @@ DEFAULT = Intake()
 
 @dataclass(frozen=True)
 class Built:
-    """A tree with series on top, and the kernel that came of it."""
+    """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs."""
 
     tree: Tree
     series: tuple[str, ...]
     applied: Applied
     kernel: Kernel
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,12 @@ def build(
             outside=any(item.outside for item in resolved),
             progress=tell,
             touched=applied.touched,
+            sandboxed=intake.sandboxed,
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
-    return Built(tree, tuple(item.name for item in resolved), applied, kernel)
+    notes = [*said(resolved), *applied.notes]
+    notes += [] if intake.sandboxed else ["built without a sandbox"]
+    return Built(tree, tuple(item.name for item in resolved), applied, kernel, tuple(notes))
 
 
 def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:
@@ -172,6 +176,7 @@ class Workbench:
             seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
             boot=(*machine.boot, *race.boot, *choice.boot),
             command=command,
+            notes=built.notes,
         )
         director = self._director(spec, built.kernel) if spec.steered else None
         return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, director)

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmrace import proc
 from mmrace.errors import BuildError, InfraError
 from mmrace.home import Home, publish
+from mmrace.sandbox import Limits, have_bubblewrap
 
 Progress = Callable[[str], None]
 # As the selftests and LTP link: no library is needed in the image.
@@ -65,19 +66,23 @@ def sandboxed(
     binds: Sequence[proc.Bind],
     cwd: str,
     deadline: float = 120,
+    *,
+    tight: bool = False,
 ) -> None:
-    """Run a step of a build.
+    """Run a step of a build; ``tight`` when its sources may be those of a series from outside.
+
+    Without bubblewrap it runs without a sandbox: no kernel of such a series is built then, unless
+    the user wants it so.
 
     Raises BuildError with the compiler's lines when it fails, InfraError when the sandbox or the
     tool cannot be started.
     """
-    sandbox = proc.Sandbox(tuple(binds), cwd)
+    limits = Limits() if tight else None
+    sandbox = proc.Sandbox(tuple(binds), cwd, limits, bare=not have_bubblewrap())
     done = proc.run(argv, deadline=deadline, sandbox=sandbox)
     if done.returncode == 0:
         return
     said = done.errors.strip() or done.text.strip()
-    if said.startswith("bwrap: "):
-        raise InfraError(f"cannot run {argv[0]} in the sandbox: {said.splitlines()[0]}")
     raise BuildError(f"{what} does not build: {_first_error(said)}", said)
 
 

@@ -41,17 +41,17 @@ def configure(bench: Bench, request: ConfigRequest, digest: str) -> str:
     final = bench.build / ".config"
     began = time.time()
     if bench.state.get("configured") == digest and final.is_file() and not _stale(bench):
-        return final.read_text(encoding="utf-8")
+        return bench.read(".config")
     makefile = (bench.source / "Makefile").read_text(encoding="utf-8", errors="replace")
     wanted = merge(request.fragments, kernel_version(makefile))
     lines = "".join(f"{assignment(option.name, option.value)}\n" for option in wanted)
     write_file(bench.build / _FRAGMENT, lines)
     bench.remember(configured=None)
     _run_kconfig(bench, request, lines)
-    text = (bench.build / _DRAFT).read_text(encoding="utf-8")
+    text = bench.read(_DRAFT)
     if missed := not_stuck(wanted, parse_config(text)):
         raise _refusal(bench, missed, parse_config(text))
-    if not final.is_file() or final.read_text(encoding="utf-8") != text:
+    if final.is_symlink() or not final.is_file() or bench.read(".config") != text:
         write_file(final, text)
     bench.remember(configured=digest, configured_at=began)
     return text
@@ -82,7 +82,7 @@ def _run_kconfig(bench: Bench, request: ConfigRequest, lines: str) -> None:
         if not list(bench.source.glob(f"arch/*/configs/{request.defconfig}")):
             raise UserError(f"this tree has no {request.defconfig} under arch/*/configs")
         _make(bench, [where, request.defconfig])
-        write_file(draft, f"{draft.read_text(encoding='utf-8')}\n{lines}")
+        write_file(draft, f"{bench.read(_DRAFT)}\n{lines}")
     else:
         _make(bench, [where, f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}", "allnoconfig"])
     _make(bench, [where, "olddefconfig"])

@@ -12,44 +12,14 @@ from pathlib import Path
 
 import pexpect
 
-from mmrace.errors import InfraError
+from mmrace.errors import BuildError, InfraError
+from mmrace.guard import Guard
+from mmrace.sandbox import Bind, Sandbox
 
 _TAIL = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Bind:
-    """A host path as the sandbox sees it."""
-
-    host: Path
-    inside: str
-    writable: bool = False
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """A bubblewrap mount namespace: system read-only, no network, no home, own /tmp."""
-
-    binds: tuple[Bind, ...] = ()
-    cwd: str = "/"
-
-    def wrap(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
-        """Return the argv that runs ``argv`` inside."""
-        wrapped = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-        for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64"):
-            path = Path("/") / name
-            if path.is_symlink():
-                wrapped += ["--symlink", str(path.readlink()), str(path)]
-            elif path.is_dir():
-                wrapped += ["--ro-bind", str(path), str(path)]
-        for name in ("/etc/alternatives", "/etc/ld.so.cache"):
-            wrapped += ["--ro-bind-try", name, name]
-        wrapped += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108
-        for bind in self.binds:
-            wrapped += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
-        for key, value in {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", **env}.items():
-            wrapped += ["--setenv", key, value]
-        return [*wrapped, "--chdir", self.cwd, "--", *argv]
+_LINE = 4096  # bytes of a line that is told; the rest of it is not
+_OUTPUT = 16 * 1024 * 1024  # what a program in a tight sandbox may print
+__all__ = ["Bind", "Completed", "Sandbox", "close_console", "console", "run"]
 
 
 @dataclass(frozen=True)
@@ -90,18 +60,40 @@ def run(
 
     ``deadline`` is in seconds. ``env`` is added to mmrace's own environment, and is the whole
     environment inside a sandbox. ``on_line`` gets each line of standard output and error as it
-    comes. Raises InfraError when the program cannot be started or outlives its deadline; an exit
-    code other than 0 is the caller's to judge.
+    comes. Raises InfraError when the program cannot be started or outlives its deadline,
+    BuildError when it takes more than a tight sandbox allows; an exit code other than 0 is the
+    caller's to judge.
     """
     words = [str(word) for word in argv]
-    command = sandbox.wrap(words, env or {}) if sandbox else words
+    if not sandbox:
+        return _run(words, words, deadline, cwd, {**os.environ, **(env or {})}, stdin, on_line)
+    command = sandbox.wrap(words, env or {})
+    cwd = sandbox.host(sandbox.cwd) if sandbox.bare else cwd
+    with sandbox.handed_over():
+        done = _run(words, command, deadline, cwd, None, stdin, on_line, sandbox)
+    if done.returncode and done.stderr.startswith(b"bwrap: "):
+        said = done.errors.splitlines()[0]
+        raise InfraError(f"the sandbox cannot be set up: {said}; see mmrace doctor")
+    return done
+
+
+def _run(
+    words: list[str],
+    command: list[str],
+    deadline: float,
+    cwd: Path | None,
+    environment: Mapping[str, str] | None,
+    stdin: bytes | Path | None,
+    on_line: Callable[[str], None] | None,
+    sandbox: Sandbox | None = None,
+) -> Completed:
     started = time.monotonic()
     source = stdin.open("rb") if isinstance(stdin, Path) else None
     try:
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **(env or {})} if not sandbox else None,
+            env=environment,
             stdin=source or (subprocess.PIPE if stdin is not None else subprocess.DEVNULL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -112,24 +104,37 @@ def run(
     finally:
         if source:
             source.close()
+    guard = _guard(process, sandbox)
     try:
-        if on_line is None:
+        if on_line is None and not guard:
             data = stdin if isinstance(stdin, bytes) else None
             out, err = process.communicate(data, timeout=deadline)
         else:
-            out, err = _stream(process, stdin, on_line, started + deadline)
+            most = _OUTPUT if guard else None
+            out, err = _stream(process, stdin, on_line or str, started + deadline, most)
     except subprocess.TimeoutExpired as error:
         raise InfraError(f"{words[0]} was stopped after {deadline:.0f} s") from error
     finally:
+        if guard:
+            guard.close()
         _end(process)
+    if guard and guard.reason:
+        raise BuildError(f"{words[0]} was stopped: {guard.reason}")
     return Completed(tuple(words), process.returncode, out, err, time.monotonic() - started)
+
+
+def _guard(process: subprocess.Popen[bytes], sandbox: Sandbox | None) -> Guard | None:
+    if not sandbox or not sandbox.limits or sandbox.bare:
+        return None
+    return Guard(process.pid, sandbox.limits, sandbox.writable, process.kill)
 
 
 def _stream(
     process: subprocess.Popen[bytes],
     stdin: bytes | Path | None,
-    on_line: Callable[[str], None],
+    on_line: Callable[[str], object],
     end: float,
+    most: int | None,
 ) -> tuple[bytes, bytes]:
     assert process.stdout  # noqa: S101
     assert process.stderr  # noqa: S101
@@ -151,9 +156,12 @@ def _stream(
                     selector.unregister(key.fd)
                     continue
                 kept[key.fd] += chunk
-                *lines, pending[key.fd] = (pending[key.fd] + chunk).split(b"\n")
+                if most and sum(map(len, kept.values())) > most:
+                    raise BuildError(f"the build was stopped: it printed more than {most} bytes")
+                *lines, rest = (pending[key.fd] + chunk).split(b"\n")
+                pending[key.fd] = rest[:_LINE]
                 for line in lines:
-                    on_line(line.decode(errors="replace"))
+                    on_line(line[:_LINE].decode(errors="replace"))
     process.wait(timeout=max(0.1, end - time.monotonic()))
     out, err = (bytes(value) for value in kept.values())
     return out, err[-_TAIL:]

@@ -25,7 +25,8 @@ class Spec(Table):
     """One cell of work, complete: what to boot, what to run in it, for how long.
 
     ``seconds`` is guest workload time. ``race``, ``workload`` and ``machine`` are copies, so that
-    a run can be judged and repeated after their files have changed.
+    a run can be judged and repeated after their files have changed. ``notes`` are about the kernel:
+    which revision of a series it has, what that was made on, that it was built unconfined.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Spec(Table):
     seed: int
     boot: tuple[str, ...]
     command: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class RunDir:
             "windows": [
                 {"name": item.name, "hits": item.hits, "met": item.met} for item in judged.windows
             ],
-            "notes": list(judged.notes),
+            "notes": [*spec.notes, *judged.notes],
             "run_dir": str(self.folder),
         }
 

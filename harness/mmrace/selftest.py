@@ -4,7 +4,7 @@
 from pathlib import Path, PurePosixPath
 
 from mmrace.compiler import Program, Progress, cached, key, sandboxed
-from mmrace.errors import NotHereError
+from mmrace.errors import BuildError, NotHereError
 from mmrace.home import Home
 from mmrace.proc import Bind
 from mmrace.race import Workload
@@ -71,7 +71,7 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
         )
         helpers = [item for item in _HELPERS if (tree / folder / item).is_file()]
         for argv in _steps(source, helpers, name):
-            sandboxed(f"selftest {source}", argv, binds, "/work")
+            sandboxed(f"selftest {source}", argv, binds, "/work", tight=True)
 
     digest = key(headers.name, source, name, *objects.values(), *_FLAGS)
     built = cached(home, name, digest, progress, make)
@@ -101,8 +101,12 @@ def _headers(home: Home, commit: str, progress: Progress) -> Path:
         tree = scratch / "tree"
         export(home, commit, tuple(objects), tree)
         argv = ["make", "-j2", "-s", "ARCH=x86_64", "headers"]
-        sandboxed("the tree's headers", argv, [Bind(tree, "/src", True)], "/src", deadline=600)
-        for item in (tree / "usr" / "include").iterdir():
+        binds = [Bind(tree, "/src", True)]
+        sandboxed("the tree's headers", argv, binds, "/src", deadline=600, tight=True)
+        made = tree / "usr" / "include"
+        if made.resolve() != tree.resolve() / "usr" / "include":
+            raise BuildError("the tree's headers are a link out of its directory")
+        for item in made.iterdir():
             item.rename(out / item.name)
 
     return cached(home, "headers", key(*objects.values()), progress, make)

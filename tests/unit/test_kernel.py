@@ -88,7 +88,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path)
     monkeypatch.setattr(Sandbox, "wrap", on_the_host)
     monkeypatch.setattr(kernel_module, "checkout", made.checkout)
-    monkeypatch.setattr(kernel_module, "missing_tools", lambda: None)
+    monkeypatch.setattr(kernel_module, "missing_tools", lambda **_named: None)
     monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
     return made
 

@@ -126,6 +126,23 @@ class _Live:
         self._progress.stop()
 
 
+def _unconfined(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().obj.sandboxed = False
+
+
+def sandbox_option(command: Decorated) -> Decorated:
+    """Let a user do without the sandbox of builds, where there is no bubblewrap."""
+    option = click.option(
+        "--no-sandbox",
+        is_flag=True,
+        expose_value=False,
+        callback=_unconfined,
+        help="Build with all your rights, where there is no bubblewrap; runs record it.",
+    )
+    return option(command)
+
+
 def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
         context.find_root().obj.as_json = True

@@ -16,7 +16,7 @@ from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
 from mmrace.campaign import Choice, Workbench
 from mmrace.case import Case, Commands, Kernels
 from mmrace.cli import bisected
-from mmrace.cli.app import App, json_option
+from mmrace.cli.app import App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.errors import UserError
 from mmrace.probe import KernelProbe
@@ -72,6 +72,7 @@ class Limits:
 @click.option("--build-cost", type=DURATION, help="What one more revision takes; weighs only.")
 @click.option("--run-cost", type=DURATION, help="What one more run takes; weighs only.")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
+@sandbox_option
 @json_option
 @click.pass_obj
 def bisect(

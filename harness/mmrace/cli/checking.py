@@ -10,7 +10,7 @@ import click
 
 from mmrace import campaign
 from mmrace.campaign import Choice, Workbench
-from mmrace.cli.app import App
+from mmrace.cli.app import App, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.records import write_report
 from mmrace.cli.running import exit_code, pick_races, run_race
@@ -50,6 +50,7 @@ class Check:
 @click.option("--runs", "count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
+@sandbox_option
 @click.pass_obj
 def check_series(
     app: App,

@@ -8,7 +8,7 @@ import click
 
 from mmrace import campaign
 from mmrace.campaign import Built, Choice, Workbench
-from mmrace.cli.app import CONFIG_HELP, App, json_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
 from mmrace.errors import MmraceError, NotHereError, UserError
@@ -97,6 +97,7 @@ def pick_races(app: App, before: str, after: str) -> list[Race]:
 @click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @click.option("--bisect-exit", is_flag=True, help="Exit 0, 1 or 125, for `git bisect run`.")
+@sandbox_option
 @json_option
 @click.pass_obj
 def run_command(
@@ -189,6 +190,7 @@ def again(app: App, run: str) -> int:
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
 @click.option("--machine", default="numa2", show_default=True)
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
+@sandbox_option
 @click.pass_obj
 def shell(app: App, tree_name: str, series: tuple[str, ...], machine: str, accel: str) -> None:
     """Boot a kernel and hand over its console; Ctrl-] ends it."""

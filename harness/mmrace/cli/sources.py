@@ -7,7 +7,7 @@ import click
 
 from mmrace import campaign
 from mmrace.base import base_for
-from mmrace.cli.app import CONFIG_HELP, App, json_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
 from mmrace.cli.tables import table
 from mmrace.intake import said
 from mmrace.series import apply_series
@@ -107,6 +107,7 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
 @click.option("--tree", "tree_name", required=True, help="The tree to build.")
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
+@sandbox_option
 @json_option
 @click.pass_obj
 def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from markupsafe import escape
 
 from mmrace import campaign, survival
 from mmrace.campaign import Built, Choice, Workbench
-from mmrace.cli.app import App, json_option
+from mmrace.cli.app import App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.prefixes import verify_each
@@ -54,6 +54,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--each", is_flag=True, help="One run of each prefix of --after.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@sandbox_option
 @json_option
 @click.pass_obj
 def verify(
