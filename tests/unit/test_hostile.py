@@ -37,6 +37,7 @@ class Lab:
         (self.user / "secret").write_text("xyzzy-secret\n")
         self.tree = top / "tree"
         self.evil = ""
+        self.mark = str(100_000 + os.getpid())  # other tests may run beside
         self.said: list[str] = []
         shutil.copytree(FAKE, self.tree)
 
@@ -50,7 +51,7 @@ class Lab:
 
     def build(self, evil: str = "", *, outside: bool = True, sandboxed: bool = True) -> Kernel:
         """Build the tree with shell lines at the end of its bzImage rule."""
-        self.evil = evil.replace("USER", str(self.user))
+        self.evil = evil.replace("USER", str(self.user)).replace("MARK", self.mark)
         self.said.clear()
         return build_kernel(
             self.home,
@@ -112,7 +113,7 @@ HARMLESS = {
     "writes to the system": "-echo x > /usr/bin/evil; echo x > /evil; echo x > /dev/evil",
     "kills everybody": "-(kill -9 -1 &) ; sleep 0.1",
     "becomes root": "-unshare -Ur sh -c 'mount -t tmpfs none /usr; echo x > USER/planted'",
-    "leaves a process": "-(setsid sleep 4711 &)",
+    "leaves a process": "-(setsid sleep MARK &)",
 }
 
 
@@ -127,7 +128,7 @@ def test_what_a_makefile_tries_changes_and_learns_nothing(lab: Lab, evil: str) -
     assert b"xyzzy" not in learnt
     assert lab.state() == before
     assert not list(lab.home.benches.glob("*-outside"))
-    assert not processes("sleep 4711")
+    assert not processes(f"sleep {lab.mark}")
 
 
 def test_a_makefile_reaches_no_network(lab: Lab, listener: socket.socket) -> None:
@@ -138,7 +139,7 @@ def test_a_makefile_reaches_no_network(lab: Lab, listener: socket.socket) -> Non
 
 
 EXCESSIVE = {
-    "forks without end": ("bash -c 'f() { f | f & f; }; f'; sleep 4712", None),
+    "forks without end": ("bash -c 'f() { f | f & f; }; f'; sleep MARK", None),
     "fills the disk": (
         "for n in 1 2 3 4 5 6 7 8 9; do head -c 5M /dev/urandom > $(O)/f$$n; done; sleep 9",
         "it wrote more than the 0.0 GiB that are allowed",
@@ -191,7 +192,7 @@ def test_what_takes_too_much_is_stopped(
     assert time.monotonic() - started < 60
     assert lab.state() == before
     assert not list(lab.home.benches.glob("*-outside"))
-    assert not processes("sleep 4712")
+    assert not processes(f"sleep {lab.mark}")
 
 
 def test_a_clean_tree_is_built_bit_for_bit_as_before(lab: Lab, tmp_path: Path) -> None:
