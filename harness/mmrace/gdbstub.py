@@ -65,7 +65,7 @@ def parse_stop(packet: str) -> Stop | None:
 
 
 class Stub:
-    """One connection, made while the machine runs; ``halt`` comes first.
+    """One connection; ``attach`` comes first, while the machine is stopped.
 
     Every method but ``resume``, ``interrupt`` and ``poll`` needs the machine stopped. InfraError
     when QEMU does not answer, refuses, or is gone.
@@ -83,11 +83,8 @@ class Stub:
         """For selectors: readable when ``poll`` has something to read."""
         return self._link.fileno()
 
-    def halt(self) -> None:
-        """Stop the machine for the first time, and agree on how to talk."""
-        self.interrupt()
-        if parse_stop(self._receive()) is None:
-            raise InfraError("QEMU's gdbstub did not say that the machine stopped")
+    def attach(self) -> None:
+        """Agree on how to talk, and learn what vCPUs there are."""
         offered = self._ask("qSupported:multiprocess+;xmlRegisters=i386")
         if "QStartNoAckMode+" in offered:
             self._expect("QStartNoAckMode")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A witness, followed again and again on one kernel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mmrace import cell
@@ -75,17 +76,24 @@ def follow(
     does not start.
     """
     placed = place(witness, resolver)
+    tell("booting")
+    with start(home, spec, parts) as kept:
+        scheduler = Scheduler(kept, witness, placed, lambda: Oracle(spec.race, spec.workload))
+        done: list[Replay] = []
+        for number in range(times):
+            tell(f"replay {number + 1} of {times}, {sum(r.failed for r in done)} failed")
+            done.append(scheduler.replay(seconds))
+    return Replays(tuple(done))
+
+
+@contextmanager
+def start(home: Home, spec: Spec, parts: cell.Parts) -> Iterator[Snapshot]:
+    """Boot a cell's machine to its race's start, and keep that state."""
     announced = spec.workload.source is Source.STRESSOR
     with home.scratch(home.cache) as folder:
         initrd = folder / "initrd"
         initrd.write_bytes(parts.image.read_bytes() + job_segment(cell.job(spec)))
         boot = Boot(spec.machine, parts.kernel, initrd, spec.boot, parts.accel.name)
-        tell("booting")
-        with Snapshot(boot, folder) as guest:
-            guest.boot(announced, BOOT_SECONDS)
-            scheduler = Scheduler(guest, witness, placed, lambda: Oracle(spec.race, spec.workload))
-            done: list[Replay] = []
-            for number in range(times):
-                tell(f"replay {number + 1} of {times}, {sum(r.failed for r in done)} failed")
-                done.append(scheduler.replay(seconds))
-    return Replays(tuple(done))
+        with Snapshot(boot, folder) as kept:
+            kept.boot(announced, BOOT_SECONDS)
+            yield kept

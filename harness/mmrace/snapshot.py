@@ -1,51 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest that is stopped at its race's start, and taken back there as often as wanted."""
+"""A guest at its race's start, kept, and given anew as often as wanted.
 
-import selectors
-import shutil
+The guest boots with its memory in files. At the race's start QEMU writes out the state of vCPUs
+and devices as it does to migrate, without the memory. Each restore is a QEMU of its own that reads
+that state and maps the same files copy-on-write: nothing is copied, and nothing of a crash stays.
+"""
+
+import os
 import socket
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from qemu.qmp import QMPError
-from qemu.qmp.legacy import QEMUMonitorProtocol
-
-from mmrace import proc
 from mmrace.director import race_phase
 from mmrace.errors import InfraError
-from mmrace.gdbstub import Stop, Stub
-from mmrace.vm import START_SECONDS, Boot, accept, close_monitor, command, read
+from mmrace.guest import Guest, last_line, listen_at
+from mmrace.vm import START_SECONDS, Boot, Ram, accept
 
-_NODE = "snapshots"
-_TAG = "race"
-_DISK = 8 << 30  # room for snapshots as the guest could see it; the file grows as it is written
-# A guest that resets after a panic would take QEMU, and the snapshot, with it.
+# A guest that resets after a panic would take QEMU, and what it has to say, with it.
 STAY = ("panic=0",)
+_MIB = 1 << 20
 
 
 class Snapshot:
-    """A machine with its snapshot; use as a context manager.
-
-    ``console`` and ``channel`` are what was said since the last ``restore``, the channel with all
-    that came before the snapshot in front.
-    """
+    """The kept state; use as a context manager, ``boot`` it, then ``restore`` it."""
 
     def __init__(self, boot: Boot, folder: Path) -> None:
         self._boot = replace(boot, append=(*boot.append, *STAY))
         self._folder = folder
         self._stack = ExitStack()
-        self._before = b""
-        self.console = bytearray()
-        self.channel = bytearray()
+        self._files: tuple[Path, ...] = ()
+        self._state = b""
+        self._channel = b""
+        self._current: Guest | None = None
 
     def __enter__(self) -> "Snapshot":
         with ExitStack() as stack:
-            self._start(stack)
+            self._files = tuple(
+                _memory(stack, f"node{number}", node.memory * _MIB)
+                for number, node in enumerate(self._boot.machine.node)
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -55,123 +51,98 @@ class Snapshot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._end()
         self._stack.close()
-
-    def _start(self, stack: ExitStack) -> None:
-        sockets = Path(tempfile.mkdtemp(prefix="mmrace-"))
-        stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        waiting = [_listen(stack, sockets / name) for name in ("channel", "gdb")]
-        self._monitor = QEMUMonitorProtocol(str(sockets / "monitor"), server=True)
-        stack.callback(close_monitor, self._monitor)
-        extra = ("-chardev", f"socket,id=gdb,path={sockets / 'gdb'}", "-gdb", "chardev:gdb")
-        boot = replace(self._boot, extra=(*self._boot.extra, *extra))
-        argv = command(boot, sockets / "channel", sockets / "monitor")
-        self._child = proc.console(argv, cwd=self._folder)
-        stack.callback(proc.close_console, self._child)
-        try:
-            self._link, debugger = (
-                stack.enter_context(accept(one, self._child.isalive)) for one in waiting
-            )
-            self._monitor.accept(timeout=START_SECONDS)
-        except (OSError, QMPError, TimeoutError) as error:
-            raise InfraError(f"QEMU does not start: {error}") from error
-        self.stub = Stub(debugger)
 
     def boot(self, announced: bool, seconds: float) -> None:
         """Run to the race's start, and keep that state. InfraError when it is not reached."""
-        end = time.monotonic() + seconds
-        seen = 0
-        while not self._raced(seen, announced):
-            seen = self.channel.rfind(b"\n") + 1
-            if time.monotonic() > end:
-                said = self.console.decode(errors="replace").strip().splitlines()
-                raise InfraError(
-                    f"the race did not start in {seconds:.0f} s; last on the console: "
-                    f"{said[-1] if said else 'nothing'}"
-                )
-            self.listen(0.5)
-        self.stub.halt()
-        self.listen(0)
-        self._before = bytes(self.channel)
-        self._add_disk()
-        self._hmp(f"savevm {_TAG}")
+        boot = replace(self._boot, ram=Ram(self._files, shared=True))
+        with Guest(boot, self._folder, debugged=False) as guest:
+            _run_to_race(guest, announced, seconds)
+            guest.ask("stop")
+            guest.listen(0)
+            self._channel = bytes(guest.channel)
+            self._state = _save(guest)
 
-    def _raced(self, seen: int, announced: bool) -> bool:
-        lines = bytes(self.channel[seen:]).split(b"\n")[:-1]
-        return any(race_phase(line.decode(errors="replace"), announced) for line in lines)
+    def restore(self) -> Guest:
+        """Return the machine at the race's start, stopped, and end the one given before."""
+        self._end()
+        extra = (*self._boot.extra, "-S", "-incoming", "defer")
+        boot = replace(self._boot, extra=extra, ram=Ram(self._files, shared=False))
+        with ExitStack() as stack:
+            guest = stack.enter_context(Guest(boot, self._folder, debugged=True))
+            _load(guest, self._state)
+            guest.channel.extend(self._channel)
+            guest.stub.attach()
+            stack.pop_all()
+        self._current = guest
+        return guest
 
-    def restore(self) -> None:
-        """Take the stopped machine back to the race's start; all that it said since is dropped."""
-        self.listen(0)
-        self._hmp(f"loadvm {_TAG}")
-        self.listen(0)
-        self.console.clear()
-        self.channel[:] = self._before
+    def _end(self) -> None:
+        if self._current:
+            self._current.__exit__(None, None, None)
+            self._current = None
 
-    def stop(self) -> Stop:
-        """Stop the running machine."""
-        self.stub.interrupt()
-        stop = self.stub.poll(START_SECONDS)
-        if stop is None:
-            raise InfraError("QEMU does not stop its vCPUs")
-        return stop
 
-    def listen(self, seconds: float) -> Stop | None:
-        """Wait for the machine to say something or to stop, at most so long; the stop, if one."""
-        with selectors.DefaultSelector() as selector:
-            for source in (self._child.child_fd, self._link, self.stub):
-                selector.register(source, selectors.EVENT_READ)
-            while ready := selector.select(max(0.0, seconds)):
-                seconds = 0  # read what there is, and no more
-                for key, _ in ready:
-                    if key.fileobj is self.stub:
-                        if stop := self.stub.poll(0):
-                            return stop
-                        continue
-                    chunk = read(key.fd)
-                    if not chunk:
-                        raise InfraError(f"QEMU ended: {_last_line(self.console)}")
-                    (self.channel if key.fileobj is self._link else self.console).extend(chunk)
-        return None
+def _memory(stack: ExitStack, name: str, size: int) -> Path:
+    """A file in memory without a name of its own: it goes with this process."""
+    number = os.memfd_create(f"mmrace-{name}")
+    stack.callback(os.close, number)
+    os.ftruncate(number, size)
+    return Path(f"/proc/{os.getpid()}/fd/{number}")
 
-    def _add_disk(self) -> None:
-        """Give the machine a disk that its guest does not see, for QEMU to keep snapshots in."""
-        path = str(self._folder / "snapshots.qcow2")
-        self._create({"driver": "file", "filename": path, "size": 0})
-        self._cmd("blockdev-add", **{"driver": "file", "node-name": "file", "filename": path})
-        self._create({"driver": "qcow2", "file": "file", "size": _DISK})
-        self._cmd("blockdev-add", **{"driver": "qcow2", "node-name": _NODE, "file": "file"})
 
-    def _create(self, options: dict[str, object]) -> None:
-        self._cmd("blockdev-create", **{"job-id": "create", "options": options})
-        end = time.monotonic() + START_SECONDS
-        while (job := self._cmd("query-jobs")[0])["status"] != "concluded":
-            if time.monotonic() > end:
-                raise InfraError("QEMU does not create its scratch disk")
-            time.sleep(0.01)
-        self._cmd("job-dismiss", id="create")
-        if "error" in job:
-            raise InfraError(f"QEMU cannot create its scratch disk: {job['error']}")
+def _run_to_race(guest: Guest, announced: bool, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    seen = 0
+    while not _raced(guest.channel[seen:], announced):
+        seen = guest.channel.rfind(b"\n") + 1
+        if time.monotonic() > end:
+            raise InfraError(
+                f"the race did not start in {seconds:.0f} s; last on the console: "
+                f"{last_line(guest.console)}"
+            )
+        guest.listen(0.5)
 
-    def _hmp(self, line: str) -> None:
-        said = self._cmd("human-monitor-command", **{"command-line": line})
-        if said:
-            raise InfraError(f"QEMU's {line}: {said.strip()}")
 
-    def _cmd(self, name: str, **arguments: object) -> Any:
+def _raced(data: bytes | bytearray, announced: bool) -> bool:
+    lines = data.split(b"\n")[:-1]
+    return any(race_phase(line.decode(errors="replace"), announced) for line in lines)
+
+
+def _save(guest: Guest) -> bytes:
+    """All state but the memory in files, as QEMU's migration stream."""
+    _leave_memory(guest)
+    with ExitStack() as stack:
+        listener = listen_at(stack, guest.sockets / "state")
+        guest.ask("migrate", uri=f"unix:{guest.sockets / 'state'}")
+        link = stack.enter_context(accept(listener, lambda: True))
+        state = b"".join(iter(lambda: link.recv(1 << 16), b""))
+    _migrated(guest)
+    return state
+
+
+def _load(guest: Guest, state: bytes) -> None:
+    _leave_memory(guest)
+    guest.ask("migrate-incoming", uri=f"unix:{guest.sockets / 'state'}")
+    with socket.socket(socket.AF_UNIX) as link:
         try:
-            return self._monitor.cmd(name, **arguments)
-        except (OSError, QMPError, TimeoutError) as error:
-            raise InfraError(f"QEMU's {name}: {error}") from error
+            link.connect(str(guest.sockets / "state"))
+            link.sendall(state)
+        except OSError as error:
+            raise InfraError(f"QEMU does not read its state: {error}") from error
+    _migrated(guest)
 
 
-def _listen(stack: ExitStack, path: Path) -> socket.socket:
-    listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-    listener.bind(str(path))
-    listener.listen(1)
-    return listener
+def _leave_memory(guest: Guest) -> None:
+    capability = {"capability": "x-ignore-shared", "state": True}
+    guest.ask("migrate-set-capabilities", capabilities=[capability])
 
 
-def _last_line(data: bytearray) -> str:
-    lines = data.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+def _migrated(guest: Guest) -> None:
+    """Wait for the end of a migration, InfraError when it is not a good one."""
+    end = time.monotonic() + START_SECONDS
+    while (status := guest.ask("query-migrate").get("status")) != "completed":
+        if status in ("failed", "cancelled") or time.monotonic() > end:
+            raise InfraError(f"QEMU's state of vCPUs and devices: {status}")
+        time.sleep(0.002)

@@ -37,8 +37,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Ram:
+    """Files that hold the guest's memory, one a node; ``shared``: what it writes goes there."""
+
+    files: tuple[Path, ...]
+    shared: bool
+
+
+@dataclass(frozen=True)
 class Boot:
-    """What to start: machine, kernel, initramfs, kernel command line, accelerator."""
+    """What to start: machine, kernel, initramfs, kernel command line, accelerator.
+
+    ``ram``: memory in files, of which a snapshot is made; else QEMU's own.
+    """
 
     machine: Machine
     kernel: Path
@@ -47,6 +58,7 @@ class Boot:
     accel: str
     extra: tuple[str, ...] = ()
     qemu: str = QEMU
+    ram: Ram | None = None
 
 
 @dataclass
@@ -95,7 +107,7 @@ def command(boot: Boot, channel: Path | None, monitor: Path | None) -> list[str]
     argv += ["-smp", f"{machine.cpus},sockets={sockets},cores={machine.cpus // sockets},threads=1"]
     first = 0
     for number, node in enumerate(machine.node):
-        argv += ["-object", f"memory-backend-ram,id=ram{number},size={node.memory}M"]
+        argv += ["-object", f"{_backend(boot.ram, number)},id=ram{number},size={node.memory}M"]
         numa = f"node,nodeid={number},memdev=ram{number}"
         if node.cpus:
             numa += f",cpus={first}-{first + node.cpus - 1}"
@@ -110,6 +122,13 @@ def command(boot: Boot, channel: Path | None, monitor: Path | None) -> list[str]
         argv += ["-chardev", f"socket,id=monitor,path={monitor}"]
         argv += ["-mon", "chardev=monitor,mode=control"]
     return [*argv, *machine.devices, *boot.extra]
+
+
+def _backend(ram: Ram | None, number: int) -> str:
+    if not ram:
+        return "memory-backend-ram"
+    path = str(ram.files[number]).replace(",", ",,")
+    return f"memory-backend-file,mem-path={path},share={'on' if ram.shared else 'off'}"
 
 
 def hand_over(boot: Boot) -> int | None:

@@ -4,10 +4,14 @@
 
 The kernel "image" is a script, one step a line:
   console TEXT | channel TEXT | sleep SECONDS | poweroff | reset | die STATUS | deaf
+
+It "migrates" by saying which line it plays. With -incoming it waits for that number, and for the
+word to go on from its gdbstub, which knows two vCPUs.
 """
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -34,19 +38,70 @@ def _send(link, message):
     link.sendall(json.dumps(message).encode() + b"\r\n")
 
 
-def _greet(monitor):
+def _greet(monitor, machine):
     version = {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}
     _send(monitor, {"QMP": {"version": version, "capabilities": []}})
     request = json.loads(monitor.recv(65536))
     _send(monitor, {"return": {}, "id": request.get("id")})
     time.sleep(0.05)  # a real QEMU outlives its monitor's handshake
-    threading.Thread(target=_answer, args=(monitor,), daemon=True).start()
+    threading.Thread(target=machine.answer, args=(monitor,), daemon=True).start()
 
 
-def _answer(monitor):
-    while data := monitor.recv(65536):
-        request = json.loads(data)
-        _send(monitor, {"return": "RIP=0\n", "id": request.get("id")})
+class Machine:
+    """Where the script is, and what the monitor and the gdbstub make of it."""
+
+    def __init__(self, argv):
+        self.line = 0
+        self.status = "none"
+        self.incoming = threading.Event()
+        self.goes = threading.Event()
+        if "-incoming" not in argv:
+            self.incoming.set()
+            self.goes.set()
+
+    def answer(self, monitor):
+        while data := monitor.recv(65536):
+            request = json.loads(data)
+            result = "RIP=0\n"
+            match request["execute"]:
+                case "stop":
+                    self.goes.clear()
+                case "migrate":
+                    with self._link(request, "connect") as link:
+                        link.sendall(str(self.line).encode())
+                    self.status = "completed"
+                case "migrate-incoming":
+                    listener = self._link(request, "bind")
+                    listener.listen(1)
+                    threading.Thread(target=self._load, args=(listener,), daemon=True).start()
+                case "query-migrate":
+                    result = {"status": self.status}
+            _send(monitor, {"return": result, "id": request.get("id")})
+
+    def _link(self, request, verb):
+        link = socket.socket(socket.AF_UNIX)
+        getattr(link, verb)(request["arguments"]["uri"].removeprefix("unix:"))
+        return link
+
+    def _load(self, listener):
+        link, _ = listener.accept()
+        state = b"".join(iter(lambda: link.recv(65536), b""))
+        self.line = int(state) if state.isdigit() else 0
+        self.status = "completed" if state.isdigit() else "failed"
+        self.incoming.set()
+
+    def debug(self, link):
+        answers = {"QStartNoAckMode": "OK", "qfThreadInfo": "mp01.01,p01.02", "qsThreadInfo": "l"}
+        while data := link.recv(4096):
+            for text in re.findall(r"\$([^#]*)#..", data.decode()):
+                if text.startswith("vCont"):
+                    self.goes.set()
+                    continue
+                said = answers.get(text, "QStartNoAckMode+" if "Supported" in text else "")
+                link.sendall(b"$%s#%02x" % (said.encode(), sum(said.encode()) % 256))
+            if b"\x03" in data:
+                self.goes.clear()
+                link.sendall(b"$T02thread:p01.01;#%02x" % (sum(b"T02thread:p01.01;") % 256))
 
 
 def main():
@@ -60,9 +115,18 @@ def main():
         return 1
     tty.setraw(0)
     channel = _connect(argv, "channel")
+    if "-gdb" in argv:
+        debugger = _connect(argv, "gdb")
     monitor = _connect(argv, "monitor")
-    _greet(monitor)
-    for line in script:
+    machine = Machine(argv)
+    _greet(monitor, machine)
+    if "-gdb" in argv:
+        threading.Thread(target=machine.debug, args=(debugger,), daemon=True).start()
+    machine.incoming.wait()
+    while machine.line < len(script):
+        machine.goes.wait()
+        line = script[machine.line]
+        machine.line += 1
         word, _, rest = line.partition(" ")
         if word == "console":
             os.write(1, rest.encode() + b"\r\n")

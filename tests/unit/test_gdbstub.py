@@ -89,11 +89,11 @@ def fake():
 
 @pytest.fixture
 def stub(fake):
-    fake.stub.halt()
+    fake.stub.attach()
     return fake.stub
 
 
-def test_the_first_halt_finds_the_vcpus(stub):
+def test_attaching_finds_the_vcpus(stub):
     assert stub.threads == ("p01.01", "p01.02")
 
 

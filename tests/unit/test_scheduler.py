@@ -6,79 +6,16 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
+from fake_guest import FakeGuest, FakeOracle, in_order
 from mmrace.data import data_dir
 from mmrace.errors import UserError
-from mmrace.gdbstub import Stop
 from mmrace.machine import load_machine
-from mmrace.outcome import Judgement, Outcome
 from mmrace.race import load_race
 from mmrace.resolve import Gate, Resolved
 from mmrace.scheduler import Placed, Scheduler, place
 from mmrace.witness import Step, Witness, load_witness, save_witness
 
 A, B = "p1.1", "p1.2"
-
-
-class FakeGuest:
-    """vCPUs execute a list of addresses each, in turns; ``fails`` looks at the trace."""
-
-    def __init__(self, programs, fails=lambda trace: False):
-        self.programs = programs
-        self.fails = fails
-        self.stub = self
-        self.threads = tuple(programs)
-        self.console, self.channel = bytearray(), bytearray()
-        self.breakpoints = set()
-        self.restore()
-
-    def restore(self):
-        self.at = dict.fromkeys(self.threads, 0)
-        self.trace = []
-        self.running = ()
-
-    def pc(self, thread):
-        program = self.programs[thread]
-        return program[self.at[thread]] if self.at[thread] < len(program) else 0
-
-    def insert(self, address):
-        self.breakpoints.add(address)
-
-    def remove(self, address):
-        self.breakpoints.remove(address)
-
-    def step(self, thread):
-        self.trace.append((thread, self.pc(thread)))
-        self.at[thread] += 1
-        return Stop(5, thread)
-
-    def resume(self, threads):
-        self.running = tuple(threads)
-
-    def stop(self):
-        assert self.running, "it would never answer"
-        self.running = ()
-        return Stop(2, A)
-
-    def listen(self, seconds):
-        for _ in range(100):
-            for thread in self.running:
-                if self.pc(thread) in self.breakpoints:
-                    self.running = ()
-                    return Stop(5, thread)
-                if self.pc(thread):
-                    self.step(thread)
-        if self.fails(self.trace):
-            self.console += b"BUG\n"
-        return None
-
-
-class FakeOracle:
-    dead, stalls = False, 0
-
-    def ask(self, console, _channel, *, silent=False):
-        if b"BUG" not in console:
-            return None
-        return Judgement(Outcome.CRASH, title="BUG", signature_matched=True)
 
 
 def witness(*steps, **more):
@@ -104,14 +41,10 @@ def step(actor, address, **more):
     return Step(actor=actor, point=f"entry of f{address}", **more)
 
 
-def order(trace, *wanted):
-    return [item for item in trace if item in wanted] == list(wanted)
-
-
 def test_vcpus_go_in_the_order_of_the_steps():
     guest = FakeGuest(
         {A: [1, 10, 11, 12], B: [2, 20, 21, 22]},
-        fails=lambda trace: order(trace, (B, 20), (A, 11), (B, 21), (A, 12)),
+        fails=lambda trace: in_order(trace, (B, 20), (A, 11), (B, 21), (A, 12)),
     )
     done = replay(guest, step("M", 11), step("E", 21), step("M", 12), step("E", 22))
     assert done.failed
@@ -122,7 +55,7 @@ def test_vcpus_go_in_the_order_of_the_steps():
 def test_the_same_guest_holds_in_another_order():
     guest = FakeGuest(
         {A: [1, 10, 11, 12], B: [2, 20, 21, 22]},
-        fails=lambda trace: order(trace, (B, 20), (A, 11), (B, 21), (A, 12)),
+        fails=lambda trace: in_order(trace, (B, 20), (A, 11), (B, 21), (A, 12)),
     )
     done = replay(guest, step("E", 20), step("M", 12))
     assert not done.failed
@@ -133,7 +66,7 @@ def test_the_nth_hit_counts_each_arrival_once():
     guest = FakeGuest({A: [1, 5, 2, 5, 3, 5, 4], B: []})
     done = replay(guest, step("M", 5, hit=3))
     assert done.complete
-    assert order(guest.trace, (A, 1), (A, 5), (A, 2), (A, 5), (A, 3), (A, 5))
+    assert in_order(guest.trace, (A, 1), (A, 5), (A, 2), (A, 5), (A, 3), (A, 5))
 
 
 def test_one_vcpu_held_twice_at_one_point_moves_in_between():
@@ -164,6 +97,28 @@ def test_alone_is_alone_and_with_others_is_not():
     with_others = FakeGuest({A: [1, 10, 12, 13, 14, 11], B: [2, 3, 20]})
     replay(with_others, step("M", 10), step("M", 11, alone=False))
     assert with_others.trace.index((B, 20)) < with_others.trace.index((A, 14))
+
+
+def test_a_held_vcpu_answers_interrupts_and_goes_no_farther():
+    """B waits at 20 for A to have served its interrupt; A is held at 10."""
+    guest = FakeGuest({A: [1, 10, 11], B: [2, 20, 21]})
+    asked = []
+
+    def resume(threads):
+        guest.running = tuple(threads)
+        if A in guest.running and guest.pc(A) == 10:
+            asked.append(guest.pc(B))
+            guest.blocked = False
+
+    guest.resume, guest.blocked = resume, True
+    plain = guest.pc
+    guest.pc = lambda thread: (
+        0 if thread == B and plain(B) == 21 and guest.blocked else plain(thread)
+    )
+    done = replay(guest, step("M", 10), step("E", 20), step("E", 21))
+    assert done.complete
+    assert asked
+    assert guest.at[A] <= len(guest.programs[A])
 
 
 def test_a_point_with_a_condition_is_refused():
