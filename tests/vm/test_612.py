@@ -11,31 +11,26 @@ WORKLOADS = [
     ("hugetlb-uffd", "missing-by-migration"),
 ]
 SELFTESTS = [("hugetlb-uffd", "uffd-stress"), ("khugepaged-retract", "khugepaged-selftest")]
+before = pytest.mark.mmrace(tree="debian:6.12", series="vulnerable")
+after = pytest.mark.mmrace(tree="debian:6.12", series=("vulnerable", "fixes"))
 
 
-@pytest.fixture
-def run(mmrace):
-    def call(race, workload, *series, seconds="60s"):
-        argv = [word for name in series for word in ("--series", name)]
-        argv += ["--race", race, "--workload", workload, "--tree", "debian:6.12", "--for", seconds]
-        return mmrace("run", *argv).run(workload)
-
-    return call
-
-
+@before
 @pytest.mark.parametrize(("race", "workload"), WORKLOADS)
-def test_the_race_shows_before_its_fix(run, race, workload):
-    made = run(race, workload, "vulnerable")
-    assert made["signature_matched"], (made["outcome"], made["title"], made["notes"])
+def test_the_race_shows_before_its_fix(mmrace_vm, race, workload):
+    shown = mmrace_vm.run(workload, race=race, seconds=60)
+    assert shown.judgement.signature_matched, shown.judgement
 
 
+@after
 @pytest.mark.parametrize(("race", "workload"), WORKLOADS)
-def test_the_race_holds_after_its_fix(run, race, workload):
-    made = run(race, workload, "vulnerable", "fixes")
-    assert made["outcome"] == "PASS", (made["title"], made["notes"])
+def test_the_race_holds_after_its_fix(mmrace_vm, race, workload):
+    shown = mmrace_vm.run(workload, race=race, seconds=60)
+    assert shown.outcome == "PASS", shown.judgement
 
 
+@after
 @pytest.mark.parametrize(("race", "workload"), SELFTESTS)
-def test_the_trees_own_selftest_runs(run, race, workload):
-    made = run(race, workload, "vulnerable", "fixes", seconds="20s")
-    assert made["outcome"] == "PASS", (made["title"], made["notes"])
+def test_the_trees_own_selftest_runs(mmrace_vm, race, workload):
+    shown = mmrace_vm.run(workload, race=race, seconds=20)
+    assert shown.outcome == "PASS", shown.judgement
