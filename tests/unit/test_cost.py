@@ -76,7 +76,6 @@ def race(request: pytest.FixtureRequest) -> Race:
 
 def test_operations_name_workloads_that_exist_and_a_machine_of_one_vcpu(race: Race) -> None:
     names = [item.name for item in race.cost]
-    assert names
     assert len(set(names)) == len(names)
     for item in race.cost:
         assert race.find_workload(item.workload)
@@ -86,7 +85,12 @@ def test_operations_name_workloads_that_exist_and_a_machine_of_one_vcpu(race: Ra
 def test_operations_are_chosen_by_name() -> None:
     [(race, costs)] = _chosen((), ("exec-1k",))
     assert (race.name, [item.name for item in costs]) == ("exec-stack-migration", ["exec-1k"])
-    assert len(_chosen((), ())) == len(race_names())
+    assert {race.name for race, _ in _chosen((), ())} >= {
+        "exec-stack-migration",
+        "hugetlb-anon-migration",
+        "hugetlb-uffd",
+        "khugepaged-retract",
+    }
     with pytest.raises(UserError, match="no operation 'exec-3k'; there are: exec-2m, "):
         _chosen(("exec-stack-migration",), ("exec-3k",))
     with pytest.raises(UserError, match="no operation 'exec-1k'"):
