@@ -4,6 +4,7 @@
 import pytest
 
 import golden_console
+from mmrace.crash import parse
 
 
 @pytest.mark.parametrize("golden", golden_console.all_logs(), ids=lambda golden: golden.path.stem)
@@ -20,3 +21,11 @@ def test_update_writes_an_expectation_that_reads_back(tmp_path) -> None:
     assert again.console == console
     assert "title: BUG: Bad rss-counter state" in again.expected
     assert not golden_console.update(again)
+
+
+@pytest.mark.parametrize("golden", golden_console.all_logs(), ids=lambda golden: golden.path.stem)
+def test_behind_the_end_of_a_report_only_later_ones_are_found(golden) -> None:
+    found = parse(golden.console)
+    for number, item in enumerate(found):
+        rest = [later.title for later in parse(golden.console[item.end :])]
+        assert rest == [later.title for later in found[number + 1 :]]
