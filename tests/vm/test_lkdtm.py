@@ -18,16 +18,18 @@ from mmrace.kconfig import parse_config
 pytestmark = pytest.mark.slow
 ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "lkdtm"
 KERNELS = {
-    "plain": ("lkdtm",),
-    "checks": ("lkdtm", "kasan", "lockdep", "checks"),
+    "plain": ("debian:6.1", "lkdtm"),
+    "checks": ("debian:6.1", "lkdtm", "kasan", "lockdep", "checks"),
+    "newer": ("debian:6.12", "lkdtm"),
 }
 _REMARK = re.compile(rb"lkdtm: ((?:FAIL|XFAIL|This is probably)[^\r\n]*)")
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_trigger_is_recognised_by_kind(name, mmrace, tmp_path):
-    configs = [word for fragment in KERNELS[name] for word in ("--config", fragment)]
-    built = mmrace("build", "--tree", "debian:6.1", *configs)
+    tree, *fragments = KERNELS[name]
+    configs = [word for fragment in fragments for word in ("--config", fragment)]
+    built = mmrace("build", "--tree", tree, *configs)
     assert built.code == 0, built.text
     config = parse_config(Path(built.document["config"]).read_text())
     walk = lkdtm.Walk(Home.from_environment(os.environ), Path(built.document["image"]), tmp_path)
