@@ -3,7 +3,7 @@
 
 import re
 
-from mmrace.bystander import SKIP, SKIP_RCU, SKIP_WAITING
+from mmrace.bystander import SKIP, SKIP_LOCKS, SKIP_RCU, SKIP_WAITING
 from mmrace.formats.base import CALL_TRACE, NAME, Format, Use, says
 from mmrace.kind import Kind
 
@@ -36,7 +36,7 @@ LOCKING = (
     _lockdep(r"inconsistent (?:\{[^}]*\} -> \{[^}]*\} )?(?:lock state|usage)"),
     _lockdep(r"[\w-]+?-(?:READ-)?safe -> \S+-unsafe lock order detected"),
     _lockdep(r"bad (?:unlock balance|contention) detected"),
-    _lockdep(r"held lock freed", at=False),
+    _lockdep(r"held lock freed"),
     _lockdep(r"[Nn]ested lock was not taken"),
     _lockdep(r"lock held (?:when returning to user space|at task exit time)"),
     _lockdep(r"chain_key collision", at=False),
@@ -46,7 +46,9 @@ LOCKING = (
     _lockdep(r"[Ii]nvalid wait context"),
     _lockdep(r"circular locking deadlock detected", at=False),
     _lockdep(r"\S.{0,40}/\d+ still has locks held"),
-    Format(Kind.LOCKDEP, says(r"(?P<text>INFO: trying to register non-static key)")),
+    Format(
+        Kind.LOCKDEP, says(r"(?P<text>INFO: trying to register non-static key)"), skip=SKIP_LOCKS
+    ),
     Format(
         Kind.LOCKDEP,
         says(
