@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from mmrace.errors import BuildError, InfraError, UserError
@@ -19,6 +19,7 @@ DEADLINE = 6 * 3600.0
 TOOLS = ("bwrap", "make", "gcc", "ld", "flex", "bison", "bc", "ccache")
 _OPTIONAL = ("bwrap",)  # with --no-sandbox
 _TEXT = 16 * 1024 * 1024
+_COARSE = 2.0  # seconds: clocks of file systems, and what keeps a clock right
 
 # The same everywhere and always, or neither objects nor kernels would be the same.
 FIXED_ENV = {
@@ -39,6 +40,33 @@ _CCACHE = {
 }
 # A cache that is mounted read-only: nothing may be written beside it either.
 _CCACHE_OUTSIDE = {"CCACHE_READONLY": "1", "CCACHE_TEMPDIR": "/tmp/ccache"}  # noqa: S108
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The host's time: ``wall``, which people set, and ``up``, seconds since it was started."""
+
+    wall: float
+    up: float
+
+    @classmethod
+    def now(cls) -> "Clock":
+        """What both say now."""
+        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
+
+    @classmethod
+    def read(cls, stored: object) -> "Clock | None":
+        """What was stored as a pair; None for anything else."""
+        match stored:
+            case [float() as wall, float() as up]:
+                return cls(wall, up)
+        return None
+
+    def follows(self, earlier: "Clock | None") -> bool:
+        """Whether both went on by as much since then, on a host that was not started again."""
+        if earlier is None or self.up < earlier.up:
+            return False
+        return abs(self.wall - earlier.wall - (self.up - earlier.up)) <= _COARSE
 
 
 @dataclass(frozen=True)
@@ -150,20 +178,38 @@ class Bench:
 
         A compiler that was killed can leave an object that is newer than its source and cut off;
         make would take it for finished. Everything written since that build began goes; the
-        compiler cache has the good ones. A build that make itself ended leaves no such thing.
+        compiler cache has the good ones. A build that make itself ended leaves no such thing. Make
+        goes by the times of files: after a clock was set back, nothing that it made is trusted.
         """
+        clock = Clock.now()
+        if self._misdated(clock):
+            shutil.rmtree(self.build, ignore_errors=True)
+            self.remember(building=None, configured=None, latest=None)
         for folder in (self.source, self.build, self.home.ccache / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
-        began = self.state.get("building")
-        if isinstance(began, float):
-            _drop_newer(self.build, began)
-        self.remember(building=began or time.time())
+        began = Clock.read(self.state.get("building"))
+        if began:
+            _drop_newer(self.build, began.wall)
+        self.remember(building=astuple(began or clock))
         try:
             yield
         except (BuildError, UserError):
-            self.remember(building=None)
+            self._finished(clock)
             raise
-        self.remember(building=None)
+        self._finished(clock)
+
+    def _misdated(self, now: Clock) -> bool:
+        """Whether files may be dated later than now, or a killed build's are not to be told."""
+        latest = self.state.get("latest")
+        left = self.state.get("building")
+        if isinstance(latest, float) and now.wall < latest - _COARSE:
+            return True
+        return left is not None and not now.follows(Clock.read(left))
+
+    def _finished(self, began: Clock) -> None:
+        now = Clock.now()
+        latest = max(now.wall, began.wall + now.up - began.up)
+        self.remember(building=None, latest=latest)
 
     def remove(self) -> None:
         """Remove the bench, for instance one that untrusted patches could have written to."""
@@ -174,7 +220,7 @@ def _drop_newer(folder: Path, began: float) -> None:
     for top, _, names in os.walk(folder):
         for name in names:
             path = Path(top, name)
-            if path.lstat().st_mtime >= began - 2:  # coarse clocks of file systems
+            if path.lstat().st_mtime >= began - _COARSE:
                 path.unlink()
 
 

@@ -57,6 +57,7 @@ class Choice:
     ltp: str | None = None
     steer: bool | None = None
     boot: tuple[str, ...] = ()
+    slot: str = ""
 
 
 def fragments() -> tuple[str, ...]:
@@ -177,6 +178,7 @@ class Workbench:
             boot=(*machine.boot, *race.boot, *choice.boot),
             command=command,
             notes=built.notes,
+            slot=choice.slot,
         )
         director = self._director(spec, built.kernel) if spec.steered else None
         return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, director)

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mmrace import crash
@@ -84,7 +84,8 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             message=ended.message,
         )
         write_json(folder / "qemu.json", asdict(vm))
-        scratch.store(judge(evidence(scratch, spec, ended.end, ended.message)))
+        judged = judge(evidence(scratch, spec, ended.end, ended.message))
+        scratch.store(replace(judged, notes=(*judged.notes, *ended.notes)))
         return finish(home, folder, spec.id)
 
 

@@ -3,6 +3,7 @@
 
 import hashlib
 import mmap
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from mmrace import proc
 from mmrace.data import data_dir
 from mmrace.errors import BuildError, InfraError
 from mmrace.home import Home, publish
+from mmrace.leftover import hold
 from mmrace.outcome import WindowCount
 from mmrace.plan import Plan
 from mmrace.shared import (
@@ -101,6 +103,7 @@ class Director:
         self._layout = Layout(plan)
         self._map: mmap.mmap | bytes = encode(plan)
         self._begun = 0
+        self._held: int | None = None
 
     def __enter__(self) -> "Director":
         """Write the plan and map it."""
@@ -111,6 +114,7 @@ class Director:
             file.write(encode(self.plan))
             file.flush()
             self.path = Path(file.name)
+            self._held = hold(self.path)  # or another mmrace takes it for a dead one's
             self._map = mmap.mmap(file.fileno(), 0)
         return self
 
@@ -126,6 +130,8 @@ class Director:
         self._map = bytes(mapped)
         mapped.close()
         self.path.unlink(missing_ok=True)
+        if self._held is not None:
+            os.close(self._held)
 
     def qemu_args(self) -> list[str]:
         """QEMU arguments that load the director; only TCG knows plugins."""

@@ -7,14 +7,17 @@
 import fcntl
 import json
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from mmrace.leftover import sweep, temporary_directory, temporary_file
+
+_SWEPT = ("runs", "kernels", "programs", "trees", "reports", "mails")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,15 @@ class Home:
     @contextmanager
     def scratch(self, beside: Path) -> Iterator[Path]:
         """Yield an empty directory on the file system of ``beside``; gone at the end."""
-        beside.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".tmp-", dir=beside))
-        made.chmod(0o755)
-        try:
+        with temporary_directory(beside) as made:
             yield made
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+
+    def sweep(self) -> int:
+        """Remove what killed processes left; returns how many files and directories."""
+        inner = (self.kernels / "requests", self.cache / "series", self.trees / "applied")
+        folders = {getattr(self, name) for name in _SWEPT} | {self.cache, self.data, *inner}
+        folders |= {path.parent for path in self.benches.glob("*/state.json")}
+        return sweep(folders) + sweep([_SHARED_MEMORY], "mmrace-director-*")
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -116,21 +121,26 @@ class Home:
                 if waiting:
                     waiting(f"waiting for {name}: {_owner(path)}")
                 fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(0)
-            json.dump(
-                {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}, file
-            )
-            file.flush()
+            owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+            with suppress(OSError):  # a full disk is no reason to go without the lock
+                file.truncate(0)
+                file.write(json.dumps(owner))
+                file.flush()
             try:
                 yield
             finally:
                 file.truncate(0)
 
 
+def _now() -> float:
+    """Seconds since the host was started: a clock that nobody sets."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _owner(path: Path) -> str:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        return f"held by process {held['pid']} for {time.time() - held['since']:.0f} s"
+        return f"held by process {held['pid']} for {max(0, _now() - held['since']):.0f} s"
     except (OSError, ValueError, KeyError):
         return "held by another mmrace"
 
@@ -139,15 +149,11 @@ def write_file(path: Path, content: str | bytes) -> None:
     """Write a file by rename, so that a reader or a kill never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = content.encode() if isinstance(content, str) else content
-    fd, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(fd, "wb") as file:
+    with temporary_file(path.parent) as (fd, made):
+        with os.fdopen(os.dup(fd), "wb") as file:
             file.write(raw)
             os.fchmod(file.fileno(), 0o644)
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        made.rename(path)
 
 
 def publish(made: Path, final: Path) -> Path:

@@ -3,6 +3,7 @@
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -184,12 +185,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def console(argv: Sequence[str | Path], *, cwd: Path | None = None) -> "pexpect.spawn":
+def console(
+    argv: Sequence[str | Path], *, cwd: Path | None = None, memory: int | None = None
+) -> "pexpect.spawn":
     """Start a program on a terminal of its own (QEMU, whose first serial port is its stdio).
 
+    ``memory`` bytes are its whole address space. It is killed with the thread that started it.
     Raises InfraError when it cannot be started. The caller ends it with ``close_console``.
     """
     words = [str(word) for word in argv]
+    if not shutil.which(words[0]):
+        raise InfraError(f"cannot start {words[0]}: it is not installed")
+    limits = ["prlimit", "--core=0", *([f"--as={memory}"] if memory else [])]
+    words = ["setpriv", "--pdeathsig", "KILL", *limits, *words]
     try:
         child = pexpect.spawn(words[0], words[1:], cwd=cwd, timeout=None, echo=False)
     except pexpect.ExceptionPexpect as error:

@@ -26,7 +26,8 @@ class Spec(Table):
 
     ``seconds`` is guest workload time. ``race``, ``workload`` and ``machine`` are copies, so that
     a run can be judged and repeated after their files have changed. ``notes`` are about the kernel:
-    which revision of a series it has, what that was made on, that it was built unconfined.
+    which revision of a series it has, what that was made on, that it was built unconfined. ``slot``
+    is its place in a campaign.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Spec(Table):
     boot: tuple[str, ...]
     command: str
     notes: tuple[str, ...] = ()
+    slot: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A trial makes a judgement; verdicts and bisections know nothing more of it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from mmrace.campaign import Built, Choice, Step, Workbench, command_line
@@ -60,6 +60,14 @@ class Boots:
     race: Race
     workload: Workload
     choice: Choice
+
+    def at(self, slot: str) -> "Boots":
+        """The same, for a run at a place of a campaign."""
+        return replace(self, choice=replace(self.choice, slot=slot))
+
+    def key(self) -> tuple[object, ...]:
+        """All that a trial of a kernel depends on, but the kernel and the seed."""
+        return self.race.model_dump(), self.workload.name, asdict(self.choice)
 
     def __call__(self, built: Built, seed: int) -> Trial:
         """Boot and run once."""

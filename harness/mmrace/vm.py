@@ -24,7 +24,10 @@ from mmrace.outcome import VmEnd
 
 QEMU = "qemu-system-x86_64"
 LOG_CAP = 64 * 1024 * 1024
+LINE_CAP = 64 * 1024
 START_SECONDS = 20
+# Of QEMU's address space, beside the guest's memory and copies of it: code, stacks, libraries.
+OWN_MEMORY = 8 << 30
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,15 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Ended:
-    """How the machine ended, when (seconds since QEMU's start), and what QEMU said."""
+    """How the machine ended, when (seconds since QEMU's start), and what QEMU said.
+
+    ``notes``: logs that were cut off.
+    """
 
     end: VmEnd
     seconds: float
     message: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def qemu_version() -> str:
@@ -131,6 +138,11 @@ def _backend(ram: Ram | None, number: int) -> str:
     return f"memory-backend-file,mem-path={path},share={'on' if ram.shared else 'off'}"
 
 
+def address_space(machine: Machine) -> int:
+    """Bytes that QEMU may map for a machine: a guest cannot make it take more."""
+    return 3 * (machine.memory << 20) + OWN_MEMORY
+
+
 def hand_over(boot: Boot) -> int | None:
     """Boot and give the console to whoever sits at this terminal; Ctrl-] ends it."""
     child = proc.console(command(boot, None, None))
@@ -142,15 +154,30 @@ def hand_over(boot: Boot) -> int | None:
 
 
 class _Log:
-    """A raw log and its time index, each write one entry; capped."""
+    """A raw log and its time index, each write one entry; what is beyond the cap is counted."""
 
     def __init__(self, folder: Path, name: str, started: float) -> None:
         self._data = (folder / f"{name}.log").open("wb", buffering=0)
         self._times = (folder / f"{name}.times").open("w", buffering=1, encoding="ascii")
         self._started = started
+        self._name = name
         self.size = 0
+        self.beyond = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is kept."""
+        return self.size >= LOG_CAP
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people have to know of it."""
+        if not self.beyond:
+            return ()
+        return (f"the {self._name} log ends at {LOG_CAP >> 20} MiB: {self.beyond} bytes more came",)
 
     def write(self, chunk: bytes) -> None:
+        self.beyond += max(0, len(chunk) - (LOG_CAP - self.size))
         chunk = chunk[: LOG_CAP - self.size]
         if chunk:
             self._times.write(f"{time.monotonic() - self._started:.3f} {self.size}\n")
@@ -175,7 +202,8 @@ class _Watch:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def channel(self, chunk: bytes, hooks: Hooks) -> None:
-        *lines, self.partial = (self.partial + chunk).split(b"\n")
+        *lines, rest = (self.partial + chunk).split(b"\n")
+        self.partial = rest[:LINE_CAP]
         for raw in lines:
             line = raw.decode(errors="replace").rstrip("\r")
             if line.startswith("# start"):
@@ -210,7 +238,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         stack.callback(close_monitor, monitor)
         argv = command(boot, sockets / "channel", sockets / "monitor")
         begun = time.monotonic()
-        child = proc.console(argv, cwd=folder)
+        child = proc.console(argv, cwd=folder, memory=address_space(boot.machine))
         stack.callback(proc.close_console, child)
         console, channel = _Log(folder, "console", begun), _Log(folder, "channel", begun)
         stack.callback(console.close)
@@ -236,7 +264,8 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         if end is VmEnd.QEMU_DIED:
             status = proc.close_console(child)
             message = f"QEMU ended with status {status}"
-        return Ended(end, seconds, message), tuple(argv)
+        notes = console.notes + channel.notes
+        return Ended(end, seconds, message, notes), tuple(argv)
 
 
 def accept(listener: socket.socket, alive: Callable[[], bool]) -> socket.socket:
@@ -271,14 +300,18 @@ def _pump(
                         channel.write(channel_rest)
                         watch.channel(channel_rest, hooks)
                         return None
+                    # What is not kept is not looked at either: a guest cannot fill our memory.
+                    seen = not console.full
                     console.write(chunk)
-                    if watch.failing is None and hooks.failing(chunk):
+                    if seen and watch.failing is None and hooks.failing(chunk):
                         watch.failing = time.monotonic()
                 elif not chunk:
                     selector.unregister(link)
                 else:
+                    seen = not channel.full
                     channel.write(chunk)
-                    watch.channel(chunk, hooks)
+                    if seen:
+                        watch.channel(chunk, hooks)
 
 
 def read(fd: int) -> bytes:

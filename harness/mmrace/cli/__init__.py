@@ -8,6 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -43,6 +44,14 @@ MODULES = {
 class _Commands(click.Group):
     """The commands of ``MODULES``."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what waits for its end is done when it has come to it."""
+        result = super().invoke(ctx)
+        sys.stdout.flush()
+        if isinstance(ctx.obj, App):
+            ctx.obj.told()
+        return result
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return their names in the order of ``MODULES``."""
         return [name for names in MODULES.values() for name in names]
@@ -73,6 +82,7 @@ def cli(context: click.Context, as_json: bool) -> None:
     home = Home.from_environment(os.environ)
     use_races((Path.cwd() / PROJECT_RACES, home.races))
     context.obj = App(home, as_json)
+    home.sweep()
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

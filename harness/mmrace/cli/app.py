@@ -35,6 +35,7 @@ class App:
         self.as_json = as_json
         self.plain = False  # no live lines: several steps are under way at once
         self.sandboxed = True
+        self._after: list[Callable[[], None]] = []
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -47,6 +48,15 @@ class App:
     def intake(self) -> Intake:
         """How series from outside come in."""
         return Intake(_standard_input, self.sandboxed)
+
+    def when_told(self, what: Callable[[], None]) -> None:
+        """Have something done when the command has told its result, and not if it never does."""
+        self._after.append(what)
+
+    def told(self) -> None:
+        """Say that it has."""
+        for what in self._after:
+            what()
 
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, when JSON was asked for."""

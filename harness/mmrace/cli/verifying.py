@@ -2,7 +2,7 @@
 """``verify``: is it fixed, and how sure is that."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from mmrace.errors import UserError
 from mmrace.race import Race, load_race
 from mmrace.rates import Rate
 from mmrace.report import Section
+from mmrace.slots import campaign_key, campaign_slots
 from mmrace.trial import Boots, Maker, Replays, Trial
-from mmrace.verdict import Campaign, Rules, Side, Statement
+from mmrace.verdict import Campaign, Pair, Rules, Side, Statement
 from mmrace.witness import load_witness
 
 REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
@@ -163,13 +164,36 @@ def build_sides(
 
 
 def campaign_of(app: App, rules: Rules, kernels: dict[Side, Built], make: Maker) -> Done:
-    """Make pairs until the verdict stands or the budget is spent."""
+    """Make pairs until the verdict stands or the budget is spent.
+
+    A campaign of runs that was killed goes on with the runs that it has.
+    """
+    if not isinstance(make, Boots):
+        return _campaign(app, rules, lambda pair, side: make(kernels[side], pair.seed))
+    ids = [kernels[side].kernel.id for side in Side]
+    key = campaign_key(ids, asdict(rules), make.key())
+    with campaign_slots(app.home, key, app.note) as slots:
+        if slots.runs:
+            app.note(f"going on with the {len(slots.runs)} runs that this campaign has made")
+
+        def trial(pair: Pair, side: Side) -> Trial:
+            place = f"{pair.index}-{side}"
+            if found := slots.find(place):
+                return Trial(found.judgement(), run=found)
+            return make.at(slots.slot(place))(kernels[side], pair.seed)
+
+        done = _campaign(app, rules, trial)
+        app.when_told(slots.end)
+        return done
+
+
+def _campaign(app: App, rules: Rules, make: Callable[[Pair, Side], Trial]) -> Done:
     started = time.monotonic()
     loop = Campaign(rules)
     trials: list[tuple[Side, Trial]] = []
     while not loop.done:
         pair = loop.next_pair()
-        made = {side: make(kernels[side], pair.seed) for side in pair.order}
+        made = {side: make(pair, side) for side in pair.order}
         loop.record(made[Side.BEFORE].judgement, made[Side.AFTER].judgement)
         trials += made.items()
         now = loop.statement()
