@@ -53,7 +53,7 @@ def apply_series(home: Home, tree: Tree, series: Sequence[Series], progress: Pro
                 bench.apply_asked(item, progress)
             made = bench.result(_base(tree))
         ref = f"refs/mmrace/applied/{key}"
-        store(home).git("update-ref", ref, made.commit)
+        store(home).set_ref(ref, made.commit)
         write_file(record, json.dumps(asdict(made)))
     return made
 

@@ -66,6 +66,11 @@ class Repository:
             raise InfraError(f"git {words[0]} failed: {last_line(done.errors)}", done.errors)
         return done
 
+    def set_ref(self, name: str, commit: str) -> None:
+        """Point a ref at a commit; the caller holds a lock, so a git's own lock is a dead git's."""
+        self.path.joinpath(f"{name}.lock").unlink(missing_ok=True)
+        self.git("update-ref", name, commit)
+
     def rev(self, name: str) -> str | None:
         """Object id of a revision, None when there is no such object."""
         done = self.git("rev-parse", "--verify", "--quiet", f"{name}", check=False)

@@ -164,7 +164,7 @@ def _top(git: Repository, source: str) -> str:
 
 def _commit(kept: Repository, top: str, message: str) -> str:
     commit = kept.git("commit-tree", top, "-F", "-", stdin=message.encode()).text.strip()
-    kept.git("update-ref", f"refs/mmrace/trees/{commit}", commit)
+    kept.set_ref(f"refs/mmrace/trees/{commit}", commit)
     return commit
 
 

@@ -160,9 +160,7 @@ class Lab:
     def inspect(self) -> None:
         """All that has to hold after a kill."""
         self.no_process_left()
-        for lock in self.home.locks.glob("*"):
-            with lock.open() as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.no_lock_left()
         now = self.runs()
         assert self.before <= now, f"lost: {self.before - now}"
         self.before = now
@@ -190,6 +188,19 @@ class Lab:
             run.spec(), run.vm(), run.judgement(), run.console(), run.channel()
             found.add(run.id)
         return found
+
+    def no_lock_left(self) -> None:
+        """All locks are free, at the latest when what the dead one was about to start has begun."""
+        end = time.monotonic() + 5
+        for lock in self.home.locks.glob("*"):
+            with lock.open() as file:
+                while True:
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    except BlockingIOError:
+                        assert time.monotonic() < end, f"held: {lock.name}"
+                        time.sleep(0.01)
 
     def no_process_left(self) -> None:
         """Nothing that names our home may live on for long: git ends what it has begun."""

@@ -190,6 +190,19 @@ def test_the_second_time_comes_from_the_record(
     assert first.touched[0] == ("mm/moved.c", "both.mbox#2")
 
 
+def test_a_git_that_was_killed_leaves_no_lock_in_the_way(bench: Bench, tmp_path: Path) -> None:
+    box = tmp_path / "both.mbox"
+    box.write_text(bench.mails())
+    made = bench.apply(box)
+    ref = next((store(bench.home).path / "refs/mmrace/applied").iterdir())
+    (ref.parent / f"{ref.name}.lock").write_text("")
+    (bench.home.trees / "applied" / f"{ref.name}.json").unlink()
+    assert bench.apply(box) == made
+    tree = next((store(bench.home).path / "refs/mmrace/trees").iterdir())
+    (tree.parent / f"{tree.name}.lock").write_text("")
+    add_tree(bench.home, "toy", str(bench.repo), "start", quiet)
+
+
 def test_series_of_a_base(bench: Bench) -> None:
     write_series(bench, "vulnerable", "a", "start..HEAD~1")
     write_series(bench, "fixes", "b", "HEAD~1..HEAD")
