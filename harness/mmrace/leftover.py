@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = ".tmp-"
+PREFIX = ".tmp-held-"  # not what an mmrace that held nothing has made, and may still use
 
 
 @contextmanager

@@ -45,9 +45,9 @@ def test_a_campaign_that_is_killed_loses_nothing_and_counts_nothing_twice() -> N
 
 
 def test_what_is_held_is_not_swept_and_what_is_not_is(home: Home) -> None:
-    (home.runs / ".tmp-dead" / "deep").mkdir(parents=True)
-    (home.runs / ".tmp-dead" / "deep" / "file").write_text("x")
-    (home.runs / ".tmp-file").write_text("x")
+    (home.runs / ".tmp-held-dead" / "deep").mkdir(parents=True)
+    (home.runs / ".tmp-held-dead" / "deep" / "file").write_text("x")
+    (home.runs / ".tmp-held-file").write_text("x")
     (home.runs / "20260101-run").mkdir()
     with home.scratch(home.runs) as mine:
         assert home.sweep() == 2
@@ -77,7 +77,7 @@ def test_what_a_killed_process_held_is_swept_by_the_next(home: Home, tmp_path: P
 def test_sweeping_does_not_follow_links(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/file").write_text("x")
-    (tmp_path / ".tmp-link").symlink_to(tmp_path / "kept")
+    (tmp_path / ".tmp-held-link").symlink_to(tmp_path / "kept")
     assert sweep([tmp_path]) == 0
     assert (tmp_path / "kept/file").is_file()
 
