@@ -109,7 +109,7 @@ class Director:
         """Write the plan and map it."""
         folder = Path("/dev/shm")  # noqa: S108 - memory: QEMU and mmrace write it all the time
         with tempfile.NamedTemporaryFile(
-            prefix="mmrace-director-", dir=folder if folder.is_dir() else None, delete=False
+            prefix="mmrace-held-", dir=folder if folder.is_dir() else None, delete=False
         ) as file:
             file.write(encode(self.plan))
             file.flush()

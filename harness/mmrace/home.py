@@ -104,7 +104,7 @@ class Home:
         inner = (self.kernels / "requests", self.cache / "series", self.trees / "applied")
         folders = {getattr(self, name) for name in _SWEPT} | {self.cache, self.data, *inner}
         folders |= {path.parent for path in self.benches.glob("*/state.json")}
-        return sweep(folders) + sweep([_SHARED_MEMORY], "mmrace-director-*")
+        return sweep(folders) + sweep([_SHARED_MEMORY], "mmrace-held-*")
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
