@@ -122,7 +122,7 @@ FREEING_PAGES = _words(r"""
     _*alloc_(pages|page|frozen_pages|contig)\w* alloc_pages_\w+ _*folio_alloc\w*
     vma_alloc_folio\w* post_alloc_hook (lru_)?_?_?free_hot\w* tlb_\w+ _*tlb_\w+ rmqueue_bulk
     free_compound\w* free_transhuge\w* destroy_(large|compound)\w* release_pages
-    expand page_(expected_state|bad_reason) compaction_alloc\w*
+    vm_normal_\w+ expand page_(expected_state|bad_reason) compaction_alloc\w*
     _*page_(frag|cache)_(free|drain|release)\w*
 """)
 # Text put together for others.

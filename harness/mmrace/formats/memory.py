@@ -6,7 +6,7 @@ from mmrace.formats.base import Format, Use, says
 from mmrace.kind import Kind
 
 MEMORY = (
-    Format(Kind.BAD_PAGE_MAP, says(r"(?P<text>BUG: Bad page map) in process")),
+    Format(Kind.BAD_PAGE_MAP, says(r"(?P<text>BUG: Bad page map) in process"), skip=SKIP_PAGES),
     Format(
         Kind.BAD_PAGE_STATE,
         says(r"(?P<text>BUG: Bad page (?:state|cache)) in process"),

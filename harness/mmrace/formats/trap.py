@@ -100,6 +100,11 @@ OOPSES = (
         says(r"(?P<text>Internal error: [\w /-]*?)(?:: [0-9a-f]+)? ?\[#\d+\]"),
         use=Use.POINTER,
     ),
+    Format(  # x86 since 6.10
+        Kind.OOPS,
+        says(r"\bOops: (?P<text>[a-z][\w -]+?): [0-9a-f]{4} ?\[#\d+\]"),
+        use=Use.POINTER,
+    ),
     Format(
         Kind.OOPS,
         says(
