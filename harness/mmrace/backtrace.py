@@ -38,7 +38,7 @@ _FRAME = re.compile(
     re.VERBOSE,
 )
 _ARM = re.compile(
-    rf"\s*(?:\[<[0-9a-f]+>\] )?\((?P<function>{_NAME})(?:\+0x[0-9a-f/x]+)?(?: \[\w+\])?\) from\b"
+    rf"\s*(?:\[<[0-9a-f]+>\] ?)?\((?P<function>{_NAME})(?:\+0x[0-9a-f/x]+)?(?: \[\w+\])?\) from\b"
     rf"|\s*(?P<bare>{_NAME}) from (?=[\w.]+\+0x)"
 )
 _INLINE = re.compile(

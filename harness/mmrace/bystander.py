@@ -15,6 +15,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 # What only carries a report out, whoever is to blame: printing, panicking, trapping.
 REPORTING = _words(r"""
+    sched_show_task dump_cpu_task show_state\w*
     _*dump_stack(_lvl|_print_info)? show_(stack|trace|regs)\w* dump_(backtrace|trace)\w*
     unwind_\w+ walk_stackframe \w*stack_(trace_)?save\w* save_stack\w* set_track\w*
     n?m?i?_?panic vpanic check_panic_on_warn (__)?warn(_slowpath\w*)? __warn_\w+ (__)?report_bug
@@ -112,6 +113,8 @@ TICKING = _words(r"""
     __flush_smp_call\w* csd_lock\w* __csd_\w+ on_each_cpu\w* flush_tlb_\w+ arch_tlbbatch_flush
     (gic|arch_timer|armv8_timer)_\w+ handle_(percpu|fasteoi|domain|irq)\w* generic_handle_\w+
     do_interrupt_handler ipi_\w+ handle_IPI do_handle_IPI call_irq_handler el1h?_\w*irq\w*
+    _*(irq|fiq)_(svc|usr)\w* asm_do_IRQ handle_IRQ \w*timer_(interrupt|handler)\w*
+    restore_\w*irq\w* \w*replay_soft_interrupts\w* decrementer_\w+
     __cpu_\w+ irq_work_\w+ \w+_irq_entry common_interrupt ret_from_intr do_IRQ call_timer_fn\w*
     kvm_(wait|kick_cpu) cpu_relax rep_nop profile_tick __sysvec\w* run_local_timers
 """)

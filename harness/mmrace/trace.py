@@ -24,7 +24,9 @@ SIDE = re.compile(
 NEXT = re.compile(r"\s*(?:[Cc]all [Tt]race:?|[Bb]acktrace:?|NMI backtrace for|Task dump for|task:)")
 OVER = re.compile(r"\s*(?:</TASK>|Memory state|The buggy|Modules linked in|Kernel Offset|---\[)")
 END = re.compile(r"-*\s*---\[ end (?:trace|Kernel)")
-IRQ_END = re.compile(r"\s*(?:</IRQ>|<<?EOI>|<TASK>|</?SOFTIRQ>)")
+IRQ_END = re.compile(
+    r"\s*(?:--- (?:interrupt|Exception): (?!c00|3000)[0-9a-f]+|</IRQ>|<<?EOI>|<TASK>|</?SOFTIRQ>)"
+)
 
 
 @dataclass
