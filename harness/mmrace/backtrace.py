@@ -50,7 +50,7 @@ _POINTER = re.compile(
     r"(?:is\s+)?(?:at:?\s+)?(?P<rest>.*)$"
 )
 _IN_POINTER = re.compile(rf"(?:^|[\s:(<\[]){_AT}\)?{_MODULE}(?:\s+{_LOCATION})?")
-_POINTER_INLINE = re.compile(rf"[0-9a-f]{{4}}:(?P<function>{_NAME})\s+{_LOCATION}")
+_POINTER_INLINE = re.compile(rf"[0-9a-f]{{4}}:(?P<function>{_NAME})\s+\(?{_LOCATION}")
 _USER_SEGMENT = re.compile(r"(?:0033|0023|002b|0073|e033):")
 
 

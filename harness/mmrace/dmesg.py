@@ -52,6 +52,7 @@ _PREFIX = re.compile(
     | \d\d-\d\d\ \d\d:\d\d:\d\d\.\d+\s+\d+\s+\d+\ [VDIWEF]\ [^:\n]{0,30}:\ ?  # logcat
     | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s{1,2}(?=[<\[])
     | >\ ?(?=[>\[<])  # quoted in a mail
+    | \#0(?:12|11)\s*  # a control character in a syslog
     | c\d\ +\d+\ (?=\S)
     | \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d\ (?:\[\s*\d+\]\ )?
     | -?\(\d+\)\[\d+:[^\]]{1,20}\]
