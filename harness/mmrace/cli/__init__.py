@@ -28,6 +28,7 @@ MODULES = {
     "sources": ("tree", "apply", "build"),
     "pointing": ("points",),
     "replaying": ("replay",),
+    "hunting": ("hunt",),
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
     "bisecting": ("bisect",),

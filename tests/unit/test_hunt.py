@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Random schedules, what they find on a guest whose vCPUs are lists, and how that is made small."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from fake_guest import FakeGuest, FakeOracle
+from mmrace import hunt as hunting
+from mmrace.errors import UserError
+from mmrace.explore import Explorer, Hit, steps
+from mmrace.hunt import Hunter, Search, choose_points
+from mmrace.minimise import minimise
+from mmrace.pct import Schedule, bound, draw, missed
+from mmrace.resolve import Gate, Resolved
+from mmrace.turns import Turns
+from mmrace.witness import Step
+
+A, B = "p1.1", "p1.2"
+POINTS = {at: f"entry of f{at}" for at in (10, 11, 20, 21)}
+PROGRAMS = {A: [1, 10, 11, 2], B: [3, 20, 21, 4]}
+
+
+def between(trace):
+    """B's 20 and 21 both between A's 10 and 11: what alternate turns never give."""
+    told = [item for item in trace if item[1] in POINTS]
+    return any(
+        told[at : at + 3] == [(A, 10), (B, 20), (B, 21)]
+        for at in range(max(0, len(told) - 400), len(told))
+    )
+
+
+def resolver():
+    def resolve(texts):
+        return Resolved(texts[0], (int(texts[0].removeprefix("entry of f")),))
+
+    return SimpleNamespace(resolve=resolve)
+
+
+def spec():
+    names = {name: SimpleNamespace(name=name) for name in ("race", "workload", "machine")}
+    return SimpleNamespace(**names, seed=1, kernel_id="k", release="6.1")
+
+
+def hunter(monkeypatch, guest, **search):
+    monkeypatch.setattr(hunting, "Oracle", lambda *_: FakeOracle())
+    monkeypatch.setattr(hunting, "WALK_SECONDS", 0.2)
+    monkeypatch.setattr(hunting, "SETTLE_SECONDS", 0.005)
+    monkeypatch.setattr(hunting, "PATIENCE", 0.05)
+    fields = {"functions": ("f",), "depth": 2, "hits": 12, "seconds": 20, "seed": 7, **search}
+    return Hunter(guest, spec(), resolver(), dict(POINTS), Search(**fields))
+
+
+def test_a_seed_determines_a_schedule():
+    assert draw(3, 2, 40, 3) == draw(3, 2, 40, 3)
+    assert len({draw(seed, 2, 40, 3) for seed in range(50)}) > 40
+
+
+def test_each_priority_and_each_change_has_its_chance():
+    drawn = [draw(seed, 2, 4, 2) for seed in range(800)]
+    seen = Counter((one.priorities[0], one.changes) for one in drawn)
+    assert len(seen) == 8
+    # 8 equal chances; a smaller count than 60 has a chance of 2e-6 each
+    assert min(seen.values()) > 60
+
+
+def test_who_falls_is_below_all_others_and_all_that_fell_before():
+    schedule = Schedule((1, 0), (3, 5))
+    assert [schedule.fallen(hit) for hit in (1, 3, 5)] == [None, -1, -2]
+
+
+def test_the_bound_is_that_of_the_paper():
+    assert bound(2, 40, 3) == pytest.approx(1 / 3200)
+    assert bound(2, 40, 1) == pytest.approx(1 / 2)
+    assert missed(2, 10, 2, 20) == pytest.approx(0.95**20)
+
+
+def test_who_falls_waits_until_the_others_have_gone_on():
+    guest = FakeGuest({A: [10, 11, 2], B: [20, 21]})
+    turns = Turns(guest, FakeOracle())
+    walk = Explorer(turns, POINTS, 4).walk(Schedule((1, 0), (2,)), 1, 0.001)
+    assert [hit.point[-2:] for hit in walk.hits] == ["10", "11", "20", "21"]
+    assert guest.trace.index((A, 11)) > guest.trace.index((B, 20))
+
+
+def test_one_that_waits_for_a_held_one_is_helped():
+    guest = FakeGuest({A: [10, 30, 11], B: [20, 5, 21]})
+    plain = guest.pc
+
+    def waits(thread):
+        at = plain(thread)
+        return 0 if at == 30 and (B, 5) not in guest.trace else at
+
+    guest.pc = waits
+    walk = Explorer(Turns(guest, FakeOracle()), POINTS, 4).walk(Schedule((1, 0), ()), 5, 0.001)
+    assert walk.blocked >= 1
+    assert len(walk.hits) == 4
+
+
+def test_a_point_that_is_hit_all_the_time_does_not_use_up_a_schedule():
+    guest = FakeGuest({A: [10] * 50 + [11], B: []})
+    walk = Explorer(Turns(guest, FakeOracle()), POINTS, 20).walk(Schedule((1, 0), ()), 1, 0.001)
+    assert walk.hits[-1].point == POINTS[11]
+
+
+def test_steps_are_where_each_run_of_hits_ends():
+    hits = [Hit("V0", "entry of a"), Hit("V0", "entry of b"), Hit("V0", "entry of b")]
+    hits += [Hit("V1", "entry of c"), Hit("V0", "entry of d")]
+    assert steps(tuple(hits)) == (
+        Step(actor="V0", point="entry of b", hit=2),
+        Step(actor="V1", point="entry of c"),
+        Step(actor="V0", point="entry of d"),
+    )
+
+
+def test_what_is_minimised_fails_and_nothing_less_does():
+    names = "abacdabcbad"
+    hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate(names))
+
+    def fails(order):
+        told = [step.point[0][-1] for step in order]
+        return "c" in told and "d" in told and told.index("c") < len(told) - 1
+
+    least = minimise(hits, fails)
+    assert least is not None
+    assert fails(least)
+    assert len(least) == 2
+
+
+def test_an_order_that_does_not_fail_again_has_no_least_part():
+    assert (
+        minimise((Hit("V0", "entry of a"), Hit("V1", "entry of b")), lambda _order: False) is None
+    )
+
+
+def test_a_hunt_ends_with_a_witness_that_fails(monkeypatch):
+    found = hunter(monkeypatch, FakeGuest(PROGRAMS, between, loop=True)).run(lambda _text: None)
+    assert found.witness, found.tried
+    assert len(found.witness.step) <= 3
+    assert sum(proof.failed for proof in found.proofs) == len(found.proofs)
+    assert found.tried.failures >= 1
+
+
+def test_a_hunt_that_finds_nothing_says_what_it_tried(monkeypatch):
+    guest = FakeGuest(PROGRAMS, lambda _trace: False, loop=True)
+    found = hunter(monkeypatch, guest, seconds=1).run(lambda _text: None)
+    assert found.witness is None
+    assert found.tried.schedules > 3
+    assert found.tried.hits > found.tried.schedules
+    assert found.missed == pytest.approx((1 - 1 / 24) ** found.tried.schedules)
+
+
+def test_points_are_edges_and_what_follows_calls():
+    known = {
+        "entry of f": Resolved("entry of f", (1,)),
+        "return of f": Resolved("return of f", (9,), Gate((2,), (3,))),
+        "after g in f": Resolved("after g in f", (5, 6)),
+    }
+
+    def resolve(texts):
+        if texts[0] not in known:
+            raise UserError(texts[0])
+        return known[texts[0]]
+
+    def occurrences(_function):
+        kinds = (("g", False, False), ("inlined", True, False), ("tail", False, True))
+        return [SimpleNamespace(name=n, inlined=i, tail=t) for n, i, t in kinds]
+
+    fake = SimpleNamespace(resolve=resolve, occurrences=occurrences, kernel="6.1")
+    assert choose_points(fake, ["f"]) == {1: "entry of f", 5: "after g in f", 6: "after g in f"}
+    with pytest.raises(UserError, match="has nothing to hold at in h"):
+        choose_points(fake, ["h"])
