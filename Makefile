@@ -3,7 +3,7 @@
 top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 bin := $(top)/.venv/bin
 
-.PHONY: help setup setup-dev demo test unit browser vm test-slow bench bench-statistics lint lock clean
+.PHONY: help setup setup-dev demo test unit browser vm test-slow bench bench-steering bench-statistics lint lock clean
 
 help:
 	@echo 'make setup             Debian packages and .venv/bin/mmrace'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test              lint, unit tests, tests on real kernels (40 minutes from nothing)'
 	@echo 'make test-slow         the longer ones'
 	@echo 'make bench             the figures in README.md'
+	@echo 'make bench-steering    the figures in docs/steering.md'
 	@echo 'make bench-statistics  calibration of verify and bisect'
 	@echo 'make lint unit browser vm  parts of make test'
 	@echo 'make lock              pin the Python dependencies anew'
@@ -46,6 +47,9 @@ test-slow: setup-dev
 
 bench: setup-dev
 	cd $(top) && $(bin)/python -m tests.bench
+
+bench-steering: setup-dev
+	cd $(top) && $(bin)/python -m tests.bench.bench_steering
 
 bench-statistics: setup-dev
 	cd $(top) && $(bin)/python -m tests.bench.statistics

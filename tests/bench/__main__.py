@@ -3,9 +3,10 @@
 
 import sys
 
-from tests.bench import bench_build, bench_crash
+from tests.bench import bench_build, bench_crash, bench_steering
 
 if __name__ == "__main__":
     slow = bench_crash.main()
     bench_build.main()
+    bench_steering.main()
     sys.exit(slow)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What steering costs and what it brings: the director, steered runs, replays.
+
+    python -m tests.bench.bench_steering [director|runs|replays|hunts] [COUNT]
+
+Through the command line as a user has it, on Debian's 6.1 with the bugs put back and with the
+fixes on top; kernels come from the user's own home. Needs an idle machine.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from mmrace import campaign, cell, channel
+from mmrace.campaign import Choice, Workbench
+from mmrace.cli.pointing import resolver_for
+from mmrace.director import Director, build
+from mmrace.home import Home
+from mmrace.plan import make_plan
+from mmrace.race import load_race
+from mmrace.record import RunDir
+from mmrace.window import Window
+
+TREE = ("--tree", "debian:6.1")
+VULNERABLE = ("--series", "vulnerable")
+FIXED = (*VULNERABLE, "--series", "fixes")
+# The workload of each race that its windows help most.
+STEERED = {
+    "exec-stack-migration": "exec-storm",
+    "hugetlb-anon-migration": "move-share",
+    "hugetlb-uffd": "missing-by-migration",
+    "khugepaged-retract": "collapse-punch",
+}
+# Both points are in every kernel, and no healthy one comes there.
+NEVER = Window(name="never", hold="entry of panic", until="return of panic")
+
+
+def main(words: Sequence[str] = ()) -> None:
+    """Run the parts that are named, or all but the hunts."""
+    count = next((int(word) for word in words if word.isdigit()), 10)
+    wanted = [word for word in words if not word.isdigit()] or ["director", "runs", "replays"]
+    load = os.getloadavg()[0]
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, {platform.machine()}, load {load:.1f}"
+    )
+    for part in wanted:
+        {"director": _director, "runs": _runs, "replays": _replays, "hunts": _hunts}[part](count)
+
+
+def _director(count: int) -> None:
+    """The same boot and workload with and without a director that never matches, in turns."""
+    home = Home.from_environment(os.environ)
+    bench = Workbench(home, _quiet)
+    race = load_race("khugepaged-retract")
+    built = campaign.build(home, TREE[1], FIXED[1::2], (), _quiet)
+    # One iteration: the first is never cut.
+    choice = Choice(accel="tcg", seconds=1, seed=1, steer=False)
+    resolver = resolver_for(built)
+    found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    for _ in range(count):
+        for loaded in (True, False):
+            spec, parts = bench.plan(built, race, race.workload[0], choice, "")
+            if loaded:
+                director = Director(make_plan([NEVER], resolver, 1), build(home))
+                parts = replace(parts, director=director)
+            found[loaded].append(_measured(cell.run_cell(home, spec, parts, lambda _text: None)))
+    for number, name in enumerate(("seconds to the workload's start", "collapses")):
+        plain, loaded = (
+            statistics.median(one[number] for one in found[which]) for which in (False, True)
+        )
+        print(f"{name}: {plain:.2f} without, {loaded:.2f} with, {loaded / plain - 1:+.1%}")
+
+
+def _measured(run: RunDir) -> tuple[float, float]:
+    said = channel.parse(run.channel())
+    started = channel.second_of(run.times("channel"), said.started or 0)
+    return started or 0.0, float(said.counters["collapses"])
+
+
+@contextmanager
+def _quiet(_title: str) -> Iterator[Callable[[str], None]]:
+    yield lambda _text: None
+
+
+def _runs(count: int) -> None:
+    """Median time to failure of steered runs, from the workload's start."""
+    for race, workload in STEERED.items():
+        found = _mmrace(
+            "run", "--race", race, "--workload", workload, *TREE, *VULNERABLE,
+            "--for", "60s", "--runs", str(count), "--steer",
+        )["runs"]  # fmt: skip
+        seconds = [run["seconds_to_failure"] for run in found if run["signature_matched"]]
+        met = [min((window["met"] for window in run["windows"]), default=0) for run in found]
+        median = f"{statistics.median(seconds):.1f} s" if seconds else "-"
+        print(
+            f"{race}/{workload}: {len(seconds)} of {len(found)} failed, median {median},"
+            f" longest {max(seconds, default=0):.1f} s; all windows met in"
+            f" {sum(number > 0 for number in met)}"
+        )
+
+
+def _replays(count: int) -> None:
+    """How often witnesses fail on the vulnerable kernel, and how far they get on the fixed one."""
+    for race in STEERED:
+        path = f"harness/races/{race}/witness.toml"
+        for name, series, times in (("vulnerable", VULNERABLE, count), ("fixed", FIXED, 3 * count)):
+            said = _mmrace("replay", path, *TREE, *series, "--times", str(times))
+            print(
+                f"{race} {name}: {said['failed']} of {said['replays']} failed,"
+                f" {said['reached']} reached, {said['complete']} complete,"
+                f" {said['infeasible']} infeasible, {len(said['foreign'])} otherwise;"
+                f" median {said['seconds_median']:.2f} s"
+            )
+
+
+def _hunts(count: int) -> None:
+    """What a hunt of ten minutes finds from function names alone."""
+    for race, workload in STEERED.items():
+        for number in range(count):
+            said = _mmrace(
+                "hunt", "--race", race, "--workload", workload, *TREE, *VULNERABLE,
+                "--for", "10m", "--out", os.devnull if number else f"{race}.witness.toml",
+            )  # fmt: skip
+            tried = said["tried"]
+            print(
+                f"{race}: a witness of {said['steps'] or 'no'} steps,"
+                f" {tried['schedules']} schedules, {tried['seconds']:.0f} s;"
+                f" {said['failed']} of {said['replays']} replays failed"
+            )
+
+
+def _mmrace(*words: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mmrace", "--json", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        raise SystemExit(f"mmrace {' '.join(words)}: exit code {done.returncode}")
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
