@@ -23,10 +23,13 @@ from mmrace.turns import Turns
 from mmrace.witness import Witness
 
 WALK_SECONDS = 2.0  # of one schedule, whatever its hits
-SETTLE_SECONDS = 0.1
+# Seconds of a replay, and of them for a failure to show: the first pair is taken in whose time the
+# race seldom shows of itself.
+PACES = ((1.0, 0.1), (0.4, 0.1), (0.15, 0.05), (0.05, 0.02))
+CONTROLS = 6
 CHAIN = 12  # schedules that go on where the one before has left off
 PATIENCE = 1.0
-TRIES = 2  # replays in which an order has to fail once, to be one that fails
+TRIES = 2  # replays in which an order has to fail each time, to be one that fails
 PROOFS = 10  # replays that say how often the witness fails
 
 
@@ -43,7 +46,12 @@ class Search:
 
 @dataclass
 class Tried:
-    """What has been tried; ``lost``: failures that no replay of their order showed again."""
+    """What has been tried.
+
+    ``lost``: failures that no replay of their order showed again. ``control``: how many of
+    ``CONTROLS`` machines that were let go without any order failed in the ``pace``, the seconds
+    of a replay.
+    """
 
     points: int = 0
     actors: int = 0
@@ -53,6 +61,8 @@ class Tried:
     failures: int = 0
     lost: int = 0
     stalls: int = 0
+    control: int = 0
+    pace: float = 0.0
     foreign: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -138,12 +148,14 @@ class Hunter:
         self._points = points
         self._search = search
         self._tried = Tried(points=len(points))
+        self._pace = PACES[0]
 
     def run(self, tell: Callable[[str], None]) -> Found:
         """Search until a witness is found or the time is spent."""
         begun = time.monotonic()
         end = begun + self._search.seconds
         found: Witness | None = None
+        self._calibrate()
         while not found and time.monotonic() < end:
             walk = self._chain(end, tell)
             if walk:
@@ -154,6 +166,19 @@ class Hunter:
         proofs = tuple(self._replays(found.step, PROOFS)) if found else ()
         self._tried.seconds = time.monotonic() - begun
         return Found(self._tried, self._search, found, proofs)
+
+    def _calibrate(self) -> None:
+        """Choose a pace at which the race seldom shows of itself."""
+        for self._pace in PACES:
+            self._tried.pace = self._pace[0]
+            self._tried.control = sum(self._shows_itself() for _ in range(CONTROLS))
+            if self._tried.control <= CONTROLS // 6:
+                return
+
+    def _shows_itself(self) -> bool:
+        turns = Turns(self._kept.restore(), self._oracle())
+        failure = turns.let_go(self._pace[0])
+        return failure is not None and failure.signature_matched
 
     def _chain(self, end: float, tell: Callable[[str], None]) -> Walk | None:
         """Schedules from the race's start, one after the other; the one that failed."""
@@ -167,7 +192,7 @@ class Hunter:
                 break
             seed = search.seed + tried.schedules
             schedule = draw(seed, tried.actors, search.hits, search.depth)
-            walk = explorer.walk(schedule, WALK_SECONDS, SETTLE_SECONDS)
+            walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
             tried.schedules += 1
             tried.hits += len(walk.hits)
             tried.blocked += walk.blocked
@@ -186,13 +211,13 @@ class Hunter:
         return Oracle(self._spec.race, self._spec.workload)
 
     def _fails(self, order: Steps, times: int) -> bool:
-        return any(replay.failed for replay in self._replays(order, times))
+        return all(replay.shown for replay in self._replays(order, times))
 
     def _replays(self, order: Steps, times: int) -> list[Replay]:
         witness = self._witness(order)
         placed = place(witness, self._resolver)
         scheduler = Scheduler(self._kept, witness, placed, self._oracle)
-        return [scheduler.replay(WALK_SECONDS) for _ in range(times)]
+        return [scheduler.replay(self._pace[0]) for _ in range(times)]
 
     def _witness(self, order: Steps) -> Witness:
         spec = self._spec
@@ -205,6 +230,6 @@ class Hunter:
             release=spec.release,
             note=f"found by mmrace hunt, seed {self._search.seed}",
             patience=PATIENCE,
-            settle=SETTLE_SECONDS,
+            settle=self._pace[1],
             step=order,
         )

@@ -34,6 +34,11 @@ class Replays:
         return sum(item.failed for item in self.done)
 
     @property
+    def shown(self) -> int:
+        """Replays of these in which it came right after the whole order."""
+        return sum(item.shown for item in self.done)
+
+    @property
     def reached(self) -> int:
         """Replays that came to the witness's first point."""
         return sum(item.reached for item in self.done)

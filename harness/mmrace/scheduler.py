@@ -56,6 +56,11 @@ class Replay:
         return self.failure is not None and self.failure.signature_matched
 
     @property
+    def shown(self) -> bool:
+        """Whether that failure came right after the whole order, not of itself."""
+        return self.failed and self.attempts[-1].steps == self.total
+
+    @property
     def reached(self) -> bool:
         """Whether the first point was reached."""
         return any(item.steps for item in self.attempts)

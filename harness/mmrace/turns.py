@@ -9,7 +9,7 @@ from mmrace.guest import Guest
 from mmrace.oracle import Oracle
 from mmrace.outcome import Judgement
 
-_SLICE = 0.01  # seconds after which held vCPUs answer interrupts
+_SLICE = 0.005  # seconds after which held vCPUs answer interrupts
 _REPORT_SECONDS = 15.0  # in which a report that has begun must be complete
 _REPORT_PAUSE = 1.0  # within it
 

@@ -40,9 +40,13 @@ static inline void stressor_say(const char *format, ...)
 		_exit(STRESSOR_BROKEN);
 }
 
+/* Whoever steers has to hear of it before anything happens that can be steered. */
 static inline void stressor_race(void)
 {
+	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+
 	stressor_say("mmrace: race");
+	nanosleep(&moment, NULL);
 }
 
 static inline void stressor_count(const char *name, unsigned long value)

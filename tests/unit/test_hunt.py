@@ -46,7 +46,7 @@ def spec():
 def hunter(monkeypatch, guest, **search):
     monkeypatch.setattr(hunting, "Oracle", lambda *_: FakeOracle())
     monkeypatch.setattr(hunting, "WALK_SECONDS", 0.2)
-    monkeypatch.setattr(hunting, "SETTLE_SECONDS", 0.005)
+    monkeypatch.setattr(hunting, "PACES", ((0.05, 0.005),))
     monkeypatch.setattr(hunting, "PATIENCE", 0.05)
     fields = {"functions": ("f",), "depth": 2, "hits": 12, "seconds": 20, "seed": 7, **search}
     return Hunter(guest, spec(), resolver(), dict(POINTS), Search(**fields))
@@ -142,11 +142,22 @@ def test_a_hunt_ends_with_a_witness_that_fails(monkeypatch):
     assert found.tried.failures >= 1
 
 
+def test_a_race_that_shows_of_itself_gets_less_time_to(monkeypatch):
+    guest = FakeGuest(PROGRAMS, lambda _trace: True, loop=True)
+    made = hunter(monkeypatch, guest, seconds=1)
+    monkeypatch.setattr(hunting, "PACES", ((0.04, 0.05), (0.02, 0.01)))
+    found = made.run(lambda _text: None)
+    assert found.tried.control == hunting.CONTROLS
+    assert found.witness
+    assert found.witness.settle == 0.01
+    assert found.tried.pace == 0.02
+
+
 def test_a_hunt_that_finds_nothing_says_what_it_tried(monkeypatch):
     guest = FakeGuest(PROGRAMS, lambda _trace: False, loop=True)
-    found = hunter(monkeypatch, guest, seconds=1).run(lambda _text: None)
+    found = hunter(monkeypatch, guest, seconds=2).run(lambda _text: None)
     assert found.witness is None
-    assert found.tried.schedules > 3
+    assert found.tried.schedules >= 2
     assert found.tried.hits > found.tried.schedules
     assert found.missed == pytest.approx((1 - 1 / 24) ** found.tried.schedules)
 

@@ -14,7 +14,7 @@ from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
 from mmrace.errors import UserError
-from mmrace.hunt import Found, Search, hunt
+from mmrace.hunt import CONTROLS, Found, Search, hunt
 from mmrace.race import Race, Workload, load_race
 from mmrace.replay import JOB_SECONDS
 from mmrace.witness import save_witness
@@ -122,6 +122,10 @@ def _show(app: App, race: Race, workload: Workload, found: Found, out: Path) -> 
         ("schedules", f"{tried.schedules}, {tried.hits} hits of {tried.points} points"),
         ("helped on, as it waited for one that was held", str(tried.blocked)),
         ("failed as the race does", f"{tried.failures}, of them not shown again {tried.lost}"),
+        (
+            f"failed of itself within {tried.pace:g} s, a replay's time",
+            f"{tried.control} of {CONTROLS}",
+        ),
         ("failed otherwise", ", ".join(f"{n} x {t}" for t, n in tried.foreign.items()) or "0"),
         ("reports of watchdogs, which holds can wake", str(tried.stalls)),
         (

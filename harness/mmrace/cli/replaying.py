@@ -82,6 +82,7 @@ def _show(app: App, race: str, done: Replays) -> None:
             "race": race,
             "replays": len(done.done),
             "failed": done.failed,
+            "shown": done.shown,
             "reached": done.reached,
             "complete": done.complete,
             "infeasible": done.infeasible,
@@ -95,6 +96,7 @@ def _show(app: App, race: str, done: Replays) -> None:
         return
     rows = [
         ("failed as the race does", f"{done.failed} of {len(done.done)}"),
+        ("of these right after the whole order", str(done.shown)),
         ("came to the first point", str(done.reached)),
         ("carried out the whole order", str(done.complete)),
         ("infeasible", str(done.infeasible)),
