@@ -14,11 +14,12 @@ from click.testing import CliRunner
 from fakes.inbox import patches
 from fakes.kerneltree import commit_all, git, make_kernel
 from mmrace import campaign
-from mmrace.cli import checking, cli, running
+from mmrace.cli import checking, cli, running, verifying
 from mmrace.errors import InfraError
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
 from mmrace.tree import add_tree
+from mmrace.trial import Trial
 
 
 def quiet(_: str) -> None:
@@ -183,3 +184,41 @@ def test_run_without_a_race_takes_what_the_series_is_about(
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert no_kernels == ["hugetlb-uffd"], done.exception
     assert "race hugetlb-uffd: it changes hugetlb_fault (mm/hugetlb.c)" in done.stderr
+
+
+def test_verify_each_names_the_first_bad_patch_of_a_real_series(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repo / "mm/other.c").write_text("int other(void)\n{\n\treturn 7;\n}\n")
+    commit_all(repo, "mm: other")
+    (repo / "mm/more.c").write_text("int more;\n")
+    commit_all(repo, "mm: more")
+    monkeypatch.setattr(
+        campaign,
+        "build_kernel",
+        lambda _home, commit, *_args, **_named: SimpleNamespace(
+            id=commit, reused=True, warnings=()
+        ),
+    )
+    monkeypatch.setattr(verifying, "Workbench", lambda *_args: None)
+    seen: list[tuple[str, ...]] = []
+
+    def trial(built: campaign.Built, _seed: int) -> Trial:
+        seen.append(built.applied.applied)
+        bad = len(built.applied.applied) == 2
+        return Trial(Judgement(Outcome.CRASH if bad else Outcome.PASS, "a title" if bad else ""))
+
+    monkeypatch.setattr(verifying, "Boots", lambda *_args: trial)
+    series = f"{repo}#start..main"
+    words = ["--json", "verify", "--each", "--tree", "toy", "--before", "none", "--after", series]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert done.return_value == 1, done.exception
+    said = json.loads(done.stdout)
+    assert said["race"] == "hugetlb-uffd"  # which patch 1 is about
+    assert (said["patches"], said["first_bad"]) == (3, 2)
+    assert [(one["patch"], one["holds"]) for one in said["each"]] == [
+        ("mm/hugetlb: return more", True),
+        ("mm: other", False),
+    ]
+    assert said["each"][1]["why"] == "CRASH a title"
+    assert [len(applied) for applied in seen] == [0, 1, 2]

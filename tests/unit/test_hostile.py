@@ -184,7 +184,7 @@ def test_what_takes_too_much_is_stopped(
 ) -> None:
     lab.build(outside=False)
     before = lab.state()
-    monkeypatch.setattr(bench_module, "DEADLINE", 6)
+    monkeypatch.setattr(bench_module, "DEADLINE", 4)
     started = time.monotonic()
     # A fork bomb may come to its end, or to the build's.
     with pytest.raises((BuildError, InfraError), match=words):

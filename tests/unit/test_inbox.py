@@ -273,3 +273,30 @@ def again(mail: Mail) -> Mail:
 
 def broken(mail: Mail) -> Mail:
     return Mail(mail.id, mail.text.replace("-15,7 +15,7", "-15,9 +15,9"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("", "Signed: ed25519/t@example.org"), ("return 34", "BADSIG: ed25519/t@example.org")],
+)
+def test_what_b4_says_of_signatures_is_told(
+    lists: List, tmp_path: Path, change: str, words: str
+) -> None:
+    import base64
+
+    import patatt
+    from nacl.signing import SigningKey
+
+    key = SigningKey.generate()
+    ring = tmp_path / "user/.local/share/b4/keyring/ed25519/example.org/t"
+    ring.mkdir(parents=True)
+    (ring / "default").write_bytes(base64.b64encode(bytes(key.verify_key)))
+    mails = []
+    for mail in lists.thread[:2]:
+        signed = patatt.PatattMessage(mail.text.encode())
+        secret = base64.b64encode(bytes(key)).decode()
+        signed.sign("ed25519", secret, identity="t@example.org", selector="default")
+        text = signed.as_string()
+        mails.append(Mail(mail.id, text.replace(change, "return 66") if change else text))
+    series = resolve_series(str(write_mbox(tmp_path / "t.mbox", mails)), lists.base)
+    assert words in series.notes[1]
