@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import errno
 import json
 import os
 from pathlib import Path
@@ -144,6 +145,26 @@ def test_an_interrupted_run_leaves_nothing(home, tmp_path, monkeypatch):
         run(home, tmp_path, GOOD)
     assert list(all_runs(home)) == []
     assert list(home.runs.iterdir()) == []
+
+
+def test_a_disk_that_gets_full_in_a_run_leaves_nothing(home, tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mmrace.vm._Log.write", full)
+    with pytest.raises(OSError, match="No space"):
+        run(home, tmp_path, GOOD)
+    assert list(home.runs.iterdir()) == []
+
+
+def test_a_guest_that_prints_without_end_is_cut_off_and_the_run_says_so(
+    home, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mmrace.vm.LOG_CAP", 4 << 10)
+    script = GOOD.replace("console booting\n", f"console {'x' * 6000}\n")
+    done = run(home, tmp_path, script)
+    assert len(done.console()) == 4 << 10
+    assert done.judgement().notes == ("the console log ends at 0 MiB: 1906 bytes more came",)
 
 
 @pytest.mark.parametrize(
