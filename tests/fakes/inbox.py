@@ -68,8 +68,10 @@ def patches(
 
 
 def write_mbox(path: Path, mails: Sequence[Mail]) -> Path:
-    """Write the mails as one mailbox."""
-    path.write_text("".join(mail.mbox for mail in mails), encoding="utf-8")
+    """Write the mails as one mailbox; a surrogate escape is a byte that is no UTF-8."""
+    path.write_text(
+        "".join(mail.mbox for mail in mails), encoding="utf-8", errors="surrogateescape"
+    )
     return path
 
 

@@ -256,6 +256,11 @@ def test_what_is_needed_by_message_id_goes_first(lists: List, tmp_path: Path) ->
             "holds unrelated series",
         ),
         (lambda mails: [*mails[:3], broken(mails[3]), mails[4]], "a damaged patch"),
+        (
+            lambda mails: [*mails[:4], spelt(mails[4], "ü", "\udcfc")],
+            "not in the encoding that the mail names",
+        ),
+        (lambda mails: [*mails[:4], spelt(mails[4], "/mm/", "/../mm/")], "outside of the tree"),
     ],
 )
 def test_a_thread_that_is_not_whole_is_refused(
@@ -269,6 +274,11 @@ def test_a_thread_that_is_not_whole_is_refused(
 
 def again(mail: Mail) -> Mail:
     return Mail("again@list", mail.text.replace("<v2-1@list>", "<again@list>", 1))
+
+
+def spelt(mail: Mail, old: str, new: str) -> Mail:
+    assert old in mail.text
+    return Mail(mail.id, mail.text.replace(old, new))
 
 
 def broken(mail: Mail) -> Mail:
