@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmrace import campaign, cell, channel
@@ -113,28 +114,32 @@ def _replays(count: int) -> None:
         path = f"harness/races/{race}/witness.toml"
         for name, series, times in (("vulnerable", VULNERABLE, count), ("fixed", FIXED, 3 * count)):
             said = _mmrace("replay", path, *TREE, *series, "--times", str(times))
+            counts = ", ".join(
+                f"{said[word]} {word}"
+                for word in ("failed", "shown", "reached", "complete", "infeasible")
+            )
             print(
-                f"{race} {name}: {said['failed']} of {said['replays']} failed,"
-                f" {said['reached']} reached, {said['complete']} complete,"
-                f" {said['infeasible']} infeasible, {len(said['foreign'])} otherwise;"
+                f"{race} {name}: of {said['replays']} {counts}, {len(said['foreign'])} otherwise;"
                 f" median {said['seconds_median']:.2f} s"
             )
 
 
 def _hunts(count: int) -> None:
-    """What a hunt of ten minutes finds from function names alone."""
-    for race, workload in STEERED.items():
-        for number in range(count):
-            said = _mmrace(
-                "hunt", "--race", race, "--workload", workload, *TREE, *VULNERABLE,
-                "--for", "10m", "--out", os.devnull if number else f"{race}.witness.toml",
-            )  # fmt: skip
-            tried = said["tried"]
-            print(
-                f"{race}: a witness of {said['steps'] or 'no'} steps,"
-                f" {tried['schedules']} schedules, {tried['seconds']:.0f} s;"
-                f" {said['failed']} of {said['replays']} replays failed"
-            )
+    """What hunts of ten minutes find from function names alone."""
+    with TemporaryDirectory() as folder:
+        for race, workload in STEERED.items():
+            for number in range(count):
+                said = _mmrace(
+                    "hunt", "--race", race, "--workload", workload, *TREE, *VULNERABLE,
+                    "--for", "10m", "--out", f"{folder}/{race}-{number}.toml",
+                )  # fmt: skip
+                tried = said["tried"]
+                print(
+                    f"{race}: a witness of {said['steps'] or 'no'} steps,"
+                    f" {tried['schedules']} schedules, {tried['seconds']:.0f} s;"
+                    f" {said['failed']} of {said['replays']} replays failed,"
+                    f" {tried['control']} of 6 without an order"
+                )
 
 
 def _mmrace(*words: str) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 """Random schedules, what they find on a guest whose vCPUs are lists, and how that is made small."""
 
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from fake_guest import FakeGuest, FakeOracle
 from mmrace import hunt as hunting
+from mmrace.cli.hunting import _place
 from mmrace.errors import UserError
 from mmrace.explore import Explorer, Hit, steps
 from mmrace.hunt import Hunter, Search, choose_points
@@ -182,3 +184,9 @@ def test_points_are_edges_and_what_follows_calls():
     assert choose_points(fake, ["f"]) == {1: "entry of f", 5: "after g in f", 6: "after g in f"}
     with pytest.raises(UserError, match="has nothing to hold at in h"):
         choose_points(fake, ["h"])
+
+
+@pytest.mark.parametrize("out", ["/dev/null", "no/such/directory/w.toml"])
+def test_a_witness_is_not_written_where_no_file_can_be(out):
+    with pytest.raises(UserError, match=out.partition("/w")[0]):
+        _place(Path(out))

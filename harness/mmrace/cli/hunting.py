@@ -76,7 +76,7 @@ def hunting(
         seconds=seconds,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
-    out = out or Path(f"{race.name}-{workload.name}.witness.toml")
+    out = _place(out or Path(f"{race.name}-{workload.name}.witness.toml"))
     built = campaign.build(app.home, tree_name, series, configs, app.step)
     choice = Choice(machine=machine, accel="tcg", seconds=JOB_SECONDS, seed=1, ltp=ltp, steer=False)
     spec, parts = Workbench(app.home, app.step).plan(built, race, workload, choice, "")
@@ -93,6 +93,15 @@ def _functions(race: Race, chosen: tuple[str, ...]) -> tuple[str, ...]:
     if not (chosen or race.functions):
         raise UserError(f"race {race.name} names no functions; give some by --function")
     return chosen or race.functions
+
+
+def _place(out: Path) -> Path:
+    """Where the witness goes, known to be possible before the search; a device is no such place."""
+    if out.exists() and not out.is_file():
+        raise UserError(f"{out} is no file; --out names the witness to be written")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"{out.parent} is no directory; --out names the witness to be written")
+    return out
 
 
 def _show(app: App, race: Race, workload: Workload, found: Found, out: Path) -> None:
