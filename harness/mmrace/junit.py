@@ -106,7 +106,7 @@ def explain(item: Account) -> str:
         place = item.place
         at = f" at {place.location}" if place.location else ""
         lines.append(f"where: {place.function}{place.offset}{at}")
-    lines += [f"note: {note}" for note in item.judged.notes]
+    lines += [f"note: {note}" for note in (*item.spec.notes, *item.judged.notes)]
     lines += [f"again: {item.again}", f"   or: {item.elsewhere}", f"run: {item.run.folder}"]
     if text := trimmed(item.report, EXCERPT):
         lines += ["", text]

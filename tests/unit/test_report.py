@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from made_runs import BEGIN, BOOT, BUG, FAILED, PASSED, made_run
-from mmrace import account, channel, decode, excerpt, report, timeline, traced
+from mmrace import account, channel, decode, excerpt, junit, report, timeline, traced
 from mmrace.account import NotRun, Place
 from mmrace.decode import Symbol
 from mmrace.errors import UserError
@@ -277,3 +277,11 @@ def test_outcomes_of_the_made_runs(tmp_path):
         for number, fields in enumerate([{}, CRASHED, {"channel": FAILED}, {"channel": PASSED}])
     ]
     assert outcomes == [Outcome.PASS, Outcome.CRASH, Outcome.FAIL, Outcome.PASS]
+
+
+def test_what_is_to_be_known_of_the_kernel_is_told(tmp_path):
+    run = made_run(tmp_path, **CRASHED)
+    spec = run.spec().model_copy(update={"notes": ("built without a sandbox",)})
+    (run.folder / "spec.json").write_text(spec.model_dump_json())
+    assert "built without a sandbox" in page(run).inside("note")
+    assert "note: built without a sandbox" in junit.explain(account.read(run))
