@@ -7,6 +7,7 @@
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrace.leftover import sweep, temporary_directory, temporary_file
+from mmrace.leftover import hold, sweep, temporary_directory, temporary_file
 
 _SWEPT = ("runs", "kernels", "programs", "trees", "reports", "mails")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -104,7 +105,20 @@ class Home:
         inner = (self.kernels / "requests", self.cache / "series", self.trees / "applied")
         folders = {getattr(self, name) for name in _SWEPT} | {self.cache, self.data, *inner}
         folders |= {path.parent for path in self.benches.glob("*/state.json")}
-        return sweep(folders) + sweep([_SHARED_MEMORY], "mmrace-held-*")
+        count = sweep(folders) + sweep([_SHARED_MEMORY], "mmrace-held-*")
+        return count + sum(self._sweep_bench(path) for path in self.benches.glob("*-outside"))
+
+    def _sweep_bench(self, bench: Path) -> bool:
+        """Remove a bench that was to be thrown away, unless a build is at work in it."""
+        lock = self.locks / f"bench-{bench.name}"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        held = hold(lock)
+        if held is None:
+            return False
+        shutil.rmtree(bench, ignore_errors=True)
+        os.close(held)
+        return True
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:

@@ -171,6 +171,7 @@ class Lab:
         listed = json.loads((self.top / "out").read_text())["runs"]
         assert {run["id"] for run in listed} == now
         assert not list((self.top / "now").rglob(".tmp-*")), "left over"
+        assert not list(self.home.benches.glob("*-outside")), "left over"
 
     def stage(self) -> str:
         """How far the campaign was."""

@@ -74,6 +74,14 @@ def test_what_a_killed_process_held_is_swept_by_the_next(home: Home, tmp_path: P
         pass
 
 
+def test_a_bench_for_patches_from_outside_is_swept_when_no_build_is_at_work(home: Home) -> None:
+    for name in ("6.1-a-outside", "6.1-b-outside", "6.1-c"):
+        (home.benches / name / "build").mkdir(parents=True)
+    with home.lock("bench-6.1-b-outside"):
+        assert home.sweep() == 1
+    assert {path.name for path in home.benches.iterdir()} == {"6.1-b-outside", "6.1-c"}
+
+
 def test_sweeping_does_not_follow_links(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/file").write_text("x")
