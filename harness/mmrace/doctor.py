@@ -42,9 +42,13 @@ def examine(
     memory: int,
     disk: int,
     kvm: str,
+    sandbox: str = "",
     sources: tuple[str, ...] = (),
 ) -> tuple[Check, ...]:
-    """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it."""
+    """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it.
+
+    ``sandbox`` says why builds of series from outside cannot be confined; empty: they can.
+    """
     checks = [
         Check(
             package.name,
@@ -65,6 +69,14 @@ def examine(
     checks.append(
         Check(
             "disk", roomy, f"{disk / GIB:.0f} GiB free", "" if roomy else "12 GiB; see mmrace clean"
+        )
+    )
+    checks.append(
+        Check(
+            "sandbox",
+            not sandbox,
+            sandbox or "for series from outside: works",
+            "user namespaces, or root; see docs/outside.md" if sandbox else "",
         )
     )
     checks.append(Check("KVM", True, kvm))

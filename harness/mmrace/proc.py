@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one module that starts processes: deadlines, process groups, the sandbox."""
 
+import functools
 import os
 import selectors
 import shutil
@@ -15,12 +16,21 @@ import pexpect
 
 from mmrace.errors import BuildError, InfraError
 from mmrace.guard import Guard
-from mmrace.sandbox import Bind, Sandbox
+from mmrace.sandbox import Bind, Limits, Sandbox, have_bubblewrap, read_only
 
 _TAIL = 64 * 1024
 _LINE = 4096  # bytes of a line that is told; the rest of it is not
 _OUTPUT = 16 * 1024 * 1024  # what a program in a tight sandbox may print
-__all__ = ["Bind", "Completed", "Sandbox", "close_console", "console", "run"]
+__all__ = [
+    "Bind",
+    "Completed",
+    "Sandbox",
+    "can_confine",
+    "close_console",
+    "console",
+    "run",
+    "sandbox_fault",
+]
 
 
 @dataclass(frozen=True)
@@ -185,19 +195,46 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+@functools.cache
+def can_confine() -> bool:
+    """Whether this host lets mmrace take a program's right to write: tried once."""
+    here = Path("/")
+    if not have_bubblewrap():
+        return False
+    return run(read_only(["true"], (), here), deadline=20).returncode == 0
+
+
+def sandbox_fault() -> str:
+    """Why a tight sandbox cannot be set up on this host; empty when it can."""
+    if not have_bubblewrap():
+        return "no bubblewrap"
+    try:
+        done = run(["true"], deadline=20, sandbox=Sandbox(limits=Limits()))
+    except InfraError as error:
+        return error.message
+    return done.errors.strip() if done.returncode else ""
+
+
 def console(
-    argv: Sequence[str | Path], *, cwd: Path | None = None, memory: int | None = None
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    memory: int | None = None,
+    writable: Sequence[Path] | None = None,
 ) -> "pexpect.spawn":
     """Start a program on a terminal of its own (QEMU, whose first serial port is its stdio).
 
     ``memory`` bytes are its whole address space. It is killed with the thread that started it.
+    With ``writable`` it can write to these directories only, where the host lets us do that.
     Raises InfraError when it cannot be started. The caller ends it with ``close_console``.
     """
     words = [str(word) for word in argv]
     if not shutil.which(words[0]):
         raise InfraError(f"cannot start {words[0]}: it is not installed")
-    limits = ["prlimit", "--core=0", *([f"--as={memory}"] if memory else [])]
-    words = ["setpriv", "--pdeathsig", "KILL", *limits, *words]
+    words = ["prlimit", "--core=0", *([f"--as={memory}"] if memory else []), *words]
+    if writable is not None and can_confine():
+        words = read_only(words, writable, cwd or Path("/"))
+    words = ["setpriv", "--pdeathsig", "KILL", *words]
     try:
         child = pexpect.spawn(words[0], words[1:], cwd=cwd, timeout=None, echo=False)
     except pexpect.ExceptionPexpect as error:

@@ -52,7 +52,10 @@ class Spec(Table):
 
 @dataclass(frozen=True)
 class VmRecord:
-    """How QEMU was started and how it ended; ``seconds`` from start to end on the host."""
+    """How QEMU was started and how it ended; ``seconds`` from start to end on the host.
+
+    ``confined``: it had no capability and could write to nothing but the run's own directory.
+    """
 
     argv: tuple[str, ...]
     version: str
@@ -61,6 +64,7 @@ class VmRecord:
     end: VmEnd
     seconds: float
     message: str = ""
+    confined: bool = False
 
 
 @dataclass(frozen=True)

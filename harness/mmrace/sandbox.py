@@ -116,6 +116,20 @@ class Sandbox:
         return ["env", "-i", *pairs, *(outside(word) for word in argv)]
 
 
+def read_only(argv: Sequence[str], writable: Sequence[Path], cwd: Path) -> list[str]:
+    """Return the argv that runs a program without capabilities, network, and the right to write.
+
+    It sees the host's files as they are, but can write only to directories that are named, and to
+    devices as far as their modes let it.
+    """
+    words = ["bwrap", *(f"--unshare-{name}" for name in ("ipc", "pid", "net", "uts"))]
+    words += ["--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL"]
+    words += ["--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc"]
+    for folder in writable:
+        words += ["--bind", str(folder), str(folder)]
+    return [*words, "--chdir", str(cwd), "--", *argv]
+
+
 def inside_uid() -> int:
     """The user inside a tight sandbox that root starts; another one for each mmrace."""
     return _UID + os.getpid() % _UIDS

@@ -19,7 +19,7 @@ from mmrace.bench import Bench, Clock
 from mmrace.errors import InfraError
 from mmrace.home import Home, write_file
 from mmrace.leftover import hold, sweep
-from mmrace.proc import close_console, console
+from mmrace.proc import can_confine, close_console, console
 from mmrace.sandbox import have_bubblewrap
 from mmrace.slots import campaign_key, campaign_slots
 
@@ -220,6 +220,20 @@ def test_qemu_dies_with_the_mmrace_that_started_it() -> None:
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.skipif(not can_confine(), reason="this host does not let us")
+def test_qemu_can_write_to_its_run_only_and_has_no_capability(tmp_path: Path) -> None:
+    for name in ("run", "home"):
+        (tmp_path / name).mkdir()
+    script = "grep CapEff /proc/self/status; touch ../home/x; touch here"
+    child = console(["sh", "-c", script], cwd=tmp_path / "run", writable=(tmp_path / "run",))
+    said = child.read().decode()
+    close_console(child)
+    assert "CapEff:\t0000000000000000" in said
+    assert "Read-only file system" in said
+    assert not list((tmp_path / "home").iterdir())
+    assert (tmp_path / "run/here").is_file()
 
 
 def test_what_runs_on_a_console_has_a_memory_limit_and_has_to_be_there() -> None:

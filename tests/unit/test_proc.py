@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import re
 import shutil
 import time
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_standard_input_reaches_the_program():
 
 
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not here")
+def test_what_stands_against_a_sandbox_is_said(monkeypatch):
+    assert proc.sandbox_fault() == ""
+    monkeypatch.setattr("mmrace.proc.read_only", lambda *_args: ["false"])
+    proc.can_confine.cache_clear()
+    assert not proc.can_confine()
+    proc.can_confine.cache_clear()
+    monkeypatch.setattr(
+        "mmrace.sandbox._tight", lambda _limits: ["--unshare-all", "--bind", "/gone", "/gone"]
+    )
+    assert re.match(r"the sandbox cannot be set up: bwrap: .*/gone", proc.sandbox_fault())
+    monkeypatch.setenv("PATH", "/gone")
+    assert proc.sandbox_fault() == "no bubblewrap"
+
+
 def test_the_sandbox_sees_its_binds_and_no_home(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "x")
     writable = tmp_path / "out"

@@ -12,6 +12,7 @@ from mmrace import accel, doctor, vm
 from mmrace.base import load_bases
 from mmrace.cli.app import App, json_option
 from mmrace.cli.tables import table
+from mmrace.proc import sandbox_fault
 from mmrace.race import find_race, load_race, race_names
 from mmrace.template import new_race
 from mmrace.tree import list_trees
@@ -31,6 +32,7 @@ def doctor_command(app: App) -> int:
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         disk=free.free,
         kvm=accel.state(app.home, vm.qemu_version()) if shutil.which(vm.QEMU) else "no QEMU",
+        sandbox=sandbox_fault(),
         sources=tuple(tree.name for tree in list_trees(app.home)),
     )
     app.document({"checks": [asdict(check) for check in checks]})
