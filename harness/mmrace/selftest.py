@@ -28,9 +28,11 @@ _HEADERS = (
 )
 _COMMON = "tools/testing/selftests/kselftest.h"
 _BESIDE = (_COMMON, "mm/gup_test.h", "tools/include")
+# Some tests map at 1 GiB, where the heap of a program at a fixed address may be put.
+_LINK = "-static-pie"
 # 6.12.117's khugepaged.c uses KSFT_SKIP without its header, hence -include.
 _FLAGS = (
-    *("-O2", "-w", "-U_FORTIFY_SOURCE", "-D_GNU_SOURCE=", "-pthread"),
+    *("-O2", "-w", "-fPIE", "-U_FORTIFY_SOURCE", "-D_GNU_SOURCE=", "-pthread"),
     *("-include", f"/src/{_COMMON}", "-isystem", "/headers", "-I", "/src"),
     *("-isystem", "/src/tools/include/uapi"),
 )
@@ -73,14 +75,14 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
         for argv in _steps(source, helpers, name):
             sandboxed(f"selftest {source}", argv, binds, "/work", tight=True)
 
-    digest = key(headers.name, source, name, *objects.values(), *_FLAGS)
+    digest = key(headers.name, source, name, *objects.values(), *_FLAGS, _LINK)
     built = cached(home, name, digest, progress, make)
     return Program(built, (built / name,))
 
 
 def _steps(source: str, helpers: list[str], name: str) -> list[list[str]]:
     """Commands that compile, in an empty directory. Not all versions have helpers."""
-    link = ["gcc", *_FLAGS, "-static", "-o", f"/out/{name}", f"/src/{source}"]
+    link = ["gcc", *_FLAGS, _LINK, "-o", f"/out/{name}", f"/src/{source}"]
     libraries = ["-lrt", "-lm"]
     if not helpers:
         return [[*link, *libraries]]
