@@ -47,10 +47,11 @@ _PREFIX = re.compile(
     | \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?
       (?:\ \S+\ kernel(?:\[\d+\])?:)?\ ?
     | kern\s{0,2}:\w+\s*:\ ?
-    | \s*\[(?:\s*\+\d+\.\d+|[A-Z][a-z]{2}\s?\d\d\ \d\d:\d\d)\]\ ?  # dmesg --reltime
+    | \s*\[(?:\s*\+\d+[.,]\d+|[A-Z][a-z]{2}\s?\d\d\ \d\d:\d\d)\]\ ?  # dmesg --reltime
     | \d{1,3},\d+,\d+,[-c+][^;\n]{0,40};  # netconsole, /dev/kmsg
     | \d\d-\d\d\ \d\d:\d\d:\d\d\.\d+\s+\d+\s+\d+\ [VDIWEF]\ [^:\n]{0,30}:\ ?  # logcat
     | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s{1,2}(?=[<\[])
+    | \[\d{4}[-/]\d\d[-/]\d\d[ ,T]+\d\d:\d\d:\d\d(?:[.,]\d+)?\]\s?
     | >\ ?(?=[>\[<])  # quoted in a mail
     | \#0(?:12|11)\s*  # a control character in a syslog
     | c\d\ +\d+\ (?=\S)
