@@ -238,12 +238,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         stack.callback(close_monitor, monitor)
         argv = command(boot, sockets / "channel", sockets / "monitor")
         begun = time.monotonic()
-        child = proc.console(
-            argv,
-            cwd=folder,
-            memory=address_space(boot.machine),
-            writable=(folder.absolute(), sockets),
-        )
+        child = proc.console(argv, cwd=folder, memory=address_space(boot.machine))
         stack.callback(proc.close_console, child)
         console, channel = _Log(folder, "console", begun), _Log(folder, "channel", begun)
         stack.callback(console.close)
