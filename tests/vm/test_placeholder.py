@@ -6,6 +6,7 @@ import pytest
 SERIES = "alternatives/exec-placeholder-"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ordered", "locked"])
 @pytest.mark.parametrize("workload", ["exec-storm", "exec-storm-visits"])
 def test_a_right_placeholder_holds(before, form, workload):
