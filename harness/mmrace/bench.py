@@ -16,6 +16,7 @@ from mmrace.proc import Bind, Completed, Sandbox, run
 from mmrace.sandbox import Limits
 
 DEADLINE = 6 * 3600.0
+OUTSIDE_DEADLINE = 2 * 3600.0
 TOOLS = ("bwrap", "make", "gcc", "ld", "flex", "bison", "bc", "ccache")
 _OPTIONAL = ("bwrap",)  # with --no-sandbox
 _TEXT = 16 * 1024 * 1024
@@ -147,7 +148,7 @@ class Bench:
         ]
         return run(
             argv,
-            deadline=DEADLINE,
+            deadline=min(DEADLINE, OUTSIDE_DEADLINE) if self.outside else DEADLINE,
             env=self.environment(),
             sandbox=self.sandbox(),
             on_line=on_line,

@@ -22,7 +22,7 @@ _x := $(shell cat {user}/secret /etc/shadow > /build/loot 2>/dev/null; cat /buil
 _x := $(shell bash -c 'echo hello > /dev/tcp/127.0.0.1/{port}')
 _x := $(shell find /ccache -type f -newer /src/Makefile -exec sh -c 'echo {mark} > {{}}' \\; )
 _x := $(shell mkdir -p /ccache/0 && echo {mark} > /ccache/0/{mark})
-_x := $(shell (setsid sleep 4713 &))
+_x := $(shell (setsid sleep 4713 > /dev/null 2>&1 &))
 """
 
 
