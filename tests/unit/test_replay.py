@@ -102,3 +102,7 @@ def test_what_is_no_failure_is_a_pass_only_when_all_was_carried_out(done, code, 
 
 def test_other_failures_are_named():
     assert Replays((replay(2, FOREIGN), replay(2, OWN))).foreign == ("elsewhere",)
+
+
+def test_a_failure_right_after_the_whole_order_is_told_from_one_of_itself():
+    assert Replays((replay(2, OWN), replay(1, OWN), replay(2, FOREIGN), replay(2))).shown == 1
