@@ -28,6 +28,7 @@ from mmrace.tree import add_tree
 FAKES = Path(__file__).parent
 PRELOADED = (prefixes, records, sources, verifying)
 ALPHA = "0.05"
+FEW = 20  # kills that do not pay for a warm home
 PAIRS = 5  # that only "before" fails: 2^-5 < ALPHA
 RACE = """\
 name = "toy"
@@ -111,6 +112,16 @@ class Lab:
         os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
         os.environ["MMRACE_HOME"] = str(self.top / "now")
         os.chdir(self.top)
+
+    def warm(self) -> str:
+        """Make a template that has its kernels and programs, by a campaign that nobody kills."""
+        self.begin("cold")
+        assert self.run(self.words) == 0, (self.top / "err").read_text()
+        warm = self.top / "warm"
+        shutil.copytree(self.top / "cold", warm, symlinks=True)
+        shutil.copytree(self.top / "now/cache", warm / "cache", symlinks=True, dirs_exist_ok=True)
+        self.campaigns = 0
+        return warm.name
 
     def begin(self, kind: str) -> None:
         """Begin a campaign on a home that has its kernels and programs, or not."""
@@ -255,20 +266,13 @@ def main(count: int, seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="kills-") as top:
         lab = Lab(Path(top))
         lab.prepare()
-        lab.begin("cold")
-        assert lab.run(lab.words) == 0, (lab.top / "err").read_text()
-        warm = lab.top / "warm"
-        shutil.copytree(lab.top / "cold", warm, symlinks=True)
-        shutil.copytree(
-            lab.top / "now" / "cache", warm / "cache", symlinks=True, dirs_exist_ok=True
-        )
+        kinds = ("cold", lab.warm()) if count > FEW else ("cold",)
         started = time.monotonic()
-        lab.campaigns = 0
         lab.begin("cold")
         while lab.kills < count:
             # Kernels are built in the first second or two of a campaign on a cold home.
             if not lab.round(chance.uniform(0, chance.choice((1.0, 2.5)))):
-                lab.begin(chance.choice(("cold", "warm")))
+                lab.begin(chance.choice(kinds))
         while lab.round(600):
             pass
         seconds = time.monotonic() - started
