@@ -14,6 +14,7 @@ import pytest
 
 from fakes.kerneltree import commit_all, make_kernel
 from mmrace import bench as bench_module
+from mmrace import cli as command_line
 from mmrace import home as home_module
 from mmrace.bench import Bench, Clock
 from mmrace.errors import InfraError
@@ -144,6 +145,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_done(tmp_path: Path, ro
     assert re.match(r"mmrace: .*([Nn]o space left|disk is full)", last)
     assert ".tmp-" not in done.stdout
     assert "toy" not in done.stdout.partition("code 69")[2]
+
+
+def test_short_memory_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def short(**_named: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(command_line.cli, "main", short)
+    assert command_line._exit_code() == 69
+    assert capsys.readouterr().err.startswith("mmrace: the host's memory is short")
 
 
 def bench(home: Home) -> Bench:

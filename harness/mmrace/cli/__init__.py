@@ -107,6 +107,8 @@ def _exit_code() -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("mmrace: interrupted", err=True)
         return INTERRUPTED
+    except MemoryError:
+        return _say(InfraError("the host's memory is short; end something, or take fewer --jobs"))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(InfraError(f"{where}{error.strerror}; free space or fix the path, then again"))
