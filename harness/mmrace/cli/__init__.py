@@ -107,16 +107,20 @@ def _exit_code() -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("mmrace: interrupted", err=True)
         return INTERRUPTED
-    except MemoryError:
-        return _say(InfraError("the host's memory is short; end something, or take fewer --jobs"))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _say(InfraError(f"{where}{error.strerror}; free space or fix the path, then again"))
+    except (MemoryError, OSError) as error:
+        return _say(_of_host(error))
     except Exception:
         traceback.print_exc()
         click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
         return INTERNAL
     return code if isinstance(code, int) else 0
+
+
+def _of_host(error: MemoryError | OSError) -> InfraError:
+    if isinstance(error, MemoryError):
+        return InfraError("the host's memory is short; end something, or take fewer --jobs")
+    where = f"{error.filename}: " if error.filename else ""
+    return InfraError(f"{where}{error.strerror}; free space or fix the path, then again")
 
 
 def _say(error: MmraceError) -> int:
