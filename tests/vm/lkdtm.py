@@ -63,9 +63,6 @@ _ALWAYS: dict[Kind, str] = {
     ),
 }
 _CHECKED: dict[str, dict[Kind, str]] = {
-    "VMAP_STACK": {Kind.STACK_OVERFLOW: "EXHAUST_STACK"},
-    "STACKPROTECTOR": {Kind.STACK_OVERFLOW: "CORRUPT_STACK"},
-    "STACKPROTECTOR_STRONG": {Kind.STACK_OVERFLOW: "CORRUPT_STACK_STRONG"},
     "DEBUG_LIST": {Kind.LIST_CORRUPTION: "CORRUPT_LIST_ADD CORRUPT_LIST_DEL"},
     "UBSAN_BOUNDS": {Kind.UBSAN: "ARRAY_BOUNDS"},
     "HARDENED_USERCOPY": {
@@ -75,10 +72,7 @@ _CHECKED: dict[str, dict[Kind, str]] = {
             " USERCOPY_STACK_BEYOND USERCOPY_FOLIO USERCOPY_KERNEL"
         )
     },
-    "FORTIFY_SOURCE": {
-        Kind.BUG: "FORTIFY_STR_OBJECT FORTIFY_STR_MEMBER FORTIFY_MEM_OBJECT FORTIFY_STRSCPY",
-        Kind.WARNING: "FORTIFY_MEM_MEMBER",
-    },
+    "FORTIFY_SOURCE": {Kind.WARNING: "FORTIFY_MEM_MEMBER"},
 }
 MEANT: dict[str, Meant] = {
     **{name: (("", _any(kind)),) for kind, text in _ALWAYS.items() for name in text.split()},
@@ -88,13 +82,35 @@ MEANT: dict[str, Meant] = {
         for kind, text in kinds.items()
         for name in text.split()
     },
+    # Since 6.9 a WARNING says what the BUG behind it is about.
+    **{
+        name: (("FORTIFY_SOURCE", _any(Kind.BUG, Kind.WARNING)),)
+        for name in (
+            *("FORTIFY_STR_OBJECT", "FORTIFY_STR_MEMBER", "FORTIFY_MEM_OBJECT", "FORTIFY_STRSCPY"),
+            "VMALLOC_LINEAR_OVERFLOW",
+        )
+    },
+    # KASAN looks first where it has shadow for the page behind the stack.
+    "EXHAUST_STACK": (
+        ("KASAN_VMALLOC", _any(Kind.KASAN, Kind.STACK_OVERFLOW, Kind.DOUBLE_FAULT)),
+        ("VMAP_STACK", _any(Kind.STACK_OVERFLOW)),
+    ),
+    "CORRUPT_STACK": (
+        ("KASAN_STACK", _any(Kind.KASAN)),
+        ("STACKPROTECTOR", _any(Kind.STACK_OVERFLOW)),
+    ),
+    "CORRUPT_STACK_STRONG": (
+        ("KASAN_STACK", _any(Kind.KASAN)),
+        ("STACKPROTECTOR_STRONG", _any(Kind.STACK_OVERFLOW)),
+    ),
+    "REPORT_STACK_CANARY": (("KASAN_STACK", _any(Kind.KASAN)),),
     "LOOP": (("!PREEMPTION", _STUCK),),
     "SOFTLOCKUP": (("", _STUCK),),
     "HARDLOCKUP": (("", _STUCK),),
     "SMP_CALL_LOCKUP": (("", _STUCK),),
     # It returns with a lock held, and can then neither sleep nor come to its exit.
     "SPINLOCKUP": (
-        ("PROVE_LOCKING", _any(Kind.LOCKDEP)),
+        ("PROVE_LOCKING", _any(Kind.LOCKDEP, Kind.SLEEPING_IN_ATOMIC)),
         ("", _STUCK | _any(Kind.SLEEPING_IN_ATOMIC)),
     ),
     # The guard page behind the area counts as part of it: only KASAN sees that it is not.
@@ -103,19 +119,14 @@ MEANT: dict[str, Meant] = {
     "ACCESS_NULL": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.NULL_POINTER))),
     "ACCESS_USERSPACE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.PAGE_FAULT))),
     "STACK_GUARD_PAGE_LEADING": (
-        ("KASAN_VMALLOC", _any(Kind.KASAN)),
+        ("KASAN_VMALLOC", _any(Kind.KASAN, Kind.STACK_OVERFLOW)),
         ("VMAP_STACK", _any(Kind.STACK_OVERFLOW)),
     ),
     "STACK_GUARD_PAGE_TRAILING": (
-        ("KASAN_VMALLOC", _any(Kind.KASAN)),
-        ("VMAP_STACK", _any(Kind.PAGE_FAULT)),
+        ("KASAN_VMALLOC", _any(Kind.KASAN, Kind.PAGE_FAULT, Kind.STACK_OVERFLOW)),
+        ("VMAP_STACK", _any(Kind.PAGE_FAULT, Kind.STACK_OVERFLOW)),
     ),
     "SLAB_LINEAR_OVERFLOW": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.SLAB_CORRUPTION))),
-    "VMALLOC_LINEAR_OVERFLOW": (
-        ("FORTIFY_SOURCE", _any(Kind.BUG)),
-        ("KASAN_VMALLOC", _any(Kind.KASAN)),
-        ("", _any(Kind.PAGE_FAULT)),
-    ),
     "WRITE_AFTER_FREE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.SLAB_CORRUPTION))),
     "READ_AFTER_FREE": (("KASAN", _any(Kind.KASAN)),),
     "WRITE_BUDDY_AFTER_FREE": (("KASAN", _any(Kind.KASAN)),),
