@@ -78,12 +78,15 @@ MEMORY = _words(r"""
     _*bitmap_\w+ csum_partial\w* __memcpy\w* llist_\w+ skb_queue_\w+lock\w*
 """)
 ALLOCATING = _words(r"""
-    _*kmalloc\w* _*k[zc]alloc\w* _*kv?z?free\w*
-    _*kmem_cache_(alloc|free|zalloc|shrink|node|destroy)\w* _*slab_\w+ _+slab_\w+
-    _*cache_(free|alloc)\w* _*k?v[mz]alloc\w* _*kv?re?m?alloc\w* do_slab_free _*krealloc\w*
+    _*kmalloc(_(trace|node|order|large|array|slab|reserve|track_caller|cache|big|noprof|nolock)\w*)*
+    _*k[zc]alloc(_(node|noprof)\w*)* _*kv?z?free(_(sensitive|bulk|skbmem|const|rcu)\w*)*
+    _*kmem_cache_(alloc|free|zalloc|shrink|node)\w* _*slab_\w+ _+slab_\w+
+    _*cache_(free|alloc)\w* _*kv[mz]alloc\w* _*v[mz]alloc(_(node|user|huge|32|noprof|array)\w*)*
+    _*kv?realloc(_(array|node|noprof)\w*)* do_slab_free ksize
     kmemdup\w* kmemleak_\w+ create_object allocate_slab new_slab\w* discard_slab _*free_slab
-    qlist_\w+ qlink_\w+ quarantine_\w+ _*unfreeze_partials\w* put_cpu_partial\w* _*vmalloc\w*
-    get_(any_)?partial\w* deactivate_slab\w* _*kmalloc_\w+ kcalloc\w* alloc_hooks?_\w*
+    qlist_\w+ qlink_\w+ quarantine_\w+ _*unfreeze_partials\w* put_cpu_partial\w*
+    get_(any_)?partial\w* deactivate_slab\w* alloc_hooks?_\w*
+    free_large_kmalloc \w*_kmalloc_large\w*
 """)
 # Entries of the kernel; never to blame, and the end of what a trace has to say.
 ENTERING = _words(r"""

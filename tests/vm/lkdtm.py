@@ -42,7 +42,7 @@ def _any(*kinds: Kind) -> frozenset[Kind]:
     return frozenset(kinds)
 
 
-_STUCK = _any(Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.RCU_STALL)
+_STUCK = _any(Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.RCU_STALL, Kind.WORKQUEUE_LOCKUP)
 _ALWAYS: dict[Kind, str] = {
     Kind.PANIC: "PANIC PANIC_STOP_IRQOFF",
     Kind.BUG: "BUG",
@@ -64,7 +64,7 @@ _ALWAYS: dict[Kind, str] = {
 }
 _CHECKED: dict[str, dict[Kind, str]] = {
     "DEBUG_LIST": {Kind.LIST_CORRUPTION: "CORRUPT_LIST_ADD CORRUPT_LIST_DEL"},
-    "UBSAN_BOUNDS": {Kind.UBSAN: "ARRAY_BOUNDS"},
+    "UBSAN_SANITIZE_ALL": {Kind.UBSAN: "ARRAY_BOUNDS"},
     "HARDENED_USERCOPY": {
         Kind.BUG: (
             "USERCOPY_SLAB_SIZE_TO USERCOPY_SLAB_SIZE_FROM USERCOPY_SLAB_WHITELIST_TO"
@@ -133,7 +133,7 @@ MEANT: dict[str, Meant] = {
     "READ_BUDDY_AFTER_FREE": (("KASAN", _any(Kind.KASAN)),),
     "SLAB_FREE_DOUBLE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.SLAB_CORRUPTION))),
     "SLAB_FREE_CROSS": (("", _any(Kind.WARNING)),),
-    "SLAB_FREE_PAGE": (("KASAN", _any(Kind.KASAN)), ("", _any(Kind.NULL_POINTER))),
+    "SLAB_FREE_PAGE": (("", _any(Kind.NULL_POINTER)),),  # KASAN does not look into SLUB
 }
 
 

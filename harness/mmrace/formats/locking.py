@@ -17,12 +17,15 @@ _LOCK_AT = re.compile(
 _HEAD = r"(?:\[ )?\b(?P<word>INFO|WARNING|BUG|DEADLOCK): "
 
 
-def _lockdep(text: str, *, at: bool = True, skip: re.Pattern[str] = SKIP) -> Format:
+def _lockdep(
+    text: str, *, at: bool = True, skip: re.Pattern[str] = SKIP, stack: bool = True
+) -> Format:
     return Format(
         Kind.LOCKDEP,
         says(_HEAD + r"(?P<text>" + text + r")"),
         "{word}: {text}",
         skip=skip,
+        stack=stack,
         named=_LOCK_AT if at else None,
         after=_BACKTRACE,
     )
@@ -38,7 +41,8 @@ LOCKING = (
     _lockdep(r"bad (?:unlock balance|contention) detected"),
     _lockdep(r"held lock freed"),
     _lockdep(r"[Nn]ested lock was not taken"),
-    _lockdep(r"lock held (?:when returning to user space|at task exit time)"),
+    _lockdep(r"lock held when returning to user space", stack=False),
+    _lockdep(r"lock held at task exit time"),
     _lockdep(r"chain_key collision", at=False),
     _lockdep(
         r"suspicious RCU usage|suspicious rcu_dereference_check\(\) usage", at=False, skip=SKIP_RCU
