@@ -20,6 +20,7 @@ from mmrace.home import Home
 from mmrace.intake import Intake
 from mmrace.kernel import built_among
 from mmrace.probe import KernelProbe
+from mmrace.race import load_race
 from mmrace.series import Series, resolve_series
 from mmrace.tree import find_tree
 from mmrace.trial import Maker
@@ -118,7 +119,8 @@ class Kernels:
         return found
 
     def _build(self, tree: str, series: tuple[str, ...]) -> Built:
-        return campaign.build(self.home, tree, series, (), self.step, self.intake)
+        configs = load_race(self.race).fragments()
+        return campaign.build(self.home, tree, series, configs, self.step, self.intake)
 
     def _probe(self, build: Callable[[str], Built]) -> KernelProbe:
         return KernelProbe(build, self.make, self.note)

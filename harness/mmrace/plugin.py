@@ -28,6 +28,7 @@ from mmrace.boottest import Vm, Wish, teller, told
 from mmrace.campaign import Built, Tell
 from mmrace.data import use_races
 from mmrace.home import Home
+from mmrace.race import load_race
 from mmrace.tree import Tree, find_tree
 
 _KERNELS = pytest.StashKey[dict[tuple[object, ...], Built]]()
@@ -100,8 +101,10 @@ def mmrace_tree(request: pytest.FixtureRequest, mmrace_home: Home) -> Tree:
 def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree: Tree) -> Built:
     """The kernel of the test's mark: built once, whichever worker comes first."""
     wish, built = wish_of(request.node), request.config.stash[_KERNELS]
-    key = (mmrace_home, mmrace_tree.name, _list(wish.series), _list(wish.configs))
     said = _said(request.node)
+    with told():
+        own = load_race(wish.race).fragments() if wish.race else ()
+    key = (mmrace_home, mmrace_tree.name, _list(wish.series), (*own, *_list(wish.configs)))
     if key not in built:
 
         @contextmanager

@@ -102,7 +102,8 @@ class Cost(Table):
 class Race(Table):
     """One race: what to run, what proves it was exercised, what its failure looks like.
 
-    ``demo``: whether ``mmrace demo`` runs it.
+    ``config`` is in the kernels of all races, which so are the same ones; ``own_config`` only in
+    a kernel that is built for this race. ``demo``: whether ``mmrace demo`` runs it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -112,6 +113,7 @@ class Race(Table):
     machine: str = "numa2"
     boot: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
+    own_config: tuple[str, ...] = ()
     signature: tuple[Signature, ...] = Field(min_length=1)
     probe: tuple[Probe, ...] = ()
     workload: tuple[Workload, ...] = Field(min_length=1)
@@ -119,6 +121,10 @@ class Race(Table):
     delays: Delays | None = None
     cost: tuple[Cost, ...] = ()
     demo: bool = False
+
+    def fragments(self, more: Iterable[str] = ()) -> tuple[str, ...]:
+        """What a kernel for this race has beside the fragments of all races."""
+        return (*self.own_config, *more)
 
     def windows_for(self, workload: str) -> tuple[Window, ...]:
         """Return the windows that steer this workload."""

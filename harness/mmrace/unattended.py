@@ -33,9 +33,9 @@ class Kernels:
 
     def __call__(self, cell: Cell, series: tuple[str, ...]) -> Built:
         """Build a cell's tree with series on top. Raises MmraceError."""
-        key = (cell.tree, series, cell.check.configs)
+        configs = cell.race.fragments(cell.check.configs)
+        key = (cell.tree, series, configs)
         if key not in self.built:
-            configs = cell.check.configs
             made = campaign.build(self.home, cell.tree, series, configs, self.step, self.intake)
             self.built[key] = made
             how = "reused" if made.kernel.reused else f"built in {made.kernel.seconds:.0f} s"

@@ -8,11 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from mmrace import campaign
+from mmrace.base import base_for
 from mmrace.cli import cli
 from mmrace.data import data_dir, use_races
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.race import find_race, load_race, race_dir, race_names
+from mmrace.series import resolve_series
 from mmrace.template import new_race
 
 GUEST = data_dir("qemu") / "guest"
@@ -93,3 +95,25 @@ def test_the_command_says_where_it_is_and_what_to_do_next(tmp_path: Path, monkey
     listed = CliRunner().invoke(cli, ["races", "--json"])
     use_races(())
     assert '"mine"' in listed.output
+
+
+DRAFT = Path(__file__).parents[2] / "docs" / "mmrace-races"
+
+
+def test_the_race_of_the_walk_through_reads_and_compiles(home: Home, tmp_path: Path) -> None:
+    use_races((DRAFT,))
+    race = load_race("pagemap-thp-split")
+    assert race.windows_for("read-split")
+    words = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-I", GUEST, "-o", tmp_path / "program"]
+    subprocess.run([*words, race_dir(race.name) / race.workload[0].sources[0]], check=True)
+    for series in ("vulnerable", "fixes"):
+        found = resolve_series(str(race_dir(race.name) / series), base_for("6.1.192"))
+        assert len(found.patches) == 1
+
+
+def test_a_race_may_ask_for_more_than_the_kernels_of_all_have(home: Home) -> None:
+    before = campaign.fragments()
+    use_races((DRAFT,))
+    race = load_race("pagemap-thp-split")
+    assert race.fragments(("mine",)) == ("pageflags", "mine")
+    assert campaign.fragments() == before

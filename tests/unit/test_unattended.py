@@ -90,10 +90,11 @@ def home(tmp_path, monkeypatch):
 def kernels(home, tmp_path, monkeypatch):
     """Kernels by series: a script for the fake QEMU, or an error. Counts what was asked for."""
     scripts = {("bug",): FAILS, ("bug", "fix"): HOLDS}
-    asked = []
+    asked, wanted = [], []
 
-    def build(_home, tree, series, _configs, _step, _intake):
+    def build(_home, tree, series, configs, _step, _intake):
         asked.append((tree, series))
+        wanted.append(configs)
         script = scripts[tuple(series)]
         if isinstance(script, Exception):
             raise script
@@ -108,7 +109,7 @@ def kernels(home, tmp_path, monkeypatch):
 
     monkeypatch.setattr(campaign, "build", build)
     monkeypatch.setattr("mmrace.unattended.find_tree", lambda *_: TREE)
-    return scripts, asked
+    return scripts, asked, wanted
 
 
 def job(text, tmp_path):
@@ -205,6 +206,13 @@ def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_
     assert kernels[1] == [("t", ("bug",)), ("t", ("bug", "fix"))]
     assert any("kernel kernel-bug-fix: t, bug + fix: reused" in note for note in notes)
     assert not cireport.blamed(results)
+
+
+def test_a_race_gets_the_kernel_that_it_asks_for(home, kernels, tmp_path):
+    path = home.races / "mine" / "race.toml"
+    path.write_text('own_config = ["pageflags"]\n' + path.read_text())
+    Session(home, step, str).run(job(JOB, tmp_path))
+    assert kernels[2] == [("pageflags",), ("pageflags",)]
 
 
 def test_a_fix_that_does_not_hold_is_blamed_by_its_own_runs(home, kernels, tmp_path):

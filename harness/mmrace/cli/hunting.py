@@ -77,7 +77,7 @@ def hunting(
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
     out = _place(out or Path(f"{race.name}-{workload.name}.witness.toml"))
-    built = campaign.build(app.home, tree_name, series, configs, app.step)
+    built = campaign.build(app.home, tree_name, series, race.fragments(configs), app.step)
     choice = Choice(machine=machine, accel="tcg", seconds=JOB_SECONDS, seed=1, ltp=ltp, steer=False)
     spec, parts = Workbench(app.home, app.step).plan(built, race, workload, choice, "")
     with app.step(f"hunt {race.name}/{workload.name}") as tell:

@@ -48,7 +48,8 @@ def replay(
     witness = load_witness(witness_path)
     race = load_race(witness.race)
     workload = race.find_workload(witness.workload)
-    built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
+    wanted = race.fragments(configs)
+    built = campaign.build(app.home, tree_name, series, wanted, app.step, app.intake)
     if built.kernel.id != witness.found_on:
         app.note(f"found on {witness.release}, kernel {witness.found_on}; this is another one")
     choice = Choice(

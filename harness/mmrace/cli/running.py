@@ -126,7 +126,8 @@ def run_command(
         if workloads and not races:
             raise UserError("a workload is one of a race; name it with --race")
         chosen = [race.find_workload(name) for race in races for name in workloads]
-        built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
+        wanted = races[0].fragments(configs) if races else configs
+        built = campaign.build(app.home, tree_name, series, wanted, app.step, app.intake)
         races = races or pick_races(app, built.tree.commit, built.applied.commit)
         bench, done = Workbench(app.home, app.step), Done()
         for race in races:
@@ -168,7 +169,7 @@ def bisect_exit_code(runs: Sequence[RunDir]) -> int:
 def again(app: App, run: str) -> int:
     """Make the same run again: same kernel, workload, machine and seed."""
     spec = find_run(app.home, run).spec()
-    built = campaign.build(app.home, spec.tree, spec.series, (), app.step)
+    built = campaign.build(app.home, spec.tree, spec.series, spec.race.fragments(), app.step)
     if built.kernel.id != spec.kernel_id:
         app.note(f"the kernel is another one now: {built.kernel.id}, then {spec.kernel_id}")
     choice = Choice(

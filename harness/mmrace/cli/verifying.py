@@ -95,7 +95,7 @@ def verify(
     if each:
         return verify_each(app, race.name, tree_name, before, after, make, seed)
     rules = Rules(alpha=alpha, pairs=pairs, ratio=ratio, rate=rate, seed=seed)
-    kernels = build_sides(app, tree_name, before, after)
+    kernels = build_sides(app, tree_name, before, after, race.fragments())
     done = campaign_of(app, rules, kernels, make)
     app.document(done.document(race.name))
     if not app.as_json:
@@ -151,13 +151,18 @@ class Done:
 
 
 def build_sides(
-    app: App, tree: str, before: Sequence[str], after: Sequence[str]
+    app: App,
+    tree: str,
+    before: Sequence[str],
+    after: Sequence[str],
+    configs: Sequence[str] = (),
 ) -> dict[Side, Built]:
     """Build both kernels; UserError when they are the same."""
-    kernels = {
-        Side.BEFORE: campaign.build(app.home, tree, before, (), app.step, app.intake),
-        Side.AFTER: campaign.build(app.home, tree, (*before, *after), (), app.step, app.intake),
-    }
+
+    def build(*series: str) -> Built:
+        return campaign.build(app.home, tree, series, configs, app.step, app.intake)
+
+    kernels = {Side.BEFORE: build(*before), Side.AFTER: build(*before, *after)}
     if kernels[Side.BEFORE].kernel.id == kernels[Side.AFTER].kernel.id:
         raise UserError("--before and --after are the same kernel; name what --after adds")
     return kernels

@@ -38,26 +38,37 @@ struct board {
 	atomic_bool stop;
 };
 
+/* Room for a huge page, aligned as it has to be. */
 static char *reserve_huge(void)
 {
-	char *room = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *start;
+	char *room = mmap(NULL, 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (room == MAP_FAILED)
 		stressor_broken("mmap");
-	start = (char *)(((uintptr_t)room + HUGE - 1) & ~(HUGE - 1));
-	if (madvise(start, HUGE, MADV_HUGEPAGE)) {
-		if (errno == EINVAL)
-			exit(STRESSOR_SKIP);
-		stressor_broken("madvise(MADV_HUGEPAGE)");
-	}
-	return start;
+	return (char *)(((uintptr_t)room + HUGE - 1) & ~(HUGE - 1));
+}
+
+/*
+ * A new mapping each time: the old one has a page table of small pages, also when they are gone,
+ * and where a page table is no huge page comes.
+ */
+static void map_huge(char *start)
+{
+	if (mmap(start, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) != start)
+		stressor_broken("mmap");
+	if (!madvise(start, HUGE, MADV_HUGEPAGE))
+		return;
+	if (errno == EINVAL)
+		exit(STRESSOR_SKIP);
+	stressor_broken("madvise(MADV_HUGEPAGE)");
 }
 
 /* Advice for a part of a huge page makes the kernel split it; MADV_COLD costs the part nothing. */
 static void split(struct board *board, char *start)
 {
 	while (!atomic_load(&board->stop)) {
+		map_huge(start);
 		start[0] = 1;
 		if (madvise(start, PAGE, MADV_COLD)) {
 			if (errno == EINVAL)
@@ -65,8 +76,6 @@ static void split(struct board *board, char *start)
 			stressor_broken("madvise(MADV_COLD)");
 		}
 		atomic_fetch_add(&board->splits, 1);
-		if (madvise(start, HUGE, MADV_DONTNEED))
-			stressor_broken("madvise(MADV_DONTNEED)");
 	}
 }
 
