@@ -17,6 +17,7 @@ from mmrace.image import Job, job_segment
 from mmrace.judge import judge
 from mmrace.machine import Machine
 from mmrace.outcome import Outcome, VmEnd
+from mmrace.proc import can_confine
 from mmrace.race import Probe, Source
 from mmrace.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.vm import Boot, Hooks, Limits, qemu_version, run_vm
@@ -82,6 +83,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             end=ended.end,
             seconds=ended.seconds,
             message=ended.message,
+            confined=can_confine(),
         )
         write_json(folder / "qemu.json", asdict(vm))
         judged = judge(evidence(scratch, spec, ended.end, ended.message))

@@ -238,7 +238,12 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         stack.callback(close_monitor, monitor)
         argv = command(boot, sockets / "channel", sockets / "monitor")
         begun = time.monotonic()
-        child = proc.console(argv, cwd=folder, memory=address_space(boot.machine))
+        child = proc.console(
+            argv,
+            cwd=folder,
+            memory=address_space(boot.machine),
+            writable=(folder.absolute(), sockets, *_shared()),
+        )
         stack.callback(proc.close_console, child)
         console, channel = _Log(folder, "console", begun), _Log(folder, "channel", begun)
         stack.callback(console.close)
@@ -266,6 +271,11 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
             message = f"QEMU ended with status {status}"
         notes = console.notes + channel.notes
         return Ended(end, seconds, message, notes), tuple(argv)
+
+
+def _shared() -> tuple[Path, ...]:
+    """Where the director's state is, when the host has no /dev/shm."""
+    return () if Path("/dev/shm").is_dir() else (Path(tempfile.gettempdir()),)  # noqa: S108
 
 
 def accept(listener: socket.socket, alive: Callable[[], bool]) -> socket.socket:
