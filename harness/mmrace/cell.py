@@ -83,7 +83,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             end=ended.end,
             seconds=ended.seconds,
             message=ended.message,
-            confined=can_confine(),
+            confined=can_confine() and not boot.extra,
         )
         write_json(folder / "qemu.json", asdict(vm))
         judged = judge(evidence(scratch, spec, ended.end, ended.message))
