@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest whose vCPUs are lists of addresses, and an oracle for it."""
 
-from mmrace.gdbstub import Stop
+from mmrace.guests.gdbstub import Stop
 from mmrace.outcome import Judgement, Outcome
 
 

@@ -5,12 +5,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from mmrace.cell import recorded_evidence
-from mmrace.judge import judge
-from mmrace.machine import Machine, Node
+from mmrace.definitions.machine import Machine, Node
+from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.judging.judge import judge
 from mmrace.outcome import VmEnd, WindowCount
-from mmrace.race import Race, Signature, Source, Workload
-from mmrace.record import RunDir, Spec, VmRecord
+from mmrace.runs.cell import recorded_evidence
+from mmrace.runs.record import RunDir, Spec, VmRecord
 
 BOOT = b"[    0.000000] Linux version 6.1.192 (gcc 12)\n[    0.500000] Run /init as init process\n"
 BUG = (

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.campaign import Built, Choice, Tell, Workbench
+from mmrace.definitions.race import Race, Signature, Source, Workload, load_race
 from mmrace.errors import MmraceError, NotHereError, UserError
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.program import compile_program
-from mmrace.race import Race, Signature, Source, Workload, load_race
-from mmrace.record import RunDir
+from mmrace.runs.campaign import Built, Choice, Tell, Workbench
+from mmrace.runs.record import RunDir
+from mmrace.userland.program import compile_program
 
 _SILENCE = 60  # seconds without a word of a test's own program that make a HANG
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from mmrace import crash
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.record import RunDir, all_runs
+from mmrace.runs.record import RunDir, all_runs
 
 _VERSION = 1
 _SCHEMA = """

@@ -23,13 +23,13 @@ from dataclasses import fields
 
 import pytest
 
-from mmrace import campaign
 from mmrace.boottest import Vm, Wish, teller, told
-from mmrace.campaign import Built, Tell
 from mmrace.data import use_races
+from mmrace.definitions.race import load_race
 from mmrace.home import Home
-from mmrace.race import load_race
-from mmrace.tree import Tree, find_tree
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built, Tell
+from mmrace.sources.tree import Tree, find_tree
 
 _KERNELS = pytest.StashKey[dict[tuple[object, ...], Built]]()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mmrace.definitions.race import find_race
 from mmrace.errors import UserError
 from mmrace.home import Home, publish, write_file
-from mmrace.race import find_race
 
 _FILES = {"race.toml": "race.toml", "stressor.c": "{program}.c", "README.md": "README.md"}
 

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from mmrace.base import base_for
-from mmrace.bench import FIXED_ENV, Bench
-from mmrace.git import Repository
+from mmrace.building.bench import FIXED_ENV, Bench
+from mmrace.building.kconfig import DEFAULT_FRAGMENTS
+from mmrace.building.kernel import Kernel, build_kernel
+from mmrace.definitions.base import base_for
 from mmrace.home import Home
-from mmrace.kconfig import DEFAULT_FRAGMENTS
-from mmrace.kernel import Kernel, build_kernel
 from mmrace.proc import Bind, Sandbox, run
-from mmrace.tree import Tree, checkout, find_tree, store
+from mmrace.sources.git import Repository
+from mmrace.sources.tree import Tree, checkout, find_tree, store
 
 TREE = "debian:6.1"
 VARIED = "mm/migrate.c"

@@ -20,15 +20,16 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mmrace import campaign, cell, channel
-from mmrace.campaign import Choice, Workbench
 from mmrace.cli.pointing import resolver_for
-from mmrace.director import Director, build
+from mmrace.definitions.race import load_race
+from mmrace.definitions.window import Window
 from mmrace.home import Home
-from mmrace.plan import make_plan
-from mmrace.race import load_race
-from mmrace.record import RunDir
-from mmrace.window import Window
+from mmrace.judging import channel
+from mmrace.runs import campaign, cell
+from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs.record import RunDir
+from mmrace.windows.director import Director, build
+from mmrace.windows.plan import make_plan
 
 TREE = ("--tree", "debian:6.1")
 VULNERABLE = ("--series", "vulnerable")

@@ -16,7 +16,7 @@ from mmrace.bisect.engine import Bisection
 from mmrace.bisect.posterior import Model
 from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
 from mmrace.outcome import Judgement, Outcome
-from mmrace.verdict import Campaign, Rules, Side, Statement
+from mmrace.verdicts.verdict import Campaign, Rules, Side, Statement
 
 Rates = Callable[[npt.NDArray[np.int64]], Floats]
 Random = np.random.Generator

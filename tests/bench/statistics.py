@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 from mmrace.bisect.dag import Dag
 from mmrace.bisect.posterior import Model
 from mmrace.bisect.values import Answer, Phase, Settings
-from mmrace.verdict import Rules, Verdict
+from mmrace.verdicts.verdict import Rules, Verdict
 
 from .simulators import (
     MODELS,

@@ -8,9 +8,9 @@ import pytest
 from selenium import webdriver
 
 from made_runs import BEGIN, BOOT, BUG, FAILED, made_run
-from mmrace import report
-from mmrace.account import NotRun, Place
 from mmrace.outcome import VmEnd, WindowCount
+from mmrace.reports import report
+from mmrace.reports.account import NotRun, Place
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",

@@ -22,8 +22,8 @@ from pathlib import Path
 from fakes.kerneltree import commit_all, git
 from mmrace.cli import cli, prefixes, records, sources, verifying
 from mmrace.home import Home
-from mmrace.record import RunDir
-from mmrace.tree import add_tree
+from mmrace.runs.record import RunDir
+from mmrace.sources.tree import add_tree
 
 FAKES = Path(__file__).parent
 PRELOADED = (prefixes, records, sources, verifying)

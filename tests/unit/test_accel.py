@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from mmrace.accel import choose, state
 from mmrace.errors import InfraError, UserError
+from mmrace.guests.accel import choose, state
 from mmrace.home import Home
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mmrace import base as base_module
-from mmrace.base import Base, base_for, load_bases
+from mmrace.definitions import base as base_module
+from mmrace.definitions.base import Base, base_for, load_bases
 from mmrace.errors import UserError
 
 FILE = 'name = "{name}"\nversions = "{versions}"\ntested = "{name}.1"\n'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from mmrace.buildlog import DETAIL_LINES, blame, disk_full, first_failure
+from mmrace.building.buildlog import DETAIL_LINES, blame, disk_full, first_failure
 
 COMPILE = """\
   CC      mm/rmap.o

@@ -6,20 +6,21 @@ from pathlib import Path
 import pytest
 
 from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace import base as base_module
-from mmrace import campaign, case
+from mmrace.bisect import case
+from mmrace.bisect.case import Kernels
 from mmrace.bisect.engine import Bisection
 from mmrace.bisect.loop import drive
 from mmrace.bisect.search import Costs
 from mmrace.bisect.subset import prefixes
 from mmrace.bisect.values import Answer, Settings
-from mmrace.case import Kernels
 from mmrace.cli.app import App
+from mmrace.definitions import base as base_module
 from mmrace.errors import BuildError, UserError
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.tree import add_tree
-from mmrace.trial import Trial
+from mmrace.runs import campaign
+from mmrace.runs.trial import Trial
+from mmrace.sources.tree import add_tree
 
 BUG = Judgement(Outcome.CRASH, "bug", signature_matched=True)
 BASE = """name = "6.1"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.accel import Accel
-from mmrace.cell import Parts, probe_kvm, recorded_evidence, run_cell
+from mmrace.definitions.machine import Machine, Node
+from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.guests.accel import Accel
 from mmrace.home import Home
-from mmrace.judge import judge
-from mmrace.machine import Machine, Node
+from mmrace.judging.judge import judge
 from mmrace.outcome import Outcome
-from mmrace.race import Race, Signature, Source, Workload
-from mmrace.record import Spec, all_runs, find_run
+from mmrace.runs.cell import Parts, probe_kvm, recorded_evidence, run_cell
+from mmrace.runs.record import Spec, all_runs, find_run
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 WORKLOAD = Workload(
@@ -140,7 +140,7 @@ def test_an_interrupted_run_leaves_nothing(home, tmp_path, monkeypatch):
     def interrupt(*_arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmrace.cell.judge", interrupt)
+    monkeypatch.setattr("mmrace.runs.cell.judge", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(home, tmp_path, GOOD)
     assert list(all_runs(home)) == []
@@ -151,7 +151,7 @@ def test_a_disk_that_gets_full_in_a_run_leaves_nothing(home, tmp_path, monkeypat
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mmrace.vm._Log.write", full)
+    monkeypatch.setattr("mmrace.guests.vm._Log.write", full)
     with pytest.raises(OSError, match="No space"):
         run(home, tmp_path, GOOD)
     assert list(home.runs.iterdir()) == []
@@ -160,7 +160,7 @@ def test_a_disk_that_gets_full_in_a_run_leaves_nothing(home, tmp_path, monkeypat
 def test_a_guest_that_prints_without_end_is_cut_off_and_the_run_says_so(
     home, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mmrace.vm.LOG_CAP", 4 << 10)
+    monkeypatch.setattr("mmrace.guests.vm.LOG_CAP", 4 << 10)
     script = GOOD.replace("console booting\n", f"console {'x' * 6000}\n")
     done = run(home, tmp_path, script)
     assert len(done.console()) == 4 << 10

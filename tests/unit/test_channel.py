@@ -3,7 +3,7 @@
 
 import pytest
 
-from mmrace.channel import Result, parse, second_of
+from mmrace.judging.channel import Result, parse, second_of
 
 WHOLE = b"""KTAP version 1
 # release 6.1.192

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from fakes.inbox import patches
 from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace import campaign
 from mmrace.cli import checking, cli, running, verifying
 from mmrace.errors import InfraError
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.tree import add_tree
-from mmrace.trial import Trial
+from mmrace.runs import campaign
+from mmrace.runs.trial import Trial
+from mmrace.sources.tree import add_tree
 
 
 def quiet(_: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from mmrace.ciplan import cells_of, read_job
+from mmrace.ci.ciplan import cells_of, read_job
 from mmrace.cli import cli
 
 FOLDER = Path(__file__).parents[2] / "docs" / "ci"

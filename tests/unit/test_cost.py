@@ -6,12 +6,12 @@ import pytest
 
 from made_runs import BOOT, BUG, FAILED, made_run
 from mmrace.cli.costing import _chosen
-from mmrace.cost import REPEATS, Difference, figure
+from mmrace.definitions.machine import load_machine
+from mmrace.definitions.race import Cost, Race, load_race, race_names
 from mmrace.errors import UserError
-from mmrace.machine import load_machine
-from mmrace.meter import figures
-from mmrace.race import Cost, Race, load_race, race_names
-from mmrace.record import RunDir
+from mmrace.runs.cost import REPEATS, Difference, figure
+from mmrace.runs.meter import figures
+from mmrace.runs.record import RunDir
 
 OPERATION = Cost(
     name="op", summary="", workload="w", start="entry of f", stop="return of f", counters=("turns",)

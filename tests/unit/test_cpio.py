@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrace import cpio
+from mmrace.userland import cpio
 
 _FIELDS = 13
 

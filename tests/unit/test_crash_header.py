@@ -3,9 +3,9 @@
 
 import golden_console
 from crash_reports import all_cases
-from mmrace import dmesg
-from mmrace.crash_header import TRIGGER, header_of
-from mmrace.formats import FORMATS, PRELUDE, PRELUDES
+from mmrace.crash import dmesg
+from mmrace.crash.formats import FORMATS, PRELUDE, PRELUDES
+from mmrace.crash.header import TRIGGER, header_of
 
 LINES = {
     line.text

@@ -5,10 +5,10 @@ import subprocess
 import pytest
 
 from mmrace.crash import parse
-from mmrace.decode import Place, Symbol, decode, render
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.symbolizer import Vmlinux
+from mmrace.symbols.decode import Place, Symbol, decode, render
+from mmrace.symbols.symbolizer import Vmlinux
 
 SYMBOLS = {
     "walk_fn": (Symbol(0xFFFFFFFF81000000, 0x40), Symbol(0xFFFFFFFF82000000, 0x34)),

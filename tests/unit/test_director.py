@@ -14,13 +14,13 @@ import pytest
 
 from mmrace import proc
 from mmrace.data import data_dir
-from mmrace.director import Director, build, race_phase
+from mmrace.definitions.window import Delays, Window
 from mmrace.errors import InfraError
 from mmrace.home import Home
-from mmrace.plan import Plan, PlannedMeter, PlannedWindow
-from mmrace.resolve import Gate, Resolved
-from mmrace.shared import EventKind, encode
-from mmrace.window import Delays, Window
+from mmrace.symbols.resolve import Gate, Resolved
+from mmrace.windows.director import Director, build, race_phase
+from mmrace.windows.plan import Plan, PlannedMeter, PlannedWindow
+from mmrace.windows.shared import EventKind, encode
 
 HOLD, UNTIL, CALL, ENTRY = 0x1000, 0x2000, 0x3000, 0x4000
 LONG = 5000.0  # ms: a hold that a test would notice

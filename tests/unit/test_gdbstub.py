@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from mmrace.errors import InfraError
-from mmrace.gdbstub import INTERRUPT, Packets, Stop, Stub, frame, parse_stop
+from mmrace.guests.gdbstub import INTERRUPT, Packets, Stop, Stub, frame, parse_stop
 
 
 class FakeStub(threading.Thread):

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from mmrace.cli.matrix import default_jobs, split
+from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import BuildError, InfraError, NotHereError
-from mmrace.grid import BuiltFor, Cell, Column, fill, html, rows, worst
-from mmrace.race import Race, load_race, race_names
+from mmrace.verdicts.grid import BuiltFor, Cell, Column, fill, html, rows, worst
 
 RACES = [load_race(name) for name in race_names()]
 COLUMNS = [Column("debian:6.1", ("vulnerable",)), Column("debian:6.1", ("broken",))]

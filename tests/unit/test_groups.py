@@ -4,11 +4,11 @@ import json
 import pytest
 
 from mmrace import groups
+from mmrace.definitions.machine import load_machine
+from mmrace.definitions.race import load_race
 from mmrace.home import Home
-from mmrace.machine import load_machine
 from mmrace.outcome import Judgement, Outcome
-from mmrace.race import load_race
-from mmrace.record import RunDir, Spec
+from mmrace.runs.record import RunDir, Spec
 
 RACE = "khugepaged-retract"
 SPLAT = b"[   10.000002] WARNING: CPU: 0 PID: 20 at fs/x/y.c:12 %s+0x12/0x34\n"

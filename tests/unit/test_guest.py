@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmrace.data import data_dir
-from mmrace.image import Job
-from mmrace.race import Probe
+from mmrace.definitions.race import Probe
+from mmrace.userland.image import Job
 
 TESTS = Path(__file__).parent / "guest"
 

@@ -5,9 +5,9 @@ import pytest
 
 from fakes.kerneltree import commit_all, git, make_kernel
 from mmrace.errors import UserError
-from mmrace.history import find_revision, is_revision
 from mmrace.home import Home
-from mmrace.tree import add_tree, store
+from mmrace.sources.history import find_revision, is_revision
+from mmrace.sources.tree import add_tree, store
 
 
 @pytest.fixture

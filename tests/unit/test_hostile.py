@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mmrace import bench as bench_module
-from mmrace import kernel as kernel_module
-from mmrace.base import Base, Build
+from mmrace.building import bench as bench_module
+from mmrace.building import kernel as kernel_module
+from mmrace.building.kernel import Kernel, build_kernel
+from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, MmraceError
 from mmrace.home import Home
-from mmrace.kernel import Kernel, build_kernel
 from mmrace.sandbox import Limits, have_bubblewrap, inside_uid
 
 FAKE = Path(__file__).parents[1] / "fakes" / "linux"

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 
 from fake_guest import FakeGuest, FakeOracle
-from mmrace import hunt as hunting
 from mmrace.cli.hunting import _place
+from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
-from mmrace.explore import Explorer, Hit, steps
-from mmrace.hunt import Hunter, Search, choose_points
-from mmrace.minimise import minimise
-from mmrace.pct import Schedule, bound, draw, missed
-from mmrace.resolve import Gate, Resolved
-from mmrace.turns import Turns
-from mmrace.witness import Step
+from mmrace.guests.turns import Turns
+from mmrace.hunting import hunt as hunting
+from mmrace.hunting.explore import Explorer, Hit, steps
+from mmrace.hunting.hunt import Hunter, Search, choose_points
+from mmrace.hunting.minimise import minimise
+from mmrace.hunting.pct import Schedule, bound, draw, missed
+from mmrace.symbols.resolve import Gate, Resolved
 
 A, B = "p1.1", "p1.2"
 POINTS = {at: f"entry of f{at}" for at in (10, 11, 20, 21)}

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from test_cpio import parse
 
-from mmrace import cpio
+from mmrace.definitions.race import Probe, Source
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
-from mmrace.image import Job, job_segment, make_image
-from mmrace.race import Probe, Source
+from mmrace.userland import cpio
+from mmrace.userland.image import Job, job_segment, make_image
 
 
 @pytest.fixture

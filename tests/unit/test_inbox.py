@@ -9,12 +9,12 @@ import pytest
 
 from fakes.inbox import Mail, letter, patches, public_inbox, write_mbox
 from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace import base as base_module
-from mmrace.base import Base, load_bases
+from mmrace.definitions import base as base_module
+from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
-from mmrace.series import Applied, apply_series, resolve_series
-from mmrace.tree import Tree, add_tree, find_tree
+from mmrace.patching.series import Applied, apply_series, resolve_series
+from mmrace.sources.tree import Tree, add_tree, find_tree
 
 REVIEWER = "Rev Iewer <r@example.org>"
 

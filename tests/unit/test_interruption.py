@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from fakes.kerneltree import commit_all, make_kernel
-from mmrace import bench as bench_module
 from mmrace import cli as command_line
 from mmrace import home as home_module
-from mmrace.bench import Bench, Clock
+from mmrace.building import bench as bench_module
+from mmrace.building.bench import Bench, Clock
 from mmrace.errors import InfraError
 from mmrace.home import Home, write_file
 from mmrace.leftover import hold, sweep
 from mmrace.proc import can_confine, close_console, console
+from mmrace.runs.slots import campaign_key, campaign_slots
 from mmrace.sandbox import have_bubblewrap
-from mmrace.slots import campaign_key, campaign_slots
 
 TOP = Path(__file__).parents[2]
 ENV = {**os.environ, "PYTHONPATH": f"{TOP}/harness:{TOP}/tests"}

@@ -6,10 +6,10 @@ import dataclasses
 import pytest
 
 import golden_console
-from mmrace.evidence import Evidence
-from mmrace.judge import judge
+from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.judging.evidence import Evidence
+from mmrace.judging.judge import judge
 from mmrace.outcome import Outcome, VmEnd, WindowCount
-from mmrace.race import Race, Signature, Source, Workload
 
 WARNING = (
     "[    {0}] ------------[ cut here ]------------\n"

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.errors import UserError
-from mmrace.kconfig import (
+from mmrace.building.kconfig import (
     DEFAULT_FRAGMENTS,
     Fragment,
     Option,
@@ -17,6 +16,7 @@ from mmrace.kconfig import (
     parse_config,
     parse_fragment,
 )
+from mmrace.errors import UserError
 
 V6_1 = (6, 1, 192)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mmrace import bench as bench_module
-from mmrace import kernel as kernel_module
-from mmrace import kernelconfig
-from mmrace.base import Base, Build
-from mmrace.bench import Bench, missing_tools
+from mmrace.building import bench as bench_module
+from mmrace.building import kernel as kernel_module
+from mmrace.building import kernelconfig
+from mmrace.building.bench import Bench, missing_tools
+from mmrace.building.kernel import Kernel, build_kernel, load_kernel
+from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home
-from mmrace.kernel import Kernel, build_kernel, load_kernel
 from mmrace.proc import Sandbox
 
 FAKE = Path(__file__).parents[1] / "fakes" / "linux"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrace import kexplain
+from mmrace.building import kexplain
 
 FAKE = Path(__file__).parents[1] / "fakes" / "linux"
 

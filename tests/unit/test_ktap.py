@@ -2,7 +2,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmrace.ktap import Result, parse, parse_ltp
+from mmrace.judging.ktap import Result, parse, parse_ltp
 
 KUNIT = b"""[    1.000000] KTAP version 1
 [    1.000001] 1..2

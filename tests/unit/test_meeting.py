@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mmrace.meeting import read, svg
+from mmrace.reports.meeting import read, svg
 
 WINDOWS = [
     {"name": "a", "hold": "entry of f", "until": "entry of g"},

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.base import Pristine, load_bases
 from mmrace.data import data_dir
-from mmrace.series import resolve_series, series_names
+from mmrace.definitions.base import Pristine, load_bases
+from mmrace.patching.series import resolve_series, series_names
 
 TOP = data_dir("patches")
 PATCHES = sorted(TOP.glob("**/*.patch"))

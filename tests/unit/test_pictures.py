@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from made_runs import BEGIN, BOOT, BUG, FAILED, made_run
-from mmrace import drift, survival
 from mmrace.bisect.dag import Dag
 from mmrace.bisect.posterior import Model
 from mmrace.bisect.values import Observation, Result, Settings
 from mmrace.outcome import VmEnd
-from mmrace.rates import interval
-from mmrace.survival import Lifetime, curve, lifetimes
+from mmrace.verdicts import drift, survival
+from mmrace.verdicts.rates import interval
+from mmrace.verdicts.survival import Lifetime, curve, lifetimes
 
 SUBJECT = "<$ub_{ject$>"  # neither markup nor mathematics
 

@@ -27,10 +27,10 @@ poweroff
 CONFTEST = """
 from pathlib import Path
 import pytest
-from mmrace.campaign import Built
-from mmrace.kernel import Kernel
-from mmrace.series import Applied
-from mmrace.tree import Tree
+from mmrace.runs.campaign import Built
+from mmrace.building.kernel import Kernel
+from mmrace.patching.series import Applied
+from mmrace.sources.tree import Tree
 
 @pytest.fixture
 def mmrace_kernel(request):

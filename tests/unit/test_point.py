@@ -4,9 +4,9 @@
 import pytest
 from pydantic import ValidationError
 
+from mmrace.definitions.point import Point, Where, parse_point
+from mmrace.definitions.window import Window
 from mmrace.errors import UserError
-from mmrace.point import Point, Where, parse_point
-from mmrace.window import Window
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmrace.buildlog import warnings
+from mmrace.building.buildlog import warnings
 from mmrace.errors import BuildError, UserError
 from mmrace.outcome import Judgement, Outcome
-from mmrace.prefix import Step, prefix_names, walk
+from mmrace.runs.prefix import Step, prefix_names, walk
 
 PATCHES = ("one", "two", "three")
 OWN = Judgement(Outcome.CRASH, "BUG in it", signature_matched=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from made_runs import BOOT, BUG, FAILED, made_run
+from mmrace.bisect.probe import ATTEMPTS, KernelProbe
 from mmrace.bisect.values import Result
 from mmrace.errors import BuildError, InfraError
+from mmrace.guests.scheduler import Attempt, Replay
 from mmrace.outcome import Judgement, Outcome, VmEnd
-from mmrace.probe import ATTEMPTS, KernelProbe
-from mmrace.scheduler import Attempt, Replay
-from mmrace.trial import Trial, judgement_of
+from mmrace.runs.trial import Trial, judgement_of
 
 
 class Bench:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mmrace import program
-from mmrace.compiler import Program
+from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home
-from mmrace.program import build_init, build_program
-from mmrace.race import Race, Signature, Source, Workload
-from mmrace.tree import add_tree
+from mmrace.sources.tree import add_tree
+from mmrace.userland import program
+from mmrace.userland.compiler import Program
+from mmrace.userland.program import build_init, build_program
 
 HELD = '#include "stressor.h"\nint main(void) { stressor_race(); return STRESSOR_HELD; }\n'
 KERNEL = {

@@ -4,11 +4,11 @@
 import pytest
 
 from mmrace.cli.replaying import exit_code
-from mmrace.oracle import Oracle
+from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.guests.scheduler import Attempt, Replay
+from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Judgement, Outcome
-from mmrace.race import Race, Signature, Source, Workload
-from mmrace.replay import Replays
-from mmrace.scheduler import Attempt, Replay
+from mmrace.runs.replay import Replays
 
 WARNING = (
     b"[    5.0] ------------[ cut here ]------------\n"

@@ -7,14 +7,16 @@ from html.parser import HTMLParser
 import pytest
 
 from made_runs import BEGIN, BOOT, BUG, FAILED, PASSED, made_run
-from mmrace import account, channel, decode, excerpt, junit, report, timeline, traced
-from mmrace.account import NotRun, Place
-from mmrace.decode import Symbol
+from mmrace.definitions.race import Source
 from mmrace.errors import UserError
 from mmrace.home import Home
+from mmrace.judging import channel
 from mmrace.outcome import Outcome, VmEnd, WindowCount
-from mmrace.race import Source
-from mmrace.record import RunDir
+from mmrace.reports import account, excerpt, junit, report, timeline, traced
+from mmrace.reports.account import NotRun, Place
+from mmrace.runs.record import RunDir
+from mmrace.symbols import decode
+from mmrace.symbols.decode import Symbol
 
 CRASHED = {"channel": BEGIN, "console": BOOT + BUG, "end": VmEnd.RESET}
 VOID = {"meta", "link", "input", "br"}

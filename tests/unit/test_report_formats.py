@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from made_runs import BEGIN, BOOT, BUG, FAILED, made_run
-from mmrace import junit, kcidb, ktapout, summary
-from mmrace.account import NotRun
 from mmrace.cli import cli
 from mmrace.errors import UserError
 from mmrace.outcome import VmEnd
+from mmrace.reports import junit, kcidb, ktapout, summary
+from mmrace.reports.account import NotRun
 
 CRASHED = {"channel": BEGIN, "console": BOOT + BUG, "end": VmEnd.RESET}
 COMMAND = "mmrace run --race race --workload w --tree debian:6.1 --seed 7"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mmrace import proc
-from mmrace.disassembly import Exits, Flow, Insn, decode, disassemble, find_exits
-from mmrace.dwarf import Debug
 from mmrace.errors import UserError
-from mmrace.resolve import Resolver
+from mmrace.symbols.disassembly import Exits, Flow, Insn, decode, disassemble, find_exits
+from mmrace.symbols.dwarf import Debug
+from mmrace.symbols.resolve import Resolver
 
 SOURCE = """
 #define noinline __attribute__((noinline, noclone))

@@ -8,11 +8,11 @@ from mmrace.bisect.engine import Bisection
 from mmrace.bisect.log import parse, render
 from mmrace.bisect.loop import Probe, command_probe, drive, result_of, result_of_code
 from mmrace.bisect.posterior import Model
+from mmrace.bisect.revisions import between, checkout, git, graph, resolve, share, weigh
 from mmrace.bisect.search import Costs
 from mmrace.bisect.values import Observation, Phase, Result, Settings
 from mmrace.errors import InfraError, UserError
 from mmrace.outcome import Judgement, Outcome
-from mmrace.revisions import between, checkout, git, graph, resolve, share, weigh
 
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgSign=false")
 # Fails in four runs of ten once the file says so; its own counter makes that repeatable.

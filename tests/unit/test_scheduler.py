@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from fake_guest import FakeGuest, FakeOracle, in_order
 from mmrace.data import data_dir
+from mmrace.definitions.machine import load_machine
+from mmrace.definitions.race import load_race
+from mmrace.definitions.witness import Step, Witness, load_witness, save_witness
 from mmrace.errors import UserError
-from mmrace.machine import load_machine
-from mmrace.race import load_race
-from mmrace.resolve import Gate, Resolved
-from mmrace.scheduler import Placed, Scheduler, place
-from mmrace.witness import Step, Witness, load_witness, save_witness
+from mmrace.guests.scheduler import Placed, Scheduler, place
+from mmrace.symbols.resolve import Gate, Resolved
 
 A, B = "p1.1", "p1.2"
 

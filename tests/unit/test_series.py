@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace import base as base_module
-from mmrace.base import Base, load_bases
+from mmrace.definitions import base as base_module
+from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.series import Applied, apply_series, resolve_series
-from mmrace.tree import Tree, add_tree, find_tree, store
+from mmrace.patching.series import Applied, apply_series, resolve_series
+from mmrace.sources.tree import Tree, add_tree, find_tree, store
 
 
 def quiet(_: str) -> None:
@@ -185,7 +185,7 @@ def test_the_second_time_comes_from_the_record(
 ) -> None:
     (tmp_path / "both.mbox").write_text(bench.mails())
     first = bench.apply(tmp_path / "both.mbox")
-    monkeypatch.setattr("mmrace.applied._Bench", None)
+    monkeypatch.setattr("mmrace.patching.applied._Bench", None)
     assert bench.apply(tmp_path / "both.mbox") == first
     assert first.touched[0] == ("mm/moved.c", "both.mbox#2")
 

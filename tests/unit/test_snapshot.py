@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mmrace.definitions.machine import Machine, Node
 from mmrace.errors import InfraError
-from mmrace.guest import Guest
-from mmrace.machine import Machine, Node
-from mmrace.snapshot import Snapshot, _load
-from mmrace.vm import Boot, Ram, command
+from mmrace.guests.guest import Guest
+from mmrace.guests.snapshot import Snapshot, _load
+from mmrace.guests.vm import Boot, Ram, command
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 MACHINE = Machine(name="two", summary="", node=(Node(memory=64), Node(memory=128)))

@@ -8,7 +8,7 @@ from bench.simulators import MODELS, Truth, constant, line, merges, run_bisectio
 from bench.simulators import run_steps as steps
 from mmrace.bisect.posterior import Model
 from mmrace.bisect.values import Phase, Settings
-from mmrace.verdict import Rules, Verdict
+from mmrace.verdicts.verdict import Rules, Verdict
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from mmrace.data import data_dir
-from mmrace.race import load_race, race_names
-from mmrace.subject import Change, read_change, subjects, unfit
+from mmrace.definitions.race import load_race, race_names
+from mmrace.patching.subject import Change, read_change, subjects, unfit
 
 RACES = [load_race(name) for name in race_names()]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mmrace import campaign
-from mmrace.base import base_for
 from mmrace.cli import cli
 from mmrace.data import data_dir, use_races
+from mmrace.definitions.base import base_for
+from mmrace.definitions.race import find_race, load_race, race_dir, race_names
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.race import find_race, load_race, race_dir, race_names
-from mmrace.series import resolve_series
+from mmrace.patching.series import resolve_series
+from mmrace.runs import campaign
 from mmrace.template import new_race
 
 GUEST = data_dir("qemu") / "guest"

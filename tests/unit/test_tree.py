@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fakes.kerneltree import commit_all, git, make_kernel, pack, write_kernel
-from mmrace import source
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
-from mmrace.tree import Tree, add_tree, checkout, export, find_tree, list_trees, store
+from mmrace.sources import source
+from mmrace.sources.tree import Tree, add_tree, checkout, export, find_tree, list_trees, store
 
 
 @pytest.fixture

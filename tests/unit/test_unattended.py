@@ -12,20 +12,21 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrace import campaign, ciplan, cireport
-from mmrace.budget import Need, next_share
-from mmrace.campaign import Built
-from mmrace.checks import Result, worst_exit_code
-from mmrace.ciplan import cache_key, cells_of, read_job
+from mmrace.building.kernel import Kernel
+from mmrace.ci import ciplan, cireport
+from mmrace.ci.budget import Need, next_share
+from mmrace.ci.checks import Result, worst_exit_code
+from mmrace.ci.ciplan import cache_key, cells_of, read_job
+from mmrace.ci.unattended import Session
 from mmrace.cli import cli
 from mmrace.data import use_races
 from mmrace.errors import BuildError, UserError
 from mmrace.home import Home
-from mmrace.kernel import Kernel
-from mmrace.series import Applied
+from mmrace.patching.series import Applied
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built
+from mmrace.sources.tree import Tree
 from mmrace.template import new_race
-from mmrace.tree import Tree
-from mmrace.unattended import Session
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 START = """console booting
@@ -108,7 +109,7 @@ def kernels(home, tmp_path, monkeypatch):
         return Built(TREE, tuple(series), Applied("0" * 40, "1" * 40, (), (), ()), kernel)
 
     monkeypatch.setattr(campaign, "build", build)
-    monkeypatch.setattr("mmrace.unattended.find_tree", lambda *_: TREE)
+    monkeypatch.setattr("mmrace.ci.unattended.find_tree", lambda *_: TREE)
     return scripts, asked, wanted
 
 

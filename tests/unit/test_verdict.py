@@ -6,9 +6,9 @@ import pytest
 
 from mmrace.errors import UserError
 from mmrace.outcome import Judgement, Outcome
-from mmrace.rates import clean_runs, interval, upper_bound
-from mmrace.sight import Sight, sight
-from mmrace.verdict import Campaign, Rules, Side, Verdict
+from mmrace.verdicts.rates import clean_runs, interval, upper_bound
+from mmrace.verdicts.sight import Sight, sight
+from mmrace.verdicts.verdict import Campaign, Rules, Side, Verdict
 
 PASS = Judgement(Outcome.PASS)
 BUG = Judgement(Outcome.CRASH, "kernel BUG in a", signature_matched=True)

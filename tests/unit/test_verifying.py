@@ -9,11 +9,11 @@ from made_runs import FAILED, made_run
 from mmrace.cli import verifying
 from mmrace.cli.app import App
 from mmrace.cli.verifying import campaign_of
+from mmrace.definitions.race import load_race
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.race import load_race
-from mmrace.trial import Trial
-from mmrace.verdict import Rules, Side, Verdict
+from mmrace.runs.trial import Trial
+from mmrace.verdicts.verdict import Rules, Side, Verdict
 
 
 class Kernels:

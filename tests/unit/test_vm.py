@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mmrace.definitions.machine import Machine, Node
 from mmrace.errors import InfraError
-from mmrace.machine import Machine, Node
+from mmrace.guests.vm import Boot, Hooks, Limits, command, run_vm
 from mmrace.outcome import VmEnd
-from mmrace.vm import Boot, Hooks, Limits, command, run_vm
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 MACHINE = Machine(name="two", summary="", node=(Node(memory=64), Node(memory=128)))

@@ -3,7 +3,7 @@
 
 import pytest
 
-from mmrace.race import Race, load_race, race_names
+from mmrace.definitions.race import Race, load_race, race_names
 
 
 @pytest.fixture(params=race_names())

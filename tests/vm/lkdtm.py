@@ -12,11 +12,11 @@ from pathlib import Path
 
 from mmrace import crash
 from mmrace.crash import Crash, Kind
+from mmrace.definitions.machine import load_machine
+from mmrace.guests.vm import Boot, Hooks, Limits, run_vm
 from mmrace.home import Home
-from mmrace.image import Job, job_segment, make_image
-from mmrace.machine import load_machine
-from mmrace.program import build_init
-from mmrace.vm import Boot, Hooks, Limits, run_vm
+from mmrace.userland.image import Job, job_segment, make_image
+from mmrace.userland.program import build_init
 
 GUEST = Path(__file__).parents[2] / "qemu" / "guest"
 BOOTS = 40  # of one walk at most

@@ -13,11 +13,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmrace.base import base_for
-from mmrace.git import Repository, create
+from mmrace.definitions.base import base_for
 from mmrace.home import Home
-from mmrace.series import resolve_series
-from mmrace.tree import find_tree, store
+from mmrace.patching.series import resolve_series
+from mmrace.sources.git import Repository, create
+from mmrace.sources.tree import find_tree, store
 
 EPOCH = 1_700_000_000
 FLAKY = """

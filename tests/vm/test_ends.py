@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mmrace import cell, record
-from mmrace.accel import Accel
+from mmrace.definitions.machine import Machine, Node, load_machine
+from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.guests.accel import Accel
 from mmrace.home import Home
-from mmrace.image import make_image
-from mmrace.machine import Machine, Node, load_machine
 from mmrace.outcome import Outcome
-from mmrace.program import build_init
-from mmrace.race import Race, Signature, Source, Workload
+from mmrace.runs import cell, record
+from mmrace.userland.image import make_image
+from mmrace.userland.program import build_init
 
 pytestmark = pytest.mark.mmrace(series=("vulnerable", "fixes"))
 GUEST = Path(__file__).parents[2] / "qemu" / "guest"

@@ -12,8 +12,8 @@ from pathlib import Path
 import lkdtm
 import pytest
 
+from mmrace.building.kconfig import parse_config
 from mmrace.home import Home
-from mmrace.kconfig import parse_config
 
 pytestmark = pytest.mark.slow
 ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "lkdtm"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmrace.home import Home
-from mmrace.tree import find_tree, store
+from mmrace.sources.tree import find_tree, store
 
 TREE = "debian:6.1"
 MARK = "mmrace-hostile-test"

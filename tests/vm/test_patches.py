@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.base import Base, Pristine, base_for, load_bases
+from mmrace.building.kernel import build_kernel
+from mmrace.definitions.base import Base, Pristine, base_for, load_bases
 from mmrace.errors import MmraceError
 from mmrace.home import Home
-from mmrace.kernel import build_kernel
-from mmrace.series import Applied, Series, apply_series, resolve_series, series_names
-from mmrace.tree import Tree, export, find_tree
+from mmrace.patching.series import Applied, Series, apply_series, resolve_series, series_names
+from mmrace.sources.tree import Tree, export, find_tree
 
 IGNORED = "MISSING_SIGN_OFF,UNKNOWN_COMMIT_ID"  # reasons: patches/README.md
 # All that the races ask for, so that no file which a patch touches is left out.

@@ -4,7 +4,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmrace import proc, revisions
+from mmrace import proc
+from mmrace.bisect import revisions
 from mmrace.bisect.engine import Bisection
 from mmrace.bisect.log import parse, render
 from mmrace.bisect.values import Answer, Observation, Request, Result

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import click
 
-from mmrace import accel, doctor, vm
-from mmrace.base import load_bases
+from mmrace import doctor
 from mmrace.cli.app import App, json_option
 from mmrace.cli.tables import table
+from mmrace.definitions.base import load_bases
+from mmrace.definitions.race import find_race, load_race, race_names
+from mmrace.guests import accel, vm
 from mmrace.proc import sandbox_fault
-from mmrace.race import find_race, load_race, race_names
+from mmrace.sources.tree import list_trees
 from mmrace.template import new_race
-from mmrace.tree import list_trees
 
 
 @click.command("doctor")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mmrace.home import Home
-from mmrace.intake import Intake
+from mmrace.patching.intake import Intake
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

@@ -3,16 +3,16 @@
 
 from pathlib import Path
 
-from mmrace import drift
+from mmrace.bisect.case import Case, short
 from mmrace.bisect.engine import Bisection
 from mmrace.bisect.log import parse
+from mmrace.bisect.probe import KernelProbe
 from mmrace.bisect.values import Answer, Phase, Settings
-from mmrace.case import Case, short
 from mmrace.cli.app import App
 from mmrace.cli.records import write_report
 from mmrace.cli.tables import table
-from mmrace.probe import KernelProbe
-from mmrace.report import Section
+from mmrace.reports.report import Section
+from mmrace.verdicts import drift
 
 
 def document(answer: Answer) -> dict[str, object]:

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import click
 
+from mmrace.bisect.case import Case, Commands, Kernels
 from mmrace.bisect.dag import Dag
 from mmrace.bisect.engine import Bisection
 from mmrace.bisect.loop import drive
+from mmrace.bisect.probe import KernelProbe
 from mmrace.bisect.search import Costs
 from mmrace.bisect.subset import enough, prefixes
 from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
-from mmrace.campaign import Choice, Workbench
-from mmrace.case import Case, Commands, Kernels
 from mmrace.cli import bisected
 from mmrace.cli.app import App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
+from mmrace.definitions.race import load_race
 from mmrace.errors import UserError
-from mmrace.probe import KernelProbe
-from mmrace.race import load_race
-from mmrace.rates import interval
-from mmrace.series import Series
-from mmrace.trial import Boots
+from mmrace.patching.series import Series
+from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs.trial import Boots
+from mmrace.verdicts.rates import interval
 
 NOT_FOUND = 3
 ROUND_TRIP = 5.0  # seconds of a run beside its workload's, under TCG

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Choice, Workbench
 from mmrace.cli.app import App, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.records import write_report
 from mmrace.cli.running import exit_code, pick_races, run_race
+from mmrace.definitions.race import Race, load_race
 from mmrace.errors import BuildError, InfraError, UserError
-from mmrace.intake import Intake
 from mmrace.outcome import Outcome
-from mmrace.race import Race, load_race
-from mmrace.record import RunDir
-from mmrace.report import NotRun
-from mmrace.thread import read_mail
-from mmrace.tracked import tracked_thread
+from mmrace.patching.intake import Intake
+from mmrace.patching.thread import read_mail
+from mmrace.patching.tracked import tracked_thread
+from mmrace.reports.report import NotRun
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs.record import RunDir
 
 STATUS = {
     Outcome.PASS: "pass",

@@ -6,16 +6,16 @@ from itertools import groupby
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import table
-from mmrace.cost import Difference, Figure
+from mmrace.definitions.race import Cost, Race, load_race, race_names
 from mmrace.errors import UserError
-from mmrace.meter import figures, measure
-from mmrace.race import Cost, Race, load_race, race_names
-from mmrace.record import RunDir
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built, Choice, Workbench
+from mmrace.runs.cost import Difference, Figure
+from mmrace.runs.meter import figures, measure
+from mmrace.runs.record import RunDir
 
 
 @click.command("cost")

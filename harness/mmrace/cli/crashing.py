@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from mmrace import crash, decode, groups
+from mmrace import crash, groups
+from mmrace.building.kernel import load_kernel
 from mmrace.cli.app import App, json_option
 from mmrace.cli.tables import table
 from mmrace.errors import UserError
-from mmrace.kernel import load_kernel
-from mmrace.record import find_run
-from mmrace.symbolizer import Vmlinux
+from mmrace.runs.record import find_run
+from mmrace.symbols import decode
+from mmrace.symbols.symbolizer import Vmlinux
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

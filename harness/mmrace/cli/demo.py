@@ -5,15 +5,15 @@ import time
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.records import write_report
 from mmrace.cli.running import Done, run_race
+from mmrace.definitions.race import load_race, race_names
 from mmrace.outcome import Outcome
-from mmrace.race import load_race, race_names
-from mmrace.record import RunDir
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs.record import RunDir
 
 TREE = "debian:6.1"
 BEFORE = ("vulnerable",)

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import click
 
-from mmrace import campaign, pct
-from mmrace.campaign import Choice, Workbench
 from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
+from mmrace.definitions.race import Race, Workload, load_race
+from mmrace.definitions.witness import save_witness
 from mmrace.errors import UserError
-from mmrace.hunt import CONTROLS, Found, Search, hunt
-from mmrace.race import Race, Workload, load_race
-from mmrace.replay import JOB_SECONDS
-from mmrace.witness import save_witness
+from mmrace.hunting import pct
+from mmrace.hunting.hunt import CONTROLS, Found, Search, hunt
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs.replay import JOB_SECONDS
 
 
 @click.command("hunt")

@@ -6,21 +6,32 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.records import write_report
 from mmrace.cli.running import exit_code, run_race
 from mmrace.cli.tables import table
 from mmrace.cli.verifying import campaign_of
+from mmrace.definitions.machine import load_machine
+from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import BuildError, MmraceError, UserError
-from mmrace.grid import NOTHING, BuiltFor, Cell, Column, Make, Wanted, fill, html, rows, worst
-from mmrace.machine import load_machine
-from mmrace.race import Race, load_race, race_names
-from mmrace.report import Section
-from mmrace.trial import Boots
-from mmrace.verdict import Rules, Side
+from mmrace.reports.report import Section
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built, Choice, Workbench
+from mmrace.runs.trial import Boots
+from mmrace.verdicts.grid import (
+    NOTHING,
+    BuiltFor,
+    Cell,
+    Column,
+    Make,
+    Wanted,
+    fill,
+    html,
+    rows,
+    worst,
+)
+from mmrace.verdicts.verdict import Rules, Side
 
 
 @click.command("matrix")

@@ -3,13 +3,13 @@
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Built
 from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.tables import table
+from mmrace.definitions.point import Where, parse_point
 from mmrace.errors import UserError
-from mmrace.point import Where, parse_point
-from mmrace.resolve import Occurrence, Resolver
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built
+from mmrace.symbols.resolve import Occurrence, Resolver
 
 
 def resolver_for(built: Built) -> Resolver:

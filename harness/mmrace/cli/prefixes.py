@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``verify --each``: every prefix of a series."""
 
-from mmrace import campaign
-from mmrace.base import base_for
-from mmrace.campaign import Built
 from mmrace.cli.app import App
 from mmrace.cli.tables import table
+from mmrace.definitions.base import base_for
 from mmrace.errors import UserError
-from mmrace.prefix import Prefix, prefix_names, walk
-from mmrace.tree import find_tree
-from mmrace.trial import Maker
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built
+from mmrace.runs.prefix import Prefix, prefix_names, walk
+from mmrace.runs.trial import Maker
+from mmrace.sources.tree import find_tree
 
 
 def verify_each(

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import click
 
-from mmrace import cell, junit, kcidb, ktapout, report, storage, summary, traced
-from mmrace.account import NotRun, Traces
+from mmrace import storage
 from mmrace.cli.app import App, Decorated, json_option
 from mmrace.cli.tables import exercised_text, runs_table, table
 from mmrace.home import write_file
-from mmrace.judge import judge
-from mmrace.record import RunDir, all_runs, find_run
+from mmrace.judging.judge import judge
+from mmrace.reports import junit, kcidb, ktapout, report, summary, traced
+from mmrace.reports.account import NotRun, Traces
+from mmrace.runs import cell
+from mmrace.runs.record import RunDir, all_runs, find_run
 
 
 def host_line() -> str:

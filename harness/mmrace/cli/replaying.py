@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Choice, Workbench
 from mmrace.cli.app import CONFIG_HELP, App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
-from mmrace.race import load_race
-from mmrace.replay import JOB_SECONDS, Replays, follow
-from mmrace.witness import load_witness
+from mmrace.definitions.race import load_race
+from mmrace.definitions.witness import load_witness
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs.replay import JOB_SECONDS, Replays, follow
 
 
 @click.command("replay")

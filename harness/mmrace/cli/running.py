@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 import click
 
-from mmrace import campaign
-from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
+from mmrace.definitions.race import Race, Workload, load_race
 from mmrace.errors import MmraceError, NotHereError, UserError
 from mmrace.outcome import Outcome
-from mmrace.race import Race, Workload, load_race
-from mmrace.record import RunDir, find_run
-from mmrace.report import NotRun
+from mmrace.reports.report import NotRun
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built, Choice, Workbench
+from mmrace.runs.record import RunDir, find_run
 
 SKIP = 125
 SEVERITY = (Outcome.INFRA, Outcome.CRASH, Outcome.FAIL, Outcome.HANG)

@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import click
 
-from mmrace import campaign
-from mmrace.base import base_for
 from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
 from mmrace.cli.tables import table
-from mmrace.intake import said
-from mmrace.series import apply_series
-from mmrace.tree import Tree, add_tree, find_tree, list_trees
+from mmrace.definitions.base import base_for
+from mmrace.patching.intake import said
+from mmrace.patching.series import apply_series
+from mmrace.runs import campaign
+from mmrace.sources.tree import Tree, add_tree, find_tree, list_trees
 
 
 @click.group("tree")

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrace.outcome import Judgement, Outcome
-from mmrace.record import RunDir
+from mmrace.runs.record import RunDir
 
 _STYLE = {
     Outcome.CRASH: "bold red",

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import click
 
-from mmrace import bench, ciplan, cireport, traced
-from mmrace.checks import Result, worst_exit_code
+from mmrace.building import bench
+from mmrace.ci import ciplan, cireport
+from mmrace.ci.checks import Result, worst_exit_code
+from mmrace.ci.unattended import Session, guest_seconds
 from mmrace.cli.app import App, json_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.records import page
 from mmrace.cli.tables import table
 from mmrace.home import write_file
-from mmrace.report import Section
-from mmrace.unattended import Session, guest_seconds
+from mmrace.reports import traced
+from mmrace.reports.report import Section
 
 
 @click.command("ci")

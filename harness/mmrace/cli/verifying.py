@@ -9,8 +9,6 @@ from pathlib import Path
 import click
 from markupsafe import escape
 
-from mmrace import campaign, survival
-from mmrace.campaign import Built, Choice, Workbench
 from mmrace.cli.app import App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
@@ -18,14 +16,17 @@ from mmrace.cli.prefixes import verify_each
 from mmrace.cli.records import write_report
 from mmrace.cli.running import pick_races
 from mmrace.cli.tables import table
+from mmrace.definitions.race import Race, load_race
+from mmrace.definitions.witness import load_witness
 from mmrace.errors import UserError
-from mmrace.race import Race, load_race
-from mmrace.rates import Rate
-from mmrace.report import Section
-from mmrace.slots import campaign_key, campaign_slots
-from mmrace.trial import Boots, Maker, Replays, Trial
-from mmrace.verdict import Campaign, Pair, Rules, Side, Statement
-from mmrace.witness import load_witness
+from mmrace.reports.report import Section
+from mmrace.runs import campaign
+from mmrace.runs.campaign import Built, Choice, Workbench
+from mmrace.runs.slots import campaign_key, campaign_slots
+from mmrace.runs.trial import Boots, Maker, Replays, Trial
+from mmrace.verdicts import survival
+from mmrace.verdicts.rates import Rate
+from mmrace.verdicts.verdict import Campaign, Pair, Rules, Side, Statement
 
 REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 

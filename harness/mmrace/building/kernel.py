@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels: built once for each kernel id, at /src and /build, and published by rename."""
+
+import errno
+import hashlib
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from mmrace.building.bench import FIXED_ENV, Bench, missing_tools, toolchain
+from mmrace.building.buildlog import blame, disk_full, first_failure, warnings
+from mmrace.building.kconfig import ConfigRequest, config_request
+from mmrace.building.kernelconfig import configure
+from mmrace.definitions.base import Base
+from mmrace.errors import BuildError, InfraError
+from mmrace.home import Home, publish, write_file
+from mmrace.sources.tree import checkout
+
+# To be raised whenever kernels come out differently for equal inputs.
+RECIPE = 1
+
+Progress = Callable[[str], None]
+
+_OBJECT = re.compile(r"  (?:CC|AS)\s+(?:\[M\]\s+)?(\S+)")
+_FILES = {
+    "bzImage": "arch/x86/boot/bzImage",
+    "vmlinux": "vmlinux",
+    "System.map": "System.map",
+    "config": ".config",
+}
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One request to build; ``asked`` hashes all of it but the tree, ``inputs`` are for the id."""
+
+    commit: str
+    tree_hash: str
+    config: ConfigRequest
+    asked: str
+    inputs: tuple[object, ...]
+    touched: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A finished kernel; ``seconds`` is what this request took, ``reused``: nothing was built.
+
+    ``warnings`` are those of its build, which compiled what was not compiled in its bench before.
+    """
+
+    id: str
+    release: str
+    image: Path
+    vmlinux: Path
+    config: Path
+    folder: Path
+    seconds: float
+    reused: bool
+    warnings: tuple[str, ...] = ()
+
+
+def load_kernel(home: Home, kernel_id: str) -> Kernel | None:
+    """Return a kernel that is in the home already, None when it is not."""
+    folder = home.kernels / kernel_id
+    try:
+        facts = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Kernel(
+        kernel_id,
+        facts["release"],
+        folder / "bzImage",
+        folder / "vmlinux",
+        folder / "config",
+        folder,
+        seconds=0.0,
+        reused=True,
+        warnings=tuple(facts.get("warnings", ())),
+    )
+
+
+def build_kernel(
+    home: Home,
+    commit: str,
+    tree_hash: str,
+    base: Base,
+    configs: Sequence[str | Path],
+    *,
+    outside: bool,
+    progress: Progress,
+    touched: Iterable[tuple[str, str]] = (),
+    sandboxed: bool = True,
+) -> Kernel:
+    """Build the kernel of a commit in the store of trees, or find it built.
+
+    ``configs``: see ``kconfig.config_request``. ``outside`` says that patches came from elsewhere;
+    ``touched`` pairs each file that a patch changes with the patch's name. Raises BuildError when
+    the kernel does not compile (with the compiler's message and that patch) or an option did not
+    stick; UserError for conflicting fragments; InfraError for missing tools and a full disk.
+    Without ``sandboxed`` makefiles have all the rights that mmrace has.
+    """
+    started = time.monotonic()
+    config, inputs, asked = _asked(base, configs, sandboxed=sandboxed)
+    order = _Order(commit, tree_hash, config, asked, inputs, dict(touched))
+    # Untrusted patches write to their bench, so they share it with nothing.
+    alone = f"-{tree_hash[:12]}-outside" if outside else ""
+    env = tuple(sorted(base.build.env.items()))
+    bench = Bench(home, f"{base.name}-{asked[:8]}{alone}", env, outside, sandboxed)
+    memo = _memo(home, tree_hash, asked)
+    with _no_room(home):
+        kernel = _recall(home, memo)
+        if not kernel:
+            with home.lock(f"bench-{bench.name}", progress):
+                kernel = _recall(home, memo) or _build(bench, order, progress)
+                write_file(memo, kernel.id)
+    return replace(kernel, seconds=time.monotonic() - started)
+
+
+def built_among(
+    home: Home, tree_hashes: Iterable[str], base: Base, configs: Sequence[str | Path]
+) -> set[str]:
+    """Return those trees whose kernels are in the home; same errors as ``build_kernel``."""
+    _, _, asked = _asked(base, configs)
+    return {one for one in tree_hashes if _recall(home, _memo(home, one, asked))}
+
+
+def _asked(
+    base: Base, configs: Sequence[str | Path], *, sandboxed: bool = True
+) -> tuple[ConfigRequest, tuple[object, ...], str]:
+    """Return the config, what else goes into an id but the tree, and the hash of both."""
+    if error := missing_tools(sandboxed=sandboxed):
+        raise error
+    env = tuple(sorted(base.build.env.items()))
+    inputs: tuple[object, ...] = (RECIPE, toolchain(dict(env)), env, sorted(FIXED_ENV.items()))
+    inputs += () if sandboxed else ("no sandbox",)  # it sees other paths
+    name = f"patches/{base.name}/BASE.toml"
+    config = config_request(configs, extra=base.build.config, extra_name=name)
+    return config, inputs, _hash([*inputs, asdict(config)])
+
+
+def _memo(home: Home, tree_hash: str, asked: str) -> Path:
+    return home.kernels / "requests" / _hash([tree_hash, asked])
+
+
+def _recall(home: Home, memo: Path) -> Kernel | None:
+    try:
+        kernel_id = memo.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return load_kernel(home, kernel_id)
+
+
+def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
+    try:
+        with bench.at_work():
+            progress("checking out")
+            checkout(bench.home, order.commit, bench.source)
+            progress("configuring")
+            config = configure(bench, order.config, order.asked)
+            kernel_id = _hash([*order.inputs, order.tree_hash, config])[:16]
+            if kernel := load_kernel(bench.home, kernel_id):
+                return kernel
+            warned = _compile(bench, order.touched, progress)
+            progress("publishing")
+            return _publish(bench, kernel_id, order, warned)
+    finally:
+        if bench.outside:
+            bench.remove()
+
+
+def _compile(bench: Bench, touched: Mapping[str, str], progress: Progress) -> tuple[str, ...]:
+    expected = 0 if bench.state.get("objects") else _expected(bench)
+    lines: list[str] = []
+    done = 0
+
+    def on_line(line: str) -> None:
+        nonlocal done
+        lines.append(line)
+        if match := _OBJECT.match(line):
+            done += 1
+            progress(f"{done}{f' of about {max(expected, done)}' if expected else ''}  {match[1]}")
+
+    ended = bench.make(["bzImage"], on_line)
+    if ended.returncode != 0:
+        if disk_full(lines):
+            raise InfraError(f"{bench.folder}: the disk is full; `mmrace clean` frees space")
+        failure = first_failure(lines)
+        raise BuildError(f"the kernel did not build: {blame(failure, touched)}", failure.detail)
+    objects = bench.state.get("objects")
+    bench.remember(objects=max(done, objects if isinstance(objects, int) else 0))
+    return warnings(lines)
+
+
+def _expected(bench: Bench) -> int:
+    """Objects of the largest build that another bench has seen."""
+    counts = [0]
+    for state in bench.home.benches.glob("*/state.json"):
+        objects = Bench(bench.home, state.parent.name).state.get("objects")
+        if isinstance(objects, int):
+            counts.append(objects)
+    return max(counts)
+
+
+def _publish(bench: Bench, kernel_id: str, order: _Order, warned: tuple[str, ...]) -> Kernel:
+    release = bench.read("include/config/kernel.release").strip()
+    facts = {
+        "release": release,
+        "commit": order.commit,
+        "tree_hash": order.tree_hash,
+        "warnings": warned,
+    }
+    with bench.home.scratch(bench.home.kernels) as made:
+        for name, built in _FILES.items():
+            shutil.copyfile(bench.made(built), made / name)
+        write_file(made / "kernel.json", json.dumps(facts, indent=1))
+        publish(made, bench.home.kernels / kernel_id)
+    kernel = load_kernel(bench.home, kernel_id)
+    if kernel is None:
+        raise InfraError(f"kernel {kernel_id} vanished from {bench.home.kernels}; build it again")
+    return replace(kernel, reused=False)
+
+
+def _hash(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _no_room(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InfraError(f"{home.cache}: the disk is full; `mmrace clean` frees space") from error

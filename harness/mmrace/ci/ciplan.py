@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An unattended job as people write it in ``mmrace-ci.toml``, and the cells that it stands for."""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mmrace.data import data_dir
+from mmrace.definitions.base import base_for
+from mmrace.definitions.race import Race, Workload, load_race, race_names
+from mmrace.errors import UserError
+from mmrace.toml import Table, read_toml
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(value: object) -> object:
+    """Read 90, "90s", "2m" or "1h"."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", value)
+    if not found:
+        raise ValueError(f"{value!r} is no duration; write 90, '90s', '2m' or '1h'")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Check(Table):
+    """A ``[[check]]``: races on trees.
+
+    With ``before`` and ``after`` the question is whether the series ``after`` fixes the race, as
+    ``mmrace verify`` asks it; without them, whether the tree with ``series`` holds for ``runs``
+    runs. ``races``: all that the tree's base has. ``workloads``: each race's first.
+    """
+
+    tree: Words = Field(min_length=1)
+    races: Words = ()
+    workloads: Words = ()
+    before: Words | None = None
+    after: Words | None = None
+    series: Words = ()
+    runs: int = Field(default=1, ge=1, le=10_000)
+    pairs: int = Field(default=200, ge=1, le=10_000)
+    seconds: Seconds = 30.0
+    steer: bool | None = None
+    machine: str | None = None
+    accel: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
+    boot: Words = ()
+    configs: Words = ()
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.before is None) != (self.after is None):
+            raise ValueError("before and after go together")
+        if self.before is not None and self.series:
+            raise ValueError("series is for a check without before and after")
+        return self
+
+
+class Job(Table):
+    """The file: ``budget`` is wall time for everything, ``alpha`` the error of each verdict."""
+
+    title: str = "mmrace"
+    budget: Seconds
+    alpha: float = Field(default=0.001, gt=0, lt=1)
+    ltp: str | None = None
+    check: tuple[Check, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One race's workload on one tree. ``before`` is None when only ``series`` has to hold."""
+
+    check: Check
+    tree: str
+    race: Race
+    workload: Workload
+    before: tuple[str, ...] | None
+    series: tuple[str, ...]  # of the kernel that has to hold
+
+    @property
+    def name(self) -> str:
+        """Cell as people read it, the same in every run of the job."""
+        held = " + ".join(self.series) or "as it is"
+        if self.before is None:
+            return f"{self.race.name}/{self.workload.name} on {self.tree}, {held}"
+        before = " + ".join(self.before) or "as it is"
+        return f"{self.race.name}/{self.workload.name} on {self.tree}, {before} -> {held}"
+
+
+def read_job(path: Path) -> Job:
+    """Read the file; UserError names the key that is wrong."""
+    return read_toml(path, Job)
+
+
+def cells_of(check: Check, tree: str, version: str) -> tuple[Cell, ...]:
+    """Return a check's cells on one tree of a kernel version.
+
+    Raises UserError for a race or workload that is not there.
+    """
+    races = [load_race(name) for name in check.races or _covered(version)]
+    if not races:
+        raise UserError(f"no race is known for linux {version}; name races in the [[check]]")
+    before = None if check.before is None else _series(check.before)
+    after = (*(before or ()), *_series(check.after or check.series))
+    return tuple(
+        Cell(check, tree, race, workload, before, after)
+        for race in races
+        for workload in _workloads(check, race)
+    )
+
+
+def cache_key(path: Path, tools: Sequence[str]) -> str:
+    """Key under which a CI service may keep the home's cache for this job.
+
+    Another job, compiler, config or patch gives another one. It needs no kernel and no tree.
+    """
+    digest = hashlib.sha256()
+    files = [file for kind in ("configs", "patches") for file in data_dir(kind).rglob("*")]
+    for file in [path, *sorted(file for file in files if file.is_file())]:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    digest.update("\0".join(tools).encode())
+    return f"mmrace-{digest.hexdigest()[:16]}"
+
+
+def trees(job: Job) -> tuple[str, ...]:
+    """Trees of all checks, each once."""
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(c.tree for c in job.check)))
+
+
+def _series(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name != "none")
+
+
+def _covered(version: str) -> list[str]:
+    base = base_for(version)
+    return [name for name in race_names() if base.covers(name)]
+
+
+def _workloads(check: Check, race: Race) -> list[Workload]:
+    if not check.workloads:
+        return race.default_workloads()[:1]
+    return [race.find_workload(name) for name in check.workloads]

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What to call a crash."""
+
+import re
+
+from mmrace.crash.formats import Format, Use
+from mmrace.crash.kind import Kind
+
+
+def titles(
+    form: Format,
+    header: re.Match[str],
+    kind: Kind,
+    said: str,
+    access: str,
+    function: str,
+    first: str,
+) -> tuple[str, ...]:
+    """Name a crash by its header; the names after the first are other ones for the same.
+
+    ``said`` are a prelude's words, ``access`` is KASAN's Read or Write, ``first`` the innermost
+    function, whether it matters or not.
+    """
+    groups = {name: value or "" for name, value in header.groupdict().items()}
+    words = form.title.format_map(groups).strip(" :.").replace("  ", " ")
+    end = f" in {function}" if function else ""
+    if kind is Kind.VM_BUG_ON:
+        found = [words + end, said]
+    elif said:
+        found = [said + end, words + end]
+    else:
+        found = [words + end]
+    if access:
+        found.append(f"{words} {access}{end}")
+    if groups.get("file") and form.kind in (Kind.BUG, Kind.WARNING):
+        found.append(f"{words} at {groups['file']}")
+    pointed = form.use in (Use.POINTER, Use.HEADER, Use.LOOP)
+    if pointed and first and first != function:
+        found.append(f"{words} in {first}")
+    return tuple(dict.fromkeys(found))

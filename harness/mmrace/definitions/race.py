@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A race as people write it in ``<race>/race.toml``, in one of ``data.race_folders``."""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from mmrace.data import race_folders
+from mmrace.definitions.point import Points
+from mmrace.definitions.window import Delays, Window
+from mmrace.errors import UserError
+from mmrace.toml import Table, read_toml
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+Regex = Annotated[str, AfterValidator(_regex)]
+
+
+class Source(StrEnum):
+    """Where a workload's program comes from."""
+
+    STRESSOR = "stressor"  # C files beside race.toml
+    SELFTEST = "selftest"  # the kernel tree's own tools/testing/selftests
+    LTP = "ltp"  # the LTP source that the user names
+
+
+class Signature(Table):
+    """How this race's own failure looks, apart from any other.
+
+    ``title`` is searched in a crash's title and alternative titles, ``report`` in the whole text
+    of the crash, ``output`` in what the workload said. All that are given must match.
+    """
+
+    title: Regex = ""
+    report: Regex = ""
+    output: Regex = ""
+
+
+class Probe(Table):
+    """A kprobe event that the guest counts, as proof that the contested point was reached.
+
+    ``function`` may list alternatives for kernels where the name differs; the first that the
+    kernel has is used. With ``returns`` only returns of that value count.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    function: tuple[str, ...] = Field(min_length=1)
+    returns: int | None = None
+
+
+class Workload(Table):
+    """A program that the guest runs in a loop.
+
+    ``argv[0]`` is the program's name in the image. ``silence``: seconds without progress on the
+    result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
+    floor below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
+    in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
+    hold on a vulnerable kernel when nobody steers.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    summary: str
+    source: Source
+    argv: tuple[str, ...] = Field(min_length=1)
+    sources: tuple[str, ...] = Field(min_length=1)
+    env: dict[str, str] = Field(default_factory=dict)
+    silence: int = Field(default=60, ge=5)
+    exercised: dict[str, int] = Field(min_length=1)
+    invariants: tuple[str, ...] = ("hugepages_free", "hugepages_rsvd", "isolated")
+    probes: tuple[str, ...] = ()
+    default: bool = True
+    rare: bool = False
+
+
+class Cost(Table):
+    """An operation that pays for a race's fix, and where it is measured.
+
+    Guest instructions from ``start`` to the next ``stop`` on the one vCPU of ``machine``, while
+    ``workload`` repeats the operation. ``counters`` (see docs/architecture.md) are shown beside it.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    summary: str
+    workload: str
+    start: Points
+    stop: Points
+    counters: tuple[str, ...] = ()
+    machine: str = "one"
+
+
+class Race(Table):
+    """One race: what to run, what proves it was exercised, what its failure looks like.
+
+    ``config`` is in the kernels of all races, which so are the same ones; ``own_config`` only in
+    a kernel that is built for this race. ``demo``: whether ``mmrace demo`` runs it.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    title: str
+    summary: str
+    functions: tuple[str, ...] = ()
+    machine: str = "numa2"
+    boot: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    own_config: tuple[str, ...] = ()
+    signature: tuple[Signature, ...] = Field(min_length=1)
+    probe: tuple[Probe, ...] = ()
+    workload: tuple[Workload, ...] = Field(min_length=1)
+    window: tuple[Window, ...] = ()
+    delays: Delays | None = None
+    cost: tuple[Cost, ...] = ()
+    demo: bool = False
+
+    def fragments(self, more: Iterable[str] = ()) -> tuple[str, ...]:
+        """What a kernel for this race has beside the fragments of all races."""
+        return (*self.own_config, *more)
+
+    def windows_for(self, workload: str) -> tuple[Window, ...]:
+        """Return the windows that steer this workload."""
+        return tuple(item for item in self.window if workload in (item.workloads or (workload,)))
+
+    def default_workloads(self) -> list[Workload]:
+        """The workloads that run when none is named."""
+        return [workload for workload in self.workload if workload.default]
+
+    def find_workload(self, name: str) -> Workload:
+        """Return the workload of that name, or raise UserError with the names there are."""
+        for workload in self.workload:
+            if workload.name == name:
+                return workload
+        known = ", ".join(workload.name for workload in self.workload)
+        raise UserError(f"race {self.name} has no workload {name!r}; it has: {known}")
+
+
+def race_names(folders: Iterable[Path] | None = None) -> list[str]:
+    """Names of all races, sorted, or of those in some folders."""
+    top = race_folders() if folders is None else folders
+    return sorted({path.parent.name for folder in top for path in folder.glob("*/race.toml")})
+
+
+def find_race(name: str) -> Path | None:
+    """Directory of a race, None when there is none; UserError when two have that name."""
+    found = [folder / name for folder in race_folders() if (folder / name / "race.toml").is_file()]
+    if len(found) > 1:
+        raise UserError(f"two races {name!r}: {found[0]} and {found[1]}; rename one")
+    return found[0] if found else None
+
+
+def race_dir(name: str) -> Path:
+    """Directory of one race; UserError when there is none of that name."""
+    folder = find_race(name)
+    if folder is None:
+        raise UserError(f"no race {name!r}; there are: {', '.join(race_names())}")
+    return folder
+
+
+def load_race(name: str) -> Race:
+    """Read one race by name."""
+    path = race_dir(name) / "race.toml"
+    race = read_toml(path, Race)
+    if race.name != name:
+        raise UserError(f"{path}: name is {race.name!r}, its directory says {name!r}")
+    return race

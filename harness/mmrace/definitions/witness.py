@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A witness: a small file with the order in which a race shows, in terms of any kernel."""
+
+import json
+import textwrap
+from pathlib import Path
+
+from pydantic import Field
+
+from mmrace.definitions.point import Points
+from mmrace.errors import UserError
+from mmrace.home import write_file
+from mmrace.toml import Table, read_toml
+
+_LIMIT = 5 * 1024  # bytes of a file
+
+
+class Step(Table):
+    """``actor`` runs until it is at ``point`` for the ``hit``-th time, and is held there.
+
+    An actor is a vCPU: with its first step it becomes the one that gets there first of all that
+    are not held. With its later ones it runs alone, the others stand still, unless ``alone`` is
+    false: then only those stand still that are held. It is held until its next step; after the
+    last step of all everybody runs.
+    """
+
+    actor: str = Field(pattern=r"^[A-Za-z]\w*$")
+    point: Points
+    hit: int = Field(default=1, ge=1)
+    alone: bool = True
+
+
+class Witness(Table):
+    """One order, and where it was found.
+
+    ``patience``: seconds from the first hold to the end of the last, after which the order is
+    infeasible. The guest's clock runs on: beyond about 20 s its watchdogs would bite. ``settle``:
+    seconds for the failure to show once all are let go.
+    """
+
+    race: str
+    workload: str
+    machine: str
+    seed: int = Field(ge=0)
+    found_on: str
+    release: str
+    note: str = ""
+    patience: float = Field(default=2.0, gt=0, le=10)
+    settle: float = Field(default=0.3, gt=0, le=10)
+    step: tuple[Step, ...] = Field(min_length=1)
+
+
+def load_witness(path: Path) -> Witness:
+    """Read a witness; UserError names the file and what is wrong with it."""
+    if path.is_file() and path.stat().st_size > _LIMIT:
+        raise UserError(f"{path}: no witness, those have less than {_LIMIT} bytes")
+    return read_toml(path, Witness)
+
+
+def save_witness(path: Path, witness: Witness) -> None:
+    """Write a witness by rename; UserError when it would be too large to be read."""
+    text = render(witness)
+    if len(text.encode()) > _LIMIT:
+        raise UserError(f"{path}: a witness has less than {_LIMIT} bytes, this has more")
+    write_file(path, text)
+
+
+def render(witness: Witness) -> str:
+    """The witness as TOML."""
+    lines = ["# A schedule that shows a race; `mmrace replay` follows it.", ""]
+    fields = witness.model_dump(mode="json", exclude={"step"}, exclude_defaults=True)
+    lines += [f"{key} = {_value(value)}" for key, value in fields.items()]
+    for step in witness.step:
+        lines += ["", "[[step]]"]
+        fields = step.model_dump(mode="json", exclude_defaults=True)
+        fields["point"] = step.point[0] if len(step.point) == 1 else list(step.point)
+        lines += [f"{key} = {_value(value)}" for key, value in fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    """A TOML value: JSON's strings, numbers and arrays are TOML as well."""
+    if isinstance(value, list) and len(value) > 1:
+        inner = ",\n".join(_value(item) for item in value)
+        return "[\n" + textwrap.indent(inner, "    ") + ",\n]"
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Carries out an order of steps on a guest that can be taken back to its race's start."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mmrace.definitions.witness import Step, Witness
+from mmrace.errors import UserError
+from mmrace.guests.snapshot import Snapshot
+from mmrace.guests.turns import Turns
+from mmrace.judging.oracle import Oracle
+from mmrace.outcome import Judgement
+from mmrace.symbols.resolve import Resolver
+
+_FIRST = 1.0  # seconds that the first point has at least, to be reached
+_LEAST = 0.2  # seconds without which another attempt is not worth while
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A step, and where its point is in one kernel."""
+
+    step: Step
+    addresses: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How far one carrying out of the order got; ``why`` it got no farther."""
+
+    steps: int
+    infeasible: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One time from the race's start: its attempts, and the failure that they led to.
+
+    ``seconds`` are the host's, of them ``restore`` to get there. ``stalls`` counts reports of
+    watchdogs.
+    """
+
+    attempts: tuple[Attempt, ...]
+    total: int
+    failure: Judgement | None
+    seconds: float
+    stalls: int = 0
+    restore: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether the race's own failure showed."""
+        return self.failure is not None and self.failure.signature_matched
+
+    @property
+    def shown(self) -> bool:
+        """Whether that failure came right after the whole order, not of itself."""
+        return self.failed and self.attempts[-1].steps == self.total
+
+    @property
+    def reached(self) -> bool:
+        """Whether the first point was reached."""
+        return any(item.steps for item in self.attempts)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole order was carried out, once at least."""
+        return any(item.steps == self.total for item in self.attempts)
+
+    @property
+    def infeasible(self) -> bool:
+        """Whether it held only because the order could not be carried out."""
+        failed = self.failure is not None
+        return self.reached and not self.complete and not failed
+
+
+def place(witness: Witness, resolver: Resolver) -> tuple[Placed, ...]:
+    """Find the steps' points in a kernel; UserError says which it does not have, and why."""
+    placed = []
+    for step in witness.step:
+        found = resolver.resolve(step.point)
+        if found.gate:
+            raise UserError(
+                f"`{found.point}`: in this kernel that place is reached on other ways as well,"
+                " which the scheduler cannot tell apart; name another"
+            )
+        placed.append(Placed(step, frozenset(found.addresses)))
+    return tuple(placed)
+
+
+class Scheduler:
+    """Carries out one order on a snapshot, from its start each time."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        witness: Witness,
+        placed: tuple[Placed, ...],
+        oracle: Callable[[], Oracle],
+    ) -> None:
+        self._snapshot = snapshot
+        self._witness = witness
+        self._placed = placed
+        self._new_oracle = oracle
+
+    def replay(self, seconds: float) -> Replay:
+        """Restore, and carry out the order until it fails; again as long as the time allows."""
+        begun = time.monotonic()
+        oracle = self._new_oracle()
+        turns = Turns(self._snapshot.restore(), oracle)
+        restored = time.monotonic()
+        end = begun + seconds - self._witness.settle
+        # Whatever the time, the first point has a chance, and the first order all its patience.
+        first = self._attempt(turns, max(end, restored + _FIRST), math.inf)
+        turns.let_go(self._witness.settle)
+        attempts = [first]
+        while not turns.over and time.monotonic() + _LEAST < end:
+            attempts.append(self._attempt(turns, end, end))
+            turns.let_go(self._witness.settle)
+        return Replay(
+            attempts=tuple(attempts),
+            total=len(self._placed),
+            failure=turns.failure,
+            seconds=time.monotonic() - begun,
+            stalls=oracle.stalls,
+            restore=restored - begun,
+        )
+
+    def _attempt(self, turns: Turns, end: float, last: float) -> Attempt:
+        """All steps: the first until ``end``, the others by their patience until ``last``."""
+        actors: dict[str, str] = {}
+        places: dict[str, int] = {}
+        for number, placed in enumerate(self._placed):
+            step = placed.step
+            own = actors.get(step.actor)
+            held = {thread: at for thread, at in places.items() if thread != own}
+            free = [thread for thread in turns.threads if thread not in held]
+            going = [own] if own and step.alone else free
+            if not going:
+                return Attempt(number, True, f"no vCPU is left to be {step.actor}")
+            arrived = _arrive(turns, placed, going, held, own, end)
+            if arrived is None:
+                why = f"{step.actor} did not come to `{step.point[0]}` in time"
+                return Attempt(number, number > 0, why)
+            thread, place = arrived
+            actors[step.actor] = thread
+            places[thread] = place
+            if number == 0:
+                end = min(time.monotonic() + self._witness.patience, last)
+        return Attempt(len(self._placed))
+
+
+def _arrive(
+    turns: Turns,
+    placed: Placed,
+    going: Sequence[str],
+    held: dict[str, int],
+    own: str | None,
+    end: float,
+) -> tuple[str, int] | None:
+    """Run vCPUs until one is at the step's point often enough: who, and where."""
+    hits = 0
+    while arrived := turns.run(going, placed.addresses, held, end):
+        hits += own in (None, arrived[0])
+        if hits == placed.step.hit:
+            return arrived
+    return None

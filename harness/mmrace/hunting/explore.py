@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Carries out a random schedule on a guest, and tells the order that came of it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from mmrace.definitions.witness import Step
+from mmrace.guests.turns import Turns
+from mmrace.hunting.pct import Schedule
+from mmrace.outcome import Judgement
+
+# Seconds without a hit after which the one that should run is taken to wait for one that is held.
+_BLOCKED = 0.04
+_OFTEN = 3  # hits of one point by one vCPU after which it counts no more in this schedule
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A vCPU came to a point."""
+
+    actor: str
+    point: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One schedule: the hits in their order, and the failure that they led to.
+
+    ``blocked``: how often the one that should have run had to be helped by one of lower priority.
+    """
+
+    hits: tuple[Hit, ...]
+    blocked: int
+    failure: Judgement | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the race's own failure showed."""
+        return self.failure is not None and self.failure.signature_matched
+
+
+class Explorer:
+    """Tries schedules on one guest, each where the one before has left off."""
+
+    def __init__(self, turns: Turns, points: Mapping[int, str], hits: int) -> None:
+        self._turns = turns
+        self._points = points
+        self._hits = hits
+
+    def walk(self, schedule: Schedule, seconds: float, settle: float) -> Walk:
+        """Carry out one schedule within the time given, then let all go."""
+        threads = self._turns.threads
+        priority = dict(zip(threads, schedule.priorities, strict=True))
+        names = {thread: f"V{number}" for number, thread in enumerate(threads)}
+        standing: dict[str, int] = {}
+        counts: dict[tuple[str, int], int] = {}
+        hits: list[Hit] = []
+        blocked = 0
+        end = time.monotonic() + seconds
+        while len(hits) < self._hits and (now := time.monotonic()) < end:
+            going = [thread for thread in threads if thread not in standing]
+            worn = {
+                at
+                for at in self._points
+                if sum(counts.get((thread, at), 0) >= _OFTEN for thread in going)
+            }
+            points = frozenset(self._points) - worn
+            arrived = self._turns.run(going, points, standing, min(end, now + _BLOCKED))
+            if arrived is None:
+                if self._turns.over:
+                    break
+                if standing:
+                    blocked += 1
+                    del standing[max(standing, key=priority.__getitem__)]
+                continue
+            thread, at = arrived
+            counts[arrived] = counts.get(arrived, 0) + 1
+            hits.append(Hit(names[thread], self._points[at]))
+            fallen = schedule.fallen(len(hits))
+            if fallen is not None:
+                priority[thread] = fallen
+            best = max(threads, key=priority.__getitem__)
+            if thread != best:
+                standing[thread] = at
+                standing.pop(best, None)
+        return Walk(tuple(hits), blocked, self._turns.let_go(settle))
+
+
+def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
+    """The order of a walk as steps: where each run of one actor's hits ended."""
+    found = []
+    for actor, run in groupby(hits, key=lambda hit: hit.actor):
+        points = [hit.point for hit in run]
+        found.append(Step(actor=actor, point=(points[-1],), hit=points.count(points[-1])))
+    return tuple(found)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Looks for an order in which a race shows, given only names of functions."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mmrace.definitions.point import Point, Where
+from mmrace.definitions.witness import Witness
+from mmrace.errors import UserError
+from mmrace.guests.scheduler import Replay, Scheduler, place
+from mmrace.guests.snapshot import Snapshot
+from mmrace.guests.turns import Turns
+from mmrace.home import Home
+from mmrace.hunting.explore import Explorer, Walk
+from mmrace.hunting.minimise import Steps, minimise
+from mmrace.hunting.pct import draw, missed
+from mmrace.judging.oracle import Oracle
+from mmrace.runs import cell
+from mmrace.runs.record import Spec
+from mmrace.runs.replay import start
+from mmrace.symbols.resolve import Resolver
+
+WALK_SECONDS = 2.0  # of one schedule, whatever its hits
+# Seconds of a replay, and of them for a failure to show: the first pair is taken in whose time the
+# race seldom shows of itself.
+PACES = ((1.0, 0.1), (0.4, 0.1), (0.15, 0.05), (0.05, 0.02))
+CONTROLS = 6
+CHAIN = 12  # schedules that go on where the one before has left off
+PATIENCE = 1.0
+TRIES = 2  # replays in which an order has to fail each time, to be one that fails
+PROOFS = 10  # replays that say how often the witness fails
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to try: names of functions, and the schedules' depth and number of hits."""
+
+    functions: tuple[str, ...]
+    depth: int
+    hits: int
+    seconds: float
+    seed: int
+
+
+@dataclass
+class Tried:
+    """What has been tried.
+
+    ``lost``: failures that no replay of their order showed again. ``control``: how many of
+    ``CONTROLS`` machines that were let go without any order failed in the ``pace``, the seconds
+    of a replay.
+    """
+
+    points: int = 0
+    actors: int = 0
+    schedules: int = 0
+    hits: int = 0
+    blocked: int = 0
+    failures: int = 0
+    lost: int = 0
+    stalls: int = 0
+    control: int = 0
+    pace: float = 0.0
+    foreign: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """The end of a hunt: a witness and its last replays, or none."""
+
+    tried: Tried
+    search: Search
+    witness: Witness | None = None
+    proofs: tuple[Replay, ...] = ()
+
+    @property
+    def missed(self) -> float:
+        """Probability with which a bug of that depth was missed, at most."""
+        actors = max(self.tried.actors, 1)
+        return missed(actors, self.search.hits, self.search.depth, self.tried.schedules)
+
+
+def choose_points(resolver: Resolver, functions: Sequence[str]) -> dict[int, str]:
+    """What can be held in these functions: their entries and returns, and after each call.
+
+    UserError when the kernel has none of the functions; a function that it does not have, and a
+    place that has a condition, are left out.
+    """
+    texts: list[str] = []
+    for name in functions:
+        texts += [str(Point(where, name)) for where in (Where.ENTRY, Where.RETURN)]
+        try:
+            inside = resolver.occurrences(name)
+        except UserError:
+            continue
+        called = sorted({item.name for item in inside if not item.inlined and not item.tail})
+        texts += [str(Point(Where.AFTER, name, inner=callee)) for callee in called]
+    found: dict[int, str] = {}
+    for text in texts:
+        try:
+            resolved = resolver.resolve((text,))
+        except UserError:
+            continue
+        if not resolved.gate:
+            found |= {address: text for address in resolved.addresses if address not in found}
+    if not found:
+        raise UserError(f"{resolver.kernel} has nothing to hold at in {', '.join(functions)}")
+    return found
+
+
+def hunt(
+    home: Home,
+    spec: Spec,
+    parts: cell.Parts,
+    resolver: Resolver,
+    search: Search,
+    tell: Callable[[str], None],
+) -> Found:
+    """Try random schedules until one fails and its order, made small, fails again.
+
+    UserError when there is nothing to hold at; InfraError when QEMU fails or the race does not
+    start.
+    """
+    tell("reading the kernel's debug information")
+    points = choose_points(resolver, search.functions)
+    tell("booting")
+    with start(home, spec, parts) as kept:
+        return Hunter(kept, spec, resolver, points, search).run(tell)
+
+
+class Hunter:
+    """One hunt on one snapshot."""
+
+    def __init__(
+        self,
+        kept: Snapshot,
+        spec: Spec,
+        resolver: Resolver,
+        points: dict[int, str],
+        search: Search,
+    ) -> None:
+        self._kept = kept
+        self._spec = spec
+        self._resolver = resolver
+        self._points = points
+        self._search = search
+        self._tried = Tried(points=len(points))
+        self._pace = PACES[0]
+
+    def run(self, tell: Callable[[str], None]) -> Found:
+        """Search until a witness is found or the time is spent."""
+        begun = time.monotonic()
+        end = begun + self._search.seconds
+        found: Witness | None = None
+        self._calibrate()
+        while not found and time.monotonic() < end:
+            walk = self._chain(end, tell)
+            if walk:
+                tell("a schedule failed; looking for the least of it that does")
+                order = minimise(walk.hits, lambda order: self._fails(order, TRIES))
+                found = self._witness(order) if order else None
+                self._tried.lost += not found
+        proofs = tuple(self._replays(found.step, PROOFS)) if found else ()
+        self._tried.seconds = time.monotonic() - begun
+        return Found(self._tried, self._search, found, proofs)
+
+    def _calibrate(self) -> None:
+        """Choose a pace at which the race seldom shows of itself."""
+        for self._pace in PACES:
+            self._tried.pace = self._pace[0]
+            self._tried.control = sum(self._shows_itself() for _ in range(CONTROLS))
+            if self._tried.control <= CONTROLS // 6:
+                return
+
+    def _shows_itself(self) -> bool:
+        turns = Turns(self._kept.restore(), self._oracle())
+        failure = turns.let_go(self._pace[0])
+        return failure is not None and failure.signature_matched
+
+    def _chain(self, end: float, tell: Callable[[str], None]) -> Walk | None:
+        """Schedules from the race's start, one after the other; the one that failed."""
+        tried, search = self._tried, self._search
+        oracle = self._oracle()
+        turns = Turns(self._kept.restore(), oracle)
+        tried.actors = len(turns.threads)
+        explorer = Explorer(turns, self._points, search.hits)
+        for _ in range(CHAIN):
+            if time.monotonic() >= end:
+                break
+            seed = search.seed + tried.schedules
+            schedule = draw(seed, tried.actors, search.hits, search.depth)
+            walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
+            tried.schedules += 1
+            tried.hits += len(walk.hits)
+            tried.blocked += walk.blocked
+            tell(f"{tried.schedules} schedules, {tried.hits} hits")
+            if walk.failed:
+                tried.failures += 1
+                return walk
+            if walk.failure:
+                tried.foreign[walk.failure.title] += 1
+            if turns.over:
+                break
+        tried.stalls += oracle.stalls
+        return None
+
+    def _oracle(self) -> Oracle:
+        return Oracle(self._spec.race, self._spec.workload)
+
+    def _fails(self, order: Steps, times: int) -> bool:
+        return all(replay.shown for replay in self._replays(order, times))
+
+    def _replays(self, order: Steps, times: int) -> list[Replay]:
+        witness = self._witness(order)
+        placed = place(witness, self._resolver)
+        scheduler = Scheduler(self._kept, witness, placed, self._oracle)
+        return [scheduler.replay(self._pace[0]) for _ in range(times)]
+
+    def _witness(self, order: Steps) -> Witness:
+        spec = self._spec
+        return Witness(
+            race=spec.race.name,
+            workload=spec.workload.name,
+            machine=spec.machine.name,
+            seed=spec.seed,
+            found_on=spec.kernel_id,
+            release=spec.release,
+            note=f"found by mmrace hunt, seed {self._search.seed}",
+            patience=PATIENCE,
+            settle=self._pace[1],
+            step=order,
+        )

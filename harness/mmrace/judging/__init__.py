@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pure functions over what a run left behind: results, outcome."""

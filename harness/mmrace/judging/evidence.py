@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All that one run left, read; and what it may amount to."""
+
+import re
+from dataclasses import dataclass, field
+
+from mmrace.crash import Crash
+from mmrace.definitions.race import Race, Signature, Workload
+from mmrace.judging.channel import Channel, TimeIndex, second_of
+from mmrace.outcome import Outcome, VmEnd, WindowCount
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that one run left.
+
+    The time indexes say when (seconds since QEMU's start) the byte at an offset had come;
+    ``message`` is what QEMU or the harness said about the end.
+    """
+
+    race: Race
+    workload: Workload
+    end: VmEnd
+    console: bytes
+    channel: bytes
+    console_times: TimeIndex = ()
+    channel_times: TimeIndex = ()
+    windows: tuple[WindowCount, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A possible outcome; ``second``: when it showed, on the host's clock."""
+
+    outcome: Outcome
+    title: str = ""
+    matched: bool = False
+    second: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Case:
+    """Evidence, read."""
+
+    evidence: Evidence
+    channel: Channel
+    crashes: list[Crash] = field(default_factory=list)  # those that count
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        """What the workload said, all lines."""
+        return "\n".join(said.text for said in self.channel.output)
+
+    def second(self, offset: int) -> float | None:
+        """When a byte of the channel came."""
+        return second_of(self.evidence.channel_times, offset)
+
+
+def fits(signature: Signature, output: str) -> bool:
+    """Whether a signature's words are in what the workload said, if it wants any."""
+    return not signature.output or bool(re.search(signature.output, output, re.MULTILINE))

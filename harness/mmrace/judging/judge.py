@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a run left on disk to its outcome; pure.
+
+The first of these that holds decides:
+
+1. a crash that matches the race's signature: CRASH
+2. a failure of the workload that matches it: FAIL
+3. any other crash: CRASH, or HANG for stalls, lockups and hung tasks
+4. any other failure that the workload reports, or a violated invariant: FAIL
+5. the virtual machine did not get to the end: HANG, CRASH (reset) or INFRA
+6. the workload could not do its work, or not enough of it: NOT_EXERCISED
+7. PASS
+
+A splat before the workload's start that the kernel survives is a note. A workload that the guest's
+OOM killer ended is NOT_EXERCISED: the machine is too small for it, which says nothing of the race.
+"""
+
+import re
+
+from mmrace import crash as crashes
+from mmrace.crash import Crash
+from mmrace.definitions.race import Source
+from mmrace.judging import channel as channels
+from mmrace.judging.channel import second_of
+from mmrace.judging.evidence import Case, Evidence, Finding, fits
+from mmrace.judging.protocol import TWARN, failure, unable
+from mmrace.outcome import Judgement, Outcome, VmEnd
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Say what one run showed."""
+    case = Case(evidence, channels.parse(evidence.channel))
+    _sort_crashes(case)
+    exercised = {
+        name: (case.channel.counters.get(name, 0), floor)
+        for name, floor in evidence.workload.exercised.items()
+    }
+    finding = (
+        _crash(case, matched=True)
+        or failure(case, matched=True)
+        or _crash(case, matched=False)
+        or failure(case, matched=False)
+        or _invariant(case)
+        or _end(case)
+        or unable(case)
+        or _floor(exercised)
+        or Finding(Outcome.PASS)
+    )
+    return Judgement(
+        outcome=finding.outcome,
+        title=finding.title,
+        signature_matched=finding.matched,
+        seconds_to_failure=_since_start(case, finding),
+        exercised=exercised,
+        windows=evidence.windows,
+        notes=(*finding.notes, *_remarks(case, finding)),
+    )
+
+
+def _sort_crashes(case: Case) -> None:
+    """Set apart what the kernel said and survived before the workload began."""
+    evidence = case.evidence
+    started = case.channel.started
+    begun = None if started is None else case.second(started)
+    for crash in crashes.parse(evidence.console):
+        came = second_of(evidence.console_times, crash.start)
+        early = started is None or (begun is not None and came is not None and came < begun)
+        if early and not crash.kind.fatal:
+            case.notes.append(f"before the workload: {crash.title}")
+        else:
+            case.crashes.append(crash)
+
+
+def _crash(case: Case, *, matched: bool) -> Finding | None:
+    for crash in case.crashes:
+        if matched and not _signed(case, crash):
+            continue
+        hang = crash.kind.hang and not matched
+        outcome = Outcome.HANG if hang else Outcome.CRASH
+        second = second_of(case.evidence.console_times, crash.start)
+        notes = ("the report is torn or cut off",) if crash.corrupted else ()
+        return Finding(outcome, crash.title, matched, second, notes)
+    return None
+
+
+def _signed(case: Case, crash: Crash) -> bool:
+    """Whether a crash is the race's own."""
+    text = crashes.report_text(case.evidence.console, crash)
+    titles = (crash.title, *crash.alt_titles)
+    for signature in case.evidence.race.signature:
+        if not (signature.title or signature.report):
+            continue
+        if signature.title and not any(re.search(signature.title, title) for title in titles):
+            continue
+        if signature.report and not re.search(signature.report, text, re.MULTILINE):
+            continue
+        if fits(signature, case.output):
+            return True
+    return False
+
+
+def _invariant(case: Case) -> Finding | None:
+    """A number that has to be at the end what it was before."""
+    before, after = case.channel.before, case.channel.after
+    for name in case.evidence.workload.invariants:
+        if name not in after:
+            continue
+        expected = 0 if name == "isolated" else before.get(name)
+        if expected is not None and after[name] != expected:
+            was = before.get(name, "unknown")
+            title = f"invariant {name}: {was} before, {after[name]} after"
+            return Finding(Outcome.FAIL, title)
+    return None
+
+
+def _end(case: Case) -> Finding | None:
+    """A run that did not come to its end, and shows no failure that explains it."""
+    channel, evidence = case.channel, case.evidence
+    if channel.bailed:
+        return Finding(Outcome.INFRA, f"the guest could not be set up: {channel.bailed}")
+    if channel.complete and channel.started is not None:
+        return None
+    started = channel.started is not None
+    if evidence.end is VmEnd.SILENT:
+        return Finding(Outcome.HANG, f"no progress for {evidence.workload.silence} s")
+    if evidence.end is VmEnd.RESET and started:
+        return Finding(Outcome.CRASH, "guest reset without a report")
+    reason = _ENDS.get(evidence.end, "") if started else ""
+    return Finding(Outcome.INFRA, evidence.message or reason or "the workload never started")
+
+
+_ENDS = {
+    VmEnd.EXITED: "the guest powered off before its report was complete",
+    VmEnd.TIMEOUT: "the run was stopped at its time limit",
+    VmEnd.STOPPED: "stopped for a failure that the console does not show",
+    VmEnd.QEMU_DIED: "QEMU died",
+}
+
+
+def _floor(exercised: dict[str, tuple[int, int]]) -> Finding | None:
+    """Too little of what proves that the race was exercised."""
+    low = [
+        f"{name}: {count}, at least {floor} wanted"
+        for name, (count, floor) in exercised.items()
+        if count < floor
+    ]
+    return Finding(Outcome.NOT_EXERCISED, notes=tuple(low)) if low else None
+
+
+def _since_start(case: Case, finding: Finding) -> float | None:
+    """Seconds from the workload's start to the failure; None where the clock does not say."""
+    started = case.channel.started
+    begun = None if started is None else case.second(started)
+    if begun is None or finding.second is None:
+        return None
+    return round(max(0.0, finding.second - begun), 3)
+
+
+def _remarks(case: Case, finding: Finding) -> list[str]:
+    """What else people may want to know."""
+    notes = list(case.notes)
+    titles = [crash.title for crash in case.crashes if crash.title != finding.title]
+    notes += [f"also on the console: {title}" for title in dict.fromkeys(titles)]
+    if case.evidence.workload.source is Source.LTP:
+        warned = [item for item in case.channel.iterations if (item.exit_code or 0) & TWARN]
+        notes += [f"{len(warned)} iterations ended with a warning (TWARN)"] if warned else []
+    if finding.outcome is Outcome.FAIL and case.crashes:
+        notes.append("the kernel crashed as well")
+    notes += [
+        f"window {window.name}: never reached"
+        for window in case.evidence.windows
+        if not window.hits
+    ]
+    if case.channel.torn:
+        notes.append(f"{case.channel.torn} lines of the result channel are torn")
+    return notes

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a workload's exit code and words say of one run, by the protocol of its kind."""
+
+import re
+
+from mmrace.definitions.race import Source
+from mmrace.judging.channel import Iteration, Result
+from mmrace.judging.evidence import Case, Finding, fits
+from mmrace.outcome import Outcome
+
+STRESSOR_BROKEN, STRESSOR_SKIP, SELFTEST_SKIP, NO_PROGRAM = 2, 4, 4, 127
+TFAIL, TBROK, TWARN, TCONF = 1, 2, 4, 32  # LTP's include/tst_res_flags.h
+
+
+def failure(case: Case, *, matched: bool) -> Finding | None:
+    """A failure of the workload, by the protocol of its kind."""
+    failed = next((item for item in case.channel.iterations if _failed(case, item)), None)
+    if not failed and not case.channel.failures:
+        return None
+    if matched and not _output_signed(case):
+        return None
+    if case.channel.failures:
+        first = case.channel.failures[0]
+        return Finding(Outcome.FAIL, first.text, matched, case.second(first.offset))
+    assert failed is not None  # noqa: S101
+    title, offset = _first_complaint(case, failed)
+    return Finding(Outcome.FAIL, title, matched, case.second(offset))
+
+
+def _output_signed(case: Case) -> bool:
+    """Whether what the workload said is the race's own failure."""
+    only = [item for item in case.evidence.race.signature if not (item.title or item.report)]
+    return any(fits(signature, case.output) for signature in only)
+
+
+def _first_complaint(case: Case, failed: Iteration) -> tuple[str, int]:
+    """What to call the failure of an iteration, and where in the channel it showed."""
+    patterns = [item.output for item in case.evidence.race.signature if item.output]
+    patterns += [r"\bTFAIL\b", r"\bERROR\b|\bnot ok\b|\[FAIL\]|[Ff]ailed|\bFAIL\b"]
+    for pattern in patterns:
+        for said in case.channel.output:
+            if said.offset < failed.offset and re.search(pattern, said.text):
+                return said.text.strip(), said.offset
+    how = f"exit code {failed.exit_code}"
+    if failed.exit_code is None:
+        how = "not ok"
+    elif failed.exit_code < 0:
+        how = f"killed by signal {-failed.exit_code}"
+    return f"{case.evidence.workload.name}: {how}", failed.offset
+
+
+def _failed(case: Case, item: Iteration) -> bool:
+    code = item.exit_code
+    if item.result is not Result.NOT_OK or code == NO_PROGRAM:
+        return False
+    if code is None:
+        return True
+    if code < 0:
+        return not _oom_killed(case, item)
+    match case.evidence.workload.source:
+        case Source.STRESSOR:
+            return code == 1
+        case Source.SELFTEST:
+            return code not in (0, SELFTEST_SKIP)
+        case Source.LTP:
+            return bool(code & TFAIL)
+
+
+_OOM = re.compile(rb"Out of memory: Kill(?:ed)? process (\d+) \(([^)\n]*)\)")
+
+
+def _oom_killed(case: Case, item: Iteration) -> bool:
+    return item.exit_code == -9 and bool(_OOM.search(case.evidence.console))
+
+
+def unable(case: Case) -> Finding | None:
+    """A workload that could not do its work."""
+    source = case.evidence.workload.source
+    for item in case.channel.iterations:
+        code = item.exit_code
+        reason = ""
+        if item.result is Result.SKIP:
+            reason = f"it cannot run here (exit code {code})"
+        elif item.result is Result.OK:
+            continue
+        elif _oom_killed(case, item):
+            killed = _OOM.search(case.evidence.console)
+            name = killed[2].decode(errors="replace") if killed else ""
+            reason = f"the guest ran out of memory and killed {name}"
+        elif code == NO_PROGRAM:
+            reason = "its program could not be started"
+        elif source is Source.LTP and code is not None:
+            if not code & ~TWARN:
+                continue  # only warnings: a remark
+            reason = f"broken (TBROK, exit code {code})" if code & TBROK else f"exit code {code}"
+        elif code == STRESSOR_BROKEN:
+            reason = "broken (exit code 2)" + _why_broken(case)
+        elif code == STRESSOR_SKIP:
+            reason = "it cannot run here (exit code 4)"
+        else:
+            reason = f"exit code {code}, which its protocol does not know"
+        note = f"{case.evidence.workload.name}: {reason}"
+        return Finding(Outcome.NOT_EXERCISED, notes=(note,))
+    return None
+
+
+def _why_broken(case: Case) -> str:
+    said = [line.text for line in case.channel.output if line.text.startswith("broken: ")]
+    return f": {said[-1][8:]}" if said else ""

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How this invocation takes in series that come from outside."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from mmrace.definitions.base import Base
+from mmrace.errors import UserError
+from mmrace.home import Home, write_file
+from mmrace.patching.patch import Series
+from mmrace.patching.series import resolve_series
+
+
+@dataclass(frozen=True)
+class Intake:
+    """``stdin`` gives what ``-`` stands for; ``sandboxed``: what they bring runs in a sandbox."""
+
+    stdin: Callable[[], bytes] = bytes
+    sandboxed: bool = True
+
+    def resolve(self, home: Home, names: Iterable[str], base: Base) -> list[Series]:
+        """Read series by name; what came on standard input is kept, to be had again.
+
+        Raises UserError when there is no such series, or it is damaged.
+        """
+        return [resolve_series(self._kept(home, name), base) for name in names]
+
+    def _kept(self, home: Home, name: str) -> str:
+        if name != "-":
+            return name
+        raw = self.stdin()
+        if not raw.strip():
+            raise UserError("standard input holds no patch; give a mailbox, or name a file")
+        path = home.mails / f"{hashlib.sha256(raw).hexdigest()[:16]}.mbox"
+        write_file(path, raw)
+        return str(path)
+
+
+def said(series: Iterable[Series]) -> list[str]:
+    """What people should know about series from outside."""
+    return [f"{item.name}: {note}" for item in series for note in item.notes]

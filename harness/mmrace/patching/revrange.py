@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Commits of a user's own repository as mails; the repository is only read."""
+
+from pathlib import Path
+
+from mmrace.errors import UserError
+from mmrace.proc import Completed, run
+from mmrace.sources.git import GIT, last_line
+
+MOST = 500  # commits: more than that was not meant as a series
+_STARTS = ("{0}@{{upstream}}", "origin/HEAD", "main", "master")
+
+
+def range_mails(repository: Path, revisions: str) -> tuple[bytes, str]:
+    """Return ``A..B``, or what a branch has on top of where it began, as a mailbox and a note.
+
+    A branch began at its upstream, at the main branch, or at the last version that it holds.
+    Raises UserError when there is no such range, when it holds a merge, or is too long.
+    """
+    note = ""
+    if ".." not in revisions:
+        start = _start(repository, revisions)
+        note = f"{revisions} since {start}"
+        revisions = f"{start}..{revisions}"
+    elif "..." in revisions:
+        raise UserError(f"{repository}: {revisions}: say A..B, with two dots")
+    listed = _git(repository, "rev-list", "--parents", "--end-of-options", revisions, "--")
+    if listed.returncode:
+        raise UserError(f"{repository}: no range {revisions!r}: {last_line(listed.errors)}")
+    commits = [line.split() for line in listed.text.splitlines()]
+    if merge := next((commit[0] for commit in commits if len(commit) > 2), None):
+        raise UserError(f"{repository}: {revisions} holds the merge {merge[:12]}; name a line")
+    if len(commits) > MOST:
+        raise UserError(f"{repository}: {revisions} holds {len(commits)} commits; at most {MOST}")
+    words = ["format-patch", "--stdout", "--binary", "--no-signature", "--no-thread"]
+    words += ["--no-attach", "--no-base", "--subject-prefix=PATCH", "--numbered", "--no-ext-diff"]
+    words += ["--src-prefix=a/", "--dst-prefix=b/"]
+    done = _git(repository, *words, "--end-of-options", revisions)
+    if done.returncode:
+        raise UserError(f"{repository}: no range {revisions!r}: {last_line(done.errors)}")
+    return done.stdout, note
+
+
+def _start(repository: Path, branch: str) -> str:
+    """The commit from which a branch has gone its own way."""
+    head = _git(repository, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}")
+    if head.returncode:
+        raise UserError(f"{repository}: no branch {branch!r}; say A..B")
+    tip = head.text.strip()
+    for form in _STARTS:
+        found = _git(repository, "merge-base", form.format(branch), tip)
+        if found.returncode == 0 and found.text.strip() != tip:
+            return found.text.strip()[:12]
+    found = _git(repository, "describe", "--abbrev=0", "--match", "v[0-9]*", f"{tip}~1")
+    if found.returncode:
+        raise UserError(f"{repository}: where {branch} began cannot be told; say A..B")
+    return found.text.strip()
+
+
+def _git(repository: Path, *words: str) -> Completed:
+    argv = [*GIT, "-C", str(repository), *words]
+    return run(argv, deadline=120, env={"GIT_OPTIONAL_LOCKS": "0"})

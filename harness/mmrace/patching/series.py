@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a SERIES on the command line stands for."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from mmrace.definitions.base import Base, Mark
+from mmrace.errors import UserError
+from mmrace.patching.applied import Applied, apply_series
+from mmrace.patching.outside import read_outside, read_quilt
+from mmrace.patching.patch import Patch, Series, read_patches
+
+_CHOSEN = re.compile(r"(.*)\[([\d,]*)\]")
+__all__ = ["Applied", "Patch", "Series", "apply_series", "resolve_series", "series_names"]
+
+
+def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
+    """Read the series of a name in the base's patches, ``none``, or one from outside.
+
+    What a name from outside may be, says ``read_outside``. ``NAME[1,3]`` are the first and the
+    third patch of NAME. Raises UserError when there is no such series, or it is damaged.
+    """
+    if chosen := _CHOSEN.fullmatch(name):
+        return _choose(resolve_series(chosen[1], base, stdin), chosen[2])
+    if name in ("none", ""):
+        return Series("none", (), outside=False)
+    kind, _, rest = name.partition("/")
+    if kind in ("vulnerable", "fixes"):
+        return _own(base, name, kind, rest)
+    if kind == "alternatives":
+        alternative, _, race = rest.partition("/")
+        return _own(base, name, f"alternatives/{alternative}", race)
+    if found := read_outside(name, stdin):
+        return found
+    known = ", ".join(series_names(base))
+    raise UserError(f"no series {name!r} for base {base.name}; there are: {known}; or name a file")
+
+
+def _choose(whole: Series, numbers: str) -> Series:
+    """Take some patches out of a series, in its order."""
+    name = f"{whole.name}[{numbers}]"
+    wanted = {int(number) for number in numbers.split(",") if number}
+    if missing := sorted(wanted - set(range(1, len(whole.patches) + 1))):
+        raise UserError(f"{name}: there is no patch {missing[0]}, but {len(whole.patches)}")
+    patches = tuple(p for number, p in enumerate(whole.patches, 1) if number in wanted)
+    groups = {patch.group for patch in patches}
+    opposite = tuple(patch for patch in whole.opposite if patch.group in groups)
+    return replace(whole, name=name, patches=patches, opposite=opposite)
+
+
+def series_names(base: Base) -> list[str]:
+    """Names of the series that a base has."""
+    found = [path.parent.relative_to(base.folder) for path in base.folder.glob("**/series")]
+    return ["none", *sorted(str(path) for path in found)]
+
+
+def _own(base: Base, name: str, folder: str, race: str) -> Series:
+    patches = _listed(base.folder / folder, race)
+    races = {patch.group for patch in patches}
+    if folder == "fixes":
+        races |= {race} if race else set(base.race)
+    marks = _marks(base, races) if folder != "vulnerable" else ()
+    if not patches and not marks:
+        has = base.race.get(race)
+        if folder == "vulnerable" and (not race or (has and has.pristine == "has")):
+            return Series(name, (), outside=False)  # the bug is in the tree as it is
+        known = ", ".join(series_names(base))
+        raise UserError(f"no series {name!r} for base {base.name}; there are: {known}")
+    if folder == "vulnerable":
+        return Series(name, patches, outside=False)
+    opposite = _listed(base.folder / "vulnerable", race)
+    mine = tuple(patch for patch in opposite if patch.group in races)
+    return Series(name, patches, False, mine, marks=marks)
+
+
+def _marks(base: Base, races: set[str]) -> tuple[tuple[str, tuple[Mark, ...]], ...]:
+    """What shows that a tree has the fixes of these races, as far as the base says."""
+    return tuple(
+        (race, state.fixed_if)
+        for race, state in base.race.items()
+        if race in races and state.fixed_if
+    )
+
+
+def _listed(folder: Path, race: str) -> tuple[Patch, ...]:
+    """Patches that the folder's quilt ``series`` lists, of one race or of all."""
+    if not (folder / "series").is_file():
+        return ()
+    named = read_quilt(folder)
+    return read_patches((n, raw) for n, raw in named if not race or n.startswith(f"{race}/"))

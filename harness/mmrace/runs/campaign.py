@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a user names (tree, series, race) to kernels and cells of work."""
+
+import secrets
+import shlex
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrace.building.kconfig import DEFAULT_FRAGMENTS
+from mmrace.building.kernel import Kernel, build_kernel
+from mmrace.definitions.base import base_for
+from mmrace.definitions.machine import Machine, load_machine
+from mmrace.definitions.race import Race, Source, Workload, load_race, race_names
+from mmrace.errors import InfraError, NotHereError, UserError
+from mmrace.guests import accel
+from mmrace.guests.vm import Boot, hand_over, qemu_version
+from mmrace.home import Home
+from mmrace.patching.applied import function_diff
+from mmrace.patching.intake import Intake, said
+from mmrace.patching.series import Applied, apply_series
+from mmrace.patching.subject import Subject, read_change, subjects, unfit
+from mmrace.runs import cell, record
+from mmrace.runs.record import RunDir, Spec
+from mmrace.sources.history import find_revision, is_revision
+from mmrace.sources.tree import Tree, find_tree, list_trees
+from mmrace.symbols.resolve import Resolver
+from mmrace.userland.image import BUSYBOX, Job, job_segment, make_image
+from mmrace.userland.program import Program, build_init, build_program
+from mmrace.windows.director import Director
+from mmrace.windows.steering import director_for
+
+Tell = Callable[[str], None]
+Step = Callable[[str], AbstractContextManager[Tell]]
+DEFAULT = Intake()
+
+
+@dataclass(frozen=True)
+class Built:
+    """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs."""
+
+    tree: Tree
+    series: tuple[str, ...]
+    applied: Applied
+    kernel: Kernel
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user chose for runs; ``seconds`` is guest workload time of one run."""
+
+    machine: str | None = None
+    accel: str = "auto"
+    seconds: float = 60
+    seed: int | None = None
+    ltp: str | None = None
+    steer: bool | None = None
+    boot: tuple[str, ...] = ()
+    slot: str = ""
+
+
+def fragments() -> tuple[str, ...]:
+    """Names of the fragments that a kernel for any of the races needs, so that they share one."""
+    wanted = [name for race in map(load_race, race_names()) for name in race.config]
+    return tuple(dict.fromkeys([*DEFAULT_FRAGMENTS, *wanted]))
+
+
+def build(
+    home: Home,
+    tree_name: str,
+    series: Iterable[str],
+    configs: Iterable[str],
+    step: Step,
+    intake: Intake = DEFAULT,
+) -> Built:
+    """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
+    names = tuple(name for name in series if name != "none")
+    with step(f"tree {tree_name}") as tell:
+        wanted = find_revision if is_revision(tree_name) else find_tree
+        tree = wanted(home, tree_name, tell)
+        tell(f"= Linux {tree.version}, {tree.commit[:12]}")
+    base = base_for(tree.version)
+    with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
+        resolved = intake.resolve(home, names, base)
+        applied = apply_series(home, tree, resolved, tell)
+        parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
+        tell("= " + "; ".join([*parts, *said(resolved), *applied.notes]))
+    with step(f"build {tree.version} {' + '.join(names) or 'as it is'}") as tell:
+        kernel = build_kernel(
+            home,
+            applied.commit,
+            applied.tree_hash,
+            base,
+            (*fragments(), *configs),
+            outside=any(item.outside for item in resolved),
+            progress=tell,
+            touched=applied.touched,
+            sandboxed=intake.sandboxed,
+        )
+        tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
+    notes = [*said(resolved), *applied.notes]
+    notes += [] if intake.sandboxed else ["built without a sandbox"]
+    return Built(tree, tuple(item.name for item in resolved), applied, kernel, tuple(notes))
+
+
+def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:
+    """Return the races that the change between two commits is about.
+
+    Raises UserError when there is none.
+    """
+    change = read_change(function_diff(home, before, after))
+    found = subjects(change, map(load_race, race_names()))
+    if not found:
+        raise unfit(change)
+    return found
+
+
+def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -> str:
+    """Return the command that makes such a run again."""
+    words = ["mmrace", "run", "--race", race.name, "--workload", workload.name]
+    words += ["--tree", built.tree.name]
+    for name in built.series:
+        words += ["--series", name]
+    words += ["--for", f"{choice.seconds:g}s"]
+    if choice.machine:
+        words += ["--machine", choice.machine]
+    for parameter in choice.boot:
+        words += ["--boot", parameter]
+    if choice.steer is not None:
+        words.append("--steer" if choice.steer else "--no-steer")
+    return shlex.join(words)
+
+
+class Workbench:
+    """Prepares and runs cells, and keeps what several cells of one invocation share."""
+
+    def __init__(self, home: Home, step: Step) -> None:
+        self._home = home
+        self._step = step
+        self._qemu = qemu_version()
+        self._init: Path | None = None
+        self._accel: dict[str, accel.Accel] = {}
+
+    def plan(
+        self,
+        built: Built,
+        race: Race,
+        workload: Workload,
+        choice: Choice,
+        command: str,
+        program: Program | None = None,
+    ) -> tuple[Spec, cell.Parts]:
+        """Make a cell ready to run: programs compiled, image made, accelerator chosen.
+
+        ``program`` stands in for the one that the workload's sources make. Raises NotHereError
+        when the workload needs a source that nobody named.
+        """
+        program = program or self._program(built, race, workload, choice)
+        image = make_image(self._home, self._guest_init(), program.files)
+        machine = load_machine(choice.machine or race.machine)
+        chosen = self._accelerator(choice.accel, machine, built.kernel, image)
+        spec = Spec(
+            id=record.new_id(race.name, workload.name),
+            race=race,
+            workload=workload,
+            machine=machine,
+            tree=built.tree.name,
+            revision=built.applied.commit,
+            series=built.series,
+            kernel_id=built.kernel.id,
+            release=built.kernel.release,
+            program=program.folder.name,
+            accel=chosen.name,
+            steered=self._steered(race, workload, choice, chosen),
+            seconds=choice.seconds,
+            seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
+            boot=(*machine.boot, *race.boot, *choice.boot),
+            command=command,
+            notes=built.notes,
+            slot=choice.slot,
+        )
+        director = self._director(spec, built.kernel) if spec.steered else None
+        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, director)
+
+    def shell(self, built: Built, machine_name: str, wanted: str) -> None:
+        """Boot a kernel with a shell on its console, and hand that over."""
+        machine = load_machine(machine_name)
+        if not BUSYBOX.is_file():
+            raise InfraError(f"{BUSYBOX} is not there; apt-get install busybox-static")
+        image = make_image(self._home, self._guest_init(), (), BUSYBOX)
+        chosen = self._accelerator(wanted, machine, built.kernel, image)
+        pages = tuple(node.hugepages for node in machine.node)
+        job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, interactive=True)
+        with self._home.scratch(self._home.cache) as folder:
+            initrd = folder / "initrd"
+            initrd.write_bytes(image.read_bytes() + job_segment(job))
+            hand_over(Boot(machine, built.kernel.image, initrd, machine.boot, chosen.name))
+
+    def run(self, spec: Spec, parts: cell.Parts) -> RunDir:
+        """Run one cell, shown as a step."""
+        title = f"{spec.race.name}/{spec.workload.name} on {'+'.join(spec.series) or spec.tree}"
+        with self._step(title) as tell:
+            run = cell.run_cell(self._home, spec, parts, tell)
+            judged = run.judgement()
+            tell(f"= {judged.outcome} {judged.title}")
+        return run
+
+    @staticmethod
+    def _steered(race: Race, workload: Workload, choice: Choice, chosen: accel.Accel) -> bool:
+        windows = race.windows_for(workload.name)
+        if choice.steer and not windows:
+            raise UserError(f"race {race.name} has no window for workload {workload.name}")
+        if choice.steer and chosen.name != "tcg":
+            raise UserError("windows need TCG: --accel tcg, or --no-steer")
+        able = bool(windows) and chosen.name == "tcg"
+        return able if choice.steer is None else choice.steer
+
+    def _director(self, spec: Spec, kernel: Kernel) -> Director | None:
+        with self._step("windows") as tell:
+            tell("reading the kernel's debug information")
+            name = f"{spec.tree} {'+'.join(spec.series)} ({spec.release})"
+            resolver = Resolver(kernel.vmlinux, name, kernel.folder / "points.json")
+            return director_for(self._home, spec.race, spec.workload.name, resolver, spec.seed)
+
+    def _guest_init(self) -> Path:
+        if self._init is None:
+            with self._step("guest init") as tell:
+                self._init = build_init(self._home, tell)
+        return self._init
+
+    def _program(self, built: Built, race: Race, workload: Workload, choice: Choice) -> Program:
+        ltp = self._ltp(choice.ltp).commit if workload.source is Source.LTP else None
+        with self._step(f"program {race.name}/{workload.name}") as tell:
+            return build_program(self._home, race, workload, built.applied.commit, ltp, tell)
+
+    def _ltp(self, name: str | None) -> Tree:
+        if name:
+            tree = find_tree(self._home, name, lambda _text: None)
+            if tree.kind != "ltp":
+                raise UserError(f"{name} is a {tree.kind} source, not LTP")
+            return tree
+        for tree in list_trees(self._home):
+            if tree.kind == "ltp":
+                return tree
+        raise NotHereError("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
+
+    def _accelerator(
+        self, wanted: str, machine: Machine, kernel: Kernel, image: Path
+    ) -> accel.Accel:
+        if wanted not in self._accel:
+            with self._step("accelerator") as tell:
+                found = accel.choose(
+                    self._home,
+                    wanted,
+                    self._qemu,
+                    lambda: cell.probe_kvm(self._home, machine, kernel.image, image),
+                )
+                tell(f"= {found.name}: {found.reason}")
+            self._accel[wanted] = found
+        return self._accel[wanted]

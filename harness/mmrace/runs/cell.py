@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One cell of work: kernel, image, machine, workload and seed become a run directory."""
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from mmrace import crash
+from mmrace.definitions.machine import Machine
+from mmrace.definitions.race import Probe, Source
+from mmrace.guests.accel import Accel
+from mmrace.guests.vm import Boot, Hooks, Limits, qemu_version, run_vm
+from mmrace.home import Home, write_file
+from mmrace.judging.evidence import Evidence
+from mmrace.judging.judge import judge
+from mmrace.outcome import Outcome, VmEnd
+from mmrace.proc import can_confine
+from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
+from mmrace.userland.image import Job, job_segment
+from mmrace.windows.director import Director, race_phase
+
+BOOT_SECONDS = 120.0
+LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
+PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a cell needs beside its spec: files, and the accelerator chosen for this host."""
+
+    kernel: Path
+    config: Path
+    image: Path
+    accel: Accel
+    director: Director | None = None
+
+
+def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
+    """Boot, run, judge; the directory appears among the runs when it is complete.
+
+    Raises InfraError when QEMU cannot be started at all; a machine that starts and then fails
+    is a run with the outcome INFRA.
+    """
+    with home.scratch(home.runs) as folder, ExitStack() as stack:
+        (folder / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        shutil.copyfile(parts.config, folder / "config")
+        initrd = folder / "initrd"
+        config = parts.config.read_bytes() if spec.workload.source is Source.LTP else None
+        initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec), config))
+        director = stack.enter_context(parts.director) if parts.director else None
+        boot = Boot(
+            spec.machine,
+            parts.kernel,
+            initrd,
+            spec.boot,
+            parts.accel.name,
+            tuple(director.qemu_args()) if director else (),
+        )
+        scratch = RunDir(folder)
+        watcher = _Watcher(scratch, spec, tell, director)
+        limits = Limits(
+            boot=BOOT_SECONDS,
+            silence=spec.workload.silence,
+            total=BOOT_SECONDS + 3 * spec.seconds + min(20 * spec.workload.silence, LONGEST),
+        )
+        hooks = Hooks(line=watcher.line, failing=watcher.failing)
+        tell("booting")
+        ended, argv = run_vm(boot, folder, limits, hooks)
+        initrd.unlink()
+        if director:
+            write_json(folder / "windows.json", [asdict(item) for item in director.counts()])
+            if director.plan.meters:
+                write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
+            write_file(folder / "holds.json", json.dumps(director.story()) + "\n")
+        vm = VmRecord(
+            argv=argv,
+            version=qemu_version(),
+            accel=parts.accel.name,
+            accel_reason=parts.accel.reason,
+            end=ended.end,
+            seconds=ended.seconds,
+            message=ended.message,
+            confined=can_confine() and not boot.extra,
+        )
+        write_json(folder / "qemu.json", asdict(vm))
+        judged = judge(evidence(scratch, spec, ended.end, ended.message))
+        scratch.store(replace(judged, notes=(*judged.notes, *ended.notes)))
+        return finish(home, folder, spec.id)
+
+
+def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:
+    """Boot a guest under KVM with a short deadline; return what went wrong, "" when it worked."""
+    reached: list[str] = []
+
+    def line(text: str) -> None:
+        if text.startswith("# start"):
+            reached.append(text)
+
+    with home.scratch(home.cache) as folder:
+        initrd = folder / "initrd"
+        probe = Job(name="probe", argv=("true",), seconds=1, iterations=1)
+        initrd.write_bytes(image.read_bytes() + job_segment(probe))
+        boot = Boot(machine, kernel, initrd, machine.boot, "kvm")
+        limits = Limits(boot=PROBE_SECONDS, silence=5, total=2 * PROBE_SECONDS)
+        ended, _ = run_vm(boot, folder, limits, Hooks(line=line))
+        said = (folder / "console.log").read_bytes().decode(errors="replace").splitlines()
+    if reached:
+        return ""
+    fault = next((text.strip() for text in said if "KVM" in text), ended.message)
+    return f"a probe guest under KVM ended with {ended.end}: {fault}"
+
+
+def job(spec: Spec) -> Job:
+    """What PID 1 is told."""
+    workload = spec.workload
+    chosen: tuple[Probe, ...] = tuple(
+        probe for probe in spec.race.probe if probe.name in workload.probes
+    )
+    return Job(
+        name=workload.name,
+        argv=workload.argv,
+        env=workload.env,
+        seconds=spec.seconds,
+        seed=spec.seed,
+        hugepages=tuple(node.hugepages for node in spec.machine.node),
+        probes=chosen,
+        source=workload.source,
+    )
+
+
+def recorded_evidence(run: RunDir) -> Evidence:
+    """Everything the judge looks at, of a finished run."""
+    vm = run.vm()
+    return evidence(run, run.spec(), vm.end, vm.message)
+
+
+def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence:
+    """Everything the judge looks at, read from a run directory."""
+    return Evidence(
+        race=spec.race,
+        workload=spec.workload,
+        console=run.console(),
+        channel=run.channel(),
+        console_times=run.times("console"),
+        channel_times=run.times("channel"),
+        end=end,
+        message=message,
+        windows=run.windows(),
+    )
+
+
+class _Watcher:
+    """Follows a running machine: arms the director, tells people, notices a failure."""
+
+    def __init__(
+        self, run: RunDir, spec: Spec, tell: Callable[[str], None], director: Director | None
+    ) -> None:
+        self._run = run
+        self._spec = spec
+        self._tell = tell
+        self._director = director
+        self._parser = crash.Parser()
+        self._crashes = 0
+
+    def line(self, line: str) -> None:
+        if line.startswith("# start"):
+            self._tell("workload started")
+        elif line.startswith(("# count", "# out mmrace: count")):
+            self._tell(line.removeprefix("# out mmrace: ").removeprefix("# "))
+        if self._director:
+            announced = self._spec.workload.source is Source.STRESSOR
+            phase = race_phase(line, announced)
+            if phase:
+                self._director.arm()
+            elif phase is False:
+                self._director.disarm()
+
+    def failing(self, data: bytes) -> bool:
+        """Whether the race's own crash is complete on the console: nothing can change that."""
+        self._parser.feed(data)
+        before, self._crashes = self._crashes, len(self._parser.complete)
+        if self._crashes == before:
+            return False
+        judged = judge(evidence(self._run, self._spec, VmEnd.STOPPED))
+        return judged.outcome is Outcome.CRASH and judged.signature_matched

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run directory: the whole record of one run, from which it is judged and run again."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mmrace.definitions.machine import Machine
+from mmrace.definitions.race import Race, Workload
+from mmrace.errors import UserError
+from mmrace.home import Home, publish, write_file
+from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
+from mmrace.toml import Table
+
+TimeIndex = tuple[tuple[float, int], ...]
+
+
+class Spec(Table):
+    """One cell of work, complete: what to boot, what to run in it, for how long.
+
+    ``seconds`` is guest workload time. ``race``, ``workload`` and ``machine`` are copies, so that
+    a run can be judged and repeated after their files have changed. ``notes`` are about the kernel:
+    which revision of a series it has, what that was made on, that it was built unconfined. ``slot``
+    is its place in a campaign.
+    """
+
+    id: str
+    race: Race
+    workload: Workload
+    machine: Machine
+    tree: str
+    revision: str
+    series: tuple[str, ...]
+    kernel_id: str
+    release: str
+    program: str
+    accel: str
+    steered: bool
+    seconds: float
+    seed: int
+    boot: tuple[str, ...]
+    command: str
+    notes: tuple[str, ...] = ()
+    slot: str = ""
+
+
+@dataclass(frozen=True)
+class VmRecord:
+    """How QEMU was started and how it ended; ``seconds`` from start to end on the host.
+
+    ``confined``: it had no capability and could write to nothing but the run's own directory.
+    """
+
+    argv: tuple[str, ...]
+    version: str
+    accel: str
+    accel_reason: str
+    end: VmEnd
+    seconds: float
+    message: str = ""
+    confined: bool = False
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A finished run on disk."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its directory's name."""
+        return self.folder.name
+
+    def spec(self) -> Spec:
+        """Read the cell; UserError when the directory holds no run."""
+        try:
+            return Spec.model_validate_json(self._bytes("spec.json"))
+        except ValidationError as error:
+            raise UserError(f"{self.folder}: spec.json is not one that mmrace wrote") from error
+
+    def vm(self) -> VmRecord:
+        """Read how QEMU was started and ended."""
+        fields = json.loads(self._bytes("qemu.json"))
+        return VmRecord(**{**fields, "argv": tuple(fields["argv"]), "end": VmEnd(fields["end"])})
+
+    def console(self) -> bytes:
+        """Console log, raw."""
+        return self._bytes("console.log")
+
+    def channel(self) -> bytes:
+        """Result channel, raw."""
+        return self._bytes("channel.log")
+
+    def times(self, log: str) -> TimeIndex:
+        """Host time index of ``console`` or ``channel``: (seconds, offset) pairs."""
+        lines = self._bytes(f"{log}.times").decode().splitlines()
+        pairs = (line.split() for line in lines)
+        return tuple((float(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2)
+
+    def windows(self) -> tuple[WindowCount, ...]:
+        """Window counts of a steered run, else none."""
+        path = self.folder / "windows.json"
+        if not path.is_file():
+            return ()
+        return tuple(WindowCount(**item) for item in json.loads(path.read_bytes()))
+
+    def holds(self) -> dict[str, Any]:
+        """What ``Director.story`` told of a steered run; nothing of any other."""
+        path = self.folder / "holds.json"
+        found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+        return found
+
+    def judgement(self) -> Judgement:
+        """Read the outcome that was stored when the run was made."""
+        fields = json.loads(self._bytes("outcome.json"))
+        return Judgement(
+            outcome=Outcome(fields["outcome"]),
+            title=fields["title"],
+            signature_matched=fields["signature_matched"],
+            seconds_to_failure=fields["seconds_to_failure"],
+            exercised={name: (pair[0], pair[1]) for name, pair in fields["exercised"].items()},
+            windows=tuple(WindowCount(**item) for item in fields["windows"]),
+            notes=tuple(fields["notes"]),
+        )
+
+    def store(self, judgement: Judgement) -> None:
+        """Write the outcome."""
+        write_json(self.folder / "outcome.json", asdict(judgement))
+
+    def as_json(self) -> dict[str, Any]:
+        """One element of ``runs`` in the JSON documents of ``run`` and ``demo``."""
+        spec, vm, judged = self.spec(), self.vm(), self.judgement()
+        return {
+            "id": self.id,
+            "race": spec.race.name,
+            "workload": spec.workload.name,
+            "tree": spec.tree,
+            "release": spec.release,
+            "series": list(spec.series),
+            "kernel_id": spec.kernel_id,
+            "machine": spec.machine.name,
+            "accel": vm.accel,
+            "steered": spec.steered,
+            "seed": spec.seed,
+            "outcome": str(judged.outcome),
+            "seconds": round(vm.seconds, 3),
+            "seconds_to_failure": judged.seconds_to_failure,
+            "title": judged.title,
+            "signature_matched": judged.signature_matched,
+            "exercised": {name: count for name, (count, _) in judged.exercised.items()},
+            "windows": [
+                {"name": item.name, "hits": item.hits, "met": item.met} for item in judged.windows
+            ],
+            "notes": [*spec.notes, *judged.notes],
+            "run_dir": str(self.folder),
+        }
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"{self.folder}: no run there: {name}: {error.strerror}; see `mmrace runs`"
+            ) from error
+
+
+def new_id(race: str, workload: str) -> str:
+    """A run id that sorts by time and says what was run."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{stamp}-{race}-{workload}-{secrets.token_hex(2)}"
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file by rename."""
+    write_file(path, json.dumps(content, indent=1, default=str) + "\n")
+
+
+def finish(home: Home, scratch: Path, run_id: str) -> RunDir:
+    """Give a complete scratch directory its name among the runs."""
+    return RunDir(publish(scratch, home.runs / run_id))
+
+
+def find_run(home: Home, name: str) -> RunDir:
+    """Find a run by id, by a part of its id that is unique, or by path."""
+    if (path := Path(name)).is_dir() and (path / "spec.json").is_file():
+        return RunDir(path.absolute())
+    found = [run for run in all_runs(home) if name in run.id]
+    exact = [run for run in found if run.id == name]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise UserError(f"no run {name!r}; `mmrace runs` lists them")
+    raise UserError(f"{name!r} fits {len(found)} runs, e.g. {found[0].id} and {found[1].id}")
+
+
+def all_runs(home: Home) -> Iterator[RunDir]:
+    """All finished runs, oldest first."""
+    if not home.runs.is_dir():
+        return
+    for folder in sorted(home.runs.iterdir()):
+        if not folder.name.startswith(".") and (folder / "outcome.json").is_file():
+            yield RunDir(folder)

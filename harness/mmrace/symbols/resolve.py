@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a point to addresses in one kernel."""
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mmrace.definitions.point import Point, Where, parse_point
+from mmrace.errors import UserError
+from mmrace.home import write_file
+from mmrace.symbols.disassembly import Code, Flow, disassemble, find_exits
+from mmrace.symbols.dwarf import Body, Debug
+
+_CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition on how a vCPU came to a point.
+
+    Open from when a vCPU passes one of ``entries`` having just passed one of ``calls``, until it
+    passes one of ``entries`` otherwise. A task switch between a call or entry and the point can
+    deceive it; the path between them is short and rarely sleeps.
+    """
+
+    calls: tuple[int, ...]
+    entries: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A point's instructions in one kernel; control is there before they are executed."""
+
+    point: str
+    addresses: tuple[int, ...]
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A call, or an inlined copy, of ``name`` in a function, at a source line of that function.
+
+    ``tail``: a call that does not come back here, since nothing was left to do.
+    """
+
+    name: str
+    line: int
+    inlined: bool
+    address: int
+    body: Body
+    copy: Body | None = None
+    tail: bool = False
+
+
+class Resolver:
+    """Resolves points against one vmlinux; ``kernel`` names it in errors.
+
+    With ``cache``, a file of the caller's choice that stands for this very kernel, what was
+    resolved once is not looked up again.
+    """
+
+    def __init__(self, vmlinux: Path, kernel: str, cache: Path | None = None) -> None:
+        self.vmlinux = vmlinux
+        self.kernel = kernel
+        self._cache = cache
+        self._known = _load(cache)
+        self._debug: Debug | None = None
+
+    def resolve(self, alternatives: Sequence[str]) -> Resolved:
+        """Return the first of the alternatives that this kernel has; UserError if none."""
+        faults = []
+        for text in alternatives:
+            if text in self._known:
+                return self._known[text]
+            try:
+                found = self._resolve(parse_point(text))
+            except UserError as error:
+                faults.append(error.message)
+                continue
+            self._known[text] = found
+            self._save()
+            return found
+        raise UserError(f"{self.kernel} has no point {'; '.join(faults)}")
+
+    def occurrences(self, function: str) -> tuple[Occurrence, ...]:
+        """All that ``before`` and ``after`` can name in a function, by source line."""
+        return self._occurrences(self._bodies(Point(Where.ENTRY, function)))
+
+    @property
+    def debug(self) -> Debug:
+        """The vmlinux's debug information, read when first needed."""
+        if self._debug is None:
+            self._debug = Debug(self.vmlinux)
+        return self._debug
+
+    def _resolve(self, point: Point) -> Resolved:
+        if point.caller and not point.inner:
+            # Where it comes from is where it is called: no condition at run time is needed.
+            side = Where.BEFORE if point.where is Where.ENTRY else Where.AFTER
+            turned = self._resolve(Point(side, point.caller, inner=point.function))
+            return Resolved(str(point), turned.addresses, turned.gate)
+        bodies = self._bodies(point)
+        origin: Gate | None = None
+        if point.caller:
+            bodies, origin = self._called_from(point, bodies)
+        if point.where is Where.ENTRY:
+            addresses, gate = {body.entry for body in self._heads(bodies)}, None
+        elif point.where is Where.RETURN:
+            addresses, gate = self._returns(point, bodies)
+        else:
+            addresses, gate = self._beside(point, bodies)
+        return Resolved(str(point), tuple(sorted(addresses)), origin or gate)
+
+    def _bodies(self, point: Point) -> tuple[Body, ...]:
+        bodies = self.debug.bodies(point.function)
+        if point.file:
+            bodies = tuple(body for body in bodies if f"/{body.file}".endswith("/" + point.file))
+        if not bodies:
+            near = difflib.get_close_matches(point.function, self.debug.names, 3, 0.6)
+            raise UserError(f"`{point}`: no code of {point.function}{_nearest(near)}")
+        files = sorted({body.file for body in bodies})
+        if len(files) > 1:
+            named = ", ".join(f"{file}:{point.function}" for file in files[:4])
+            raise UserError(f"`{point}`: {point.function} is several functions: {named}")
+        return bodies
+
+    def _heads(self, bodies: Iterable[Body]) -> list[Body]:
+        """Leave out what gcc split off a function: it is entered from the function itself."""
+        found = list(bodies)
+        split = [body for body in found if ".part." in self.debug.symbol(body.entry)]
+        return [body for body in found if body not in split] or found
+
+    def _code(self, body: Body) -> Code:
+        return disassemble(self.vmlinux, body.container)
+
+    def _returns(self, point: Point, bodies: Sequence[Body]) -> tuple[set[int], Gate | None]:
+        found: set[int] = set()
+        for body in (item for item in bodies if not item.inlined):
+            for insn in self._code(body).values():
+                if insn.flow is Flow.RETURN:
+                    found.add(insn.address)
+                elif insn.tail and not any(insn.target in other for other in bodies):
+                    raise UserError(
+                        f"`{point}`: {point.function} can leave by a jump into {insn.symbol};"
+                        f" name the place in its caller: `after {point.function} in CALLER`"
+                    )
+        copies = [body for body in bodies if body.inlined]
+        if not copies:
+            return found, None
+        exits, gate = self._exits(point, copies, {body.entry for body in copies})
+        # A gate would shut out the returns of the copies that are not inlined.
+        return found | exits, None if found else gate
+
+    def _beside(self, point: Point, bodies: Sequence[Body]) -> tuple[set[int], Gate | None]:
+        everything = self._occurrences(bodies)
+        chosen = [item for item in everything if item.name == point.inner]
+        if not chosen:
+            names = sorted({item.name for item in everything})
+            near = difflib.get_close_matches(point.inner, names, 3, 0.4) or names[:6]
+            raise UserError(
+                f"`{point}`: {point.function} neither calls nor inlines {point.inner}"
+                f"{_nearest(near)}"
+            )
+        if point.nth:
+            lines = sorted({item.line for item in chosen})
+            if point.nth > len(lines):
+                raise UserError(f"`{point}`: {point.inner} occurs there {len(lines)} times only")
+            chosen = [item for item in chosen if item.line == lines[point.nth - 1]]
+        before = {item.address for item in chosen}
+        if point.where is Where.BEFORE:
+            return before, None
+        if any(item.tail for item in chosen):
+            raise UserError(
+                f"`{point}`: {point.inner} is jumped to and does not come back there;"
+                f" name `return of {point.inner}` or a place in the caller"
+            )
+        after = {self._code(item.body)[item.address].next for item in chosen if not item.copy}
+        copies = [item.copy for item in chosen if item.copy]
+        exits, gate = self._exits(point, copies, before, after)
+        return after | exits, gate
+
+    def _occurrences(self, bodies: Iterable[Body]) -> tuple[Occurrence, ...]:
+        found = []
+        for body in bodies:
+            for copy in body.walk():
+                line = body.line_of(copy.entry)
+                found.append(Occurrence(copy.name, line, True, copy.entry, body, copy))
+            for insn in self._code(body).values():
+                if insn.address in body and insn.symbol and (insn.flow is Flow.CALL or insn.tail):
+                    name = insn.symbol.partition(".")[0]
+                    line = self.debug.line(body, insn.address)
+                    item = Occurrence(name, line, False, insn.address, body, tail=insn.tail)
+                    found.append(item)
+        return tuple(sorted(found, key=lambda item: (item.line, item.address)))
+
+    def _exits(
+        self, point: Point, copies: Iterable[Body], before: set[int], after: set[int] | None = None
+    ) -> tuple[set[int], Gate | None]:
+        """Where inlined copies are left; a gate if those places are reached otherwise as well."""
+        found: set[int] = set()
+        shared = False
+        for copy in copies:
+            code = self._code(copy)
+            inside = {address for address in code if address in copy}
+            exits = find_exits(code, copy.container_entry, copy.entry, inside)
+            if not exits.addresses:
+                raise UserError(
+                    f"`{point}`: the compiler mixed {copy.name} with its surroundings;"
+                    " it has no end of its own there"
+                )
+            found |= exits.addresses
+            shared = shared or exits.shared
+        if not shared:
+            return found, None
+        return found, Gate(tuple(sorted(before)), tuple(sorted(found | (after or set()))))
+
+    def _called_from(
+        self, point: Point, bodies: tuple[Body, ...]
+    ) -> tuple[tuple[Body, ...], Gate | None]:
+        """Narrow a function down to what one caller runs of it."""
+        callers = self._bodies(Point(Where.ENTRY, point.caller))
+        calls = [item for item in self._occurrences(callers) if item.name == point.function]
+        copies = tuple(item.copy for item in calls if item.copy)
+        if not calls or (copies and len(copies) < len(calls)):
+            fault = "calls it in one place and inlines it in another" if calls else "has no call"
+            raise UserError(f"`{point}`: {point.caller} {fault} of {point.function}")
+        if copies:
+            return copies, None
+        bodies = tuple(body for body in bodies if not body.inlined)
+        entries = {body.entry for body in self._heads(bodies)}
+        return bodies, Gate(tuple(sorted({item.address for item in calls})), tuple(sorted(entries)))
+
+    def _save(self) -> None:
+        if self._cache:
+            content = {text: asdict(found) for text, found in self._known.items()}
+            write_file(self._cache, json.dumps({"version": _CACHE_VERSION, "points": content}))
+
+
+def _nearest(names: Sequence[str]) -> str:
+    return f"; nearest: {', '.join(names)}" if names else ""
+
+
+def _load(cache: Path | None) -> dict[str, Resolved]:
+    try:
+        content = json.loads(cache.read_bytes()) if cache else {}
+    except (OSError, ValueError):
+        return {}
+    if content.get("version") != _CACHE_VERSION:
+        return {}
+    return {text: _resolved(fields) for text, fields in content["points"].items()}
+
+
+def _resolved(fields: dict[str, Any]) -> Resolved:
+    gate = fields["gate"]
+    return Resolved(
+        fields["point"],
+        tuple(fields["addresses"]),
+        Gate(tuple(gate["calls"]), tuple(gate["entries"])) if gate else None,
+    )

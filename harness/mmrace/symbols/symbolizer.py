@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel's vmlinux as a source of symbols and of lines, by binutils in one batch each.
+
+What was looked up once is kept in a file under mmrace's cache, by the kernel's build id.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection
+
+from mmrace import proc
+from mmrace.errors import UserError
+from mmrace.home import Home, write_file
+from mmrace.symbols.decode import Place, Symbol
+
+_DEADLINE = 120.0  # seconds; a distribution's vmlinux has 1 GB of DWARF
+_LINE = re.compile(r"(?P<file>.*):(?P<line>\d+)(?: \(discriminator \d+\))?$")
+_ANCHOR = "init/main.c"  # where start_kernel is, whatever the build directory
+_FORMAT = 1  # of the cache
+
+
+@dataclass(frozen=True)
+class Vmlinux:
+    """One vmlinux with debugging information; UserError from all of it when it is none."""
+
+    path: Path
+    home: Home | None = None
+
+    @cached_property
+    def symbols(self) -> Mapping[str, tuple[Symbol, ...]]:
+        """Functions by name; static ones of equal names together."""
+        if not self._kept["symbols"]:
+            self._kept["symbols"] = _symbols(self._run("nm", "-n", str(self.path)))
+            self._keep()
+        return {
+            name: tuple(Symbol(address, size) for address, size in pairs)
+            for name, pairs in self._kept["symbols"].items()
+        }
+
+    def places(self, addresses: Sequence[int]) -> dict[int, tuple[Place, ...]]:
+        """Lines of source at each address, innermost inlined function first.
+
+        An address that the debugging information does not know is left out.
+        """
+        kept: dict[str, list[list[Any]]] = self._kept["places"]
+        if new := [address for address in addresses if str(address) not in kept]:
+            found = self._look_up(new)
+            for address in new:
+                kept[str(address)] = [
+                    [place.function, place.file, place.line] for place in found.get(address, ())
+                ]
+            self._keep()
+        return {
+            address: tuple(Place(*place) for place in kept[str(address)])
+            for address in addresses
+            if kept[str(address)]
+        }
+
+    def _look_up(self, addresses: Sequence[int]) -> dict[int, tuple[Place, ...]]:
+        anchor = [symbol.address for symbol in self.symbols.get("start_kernel", ())[:1]]
+        wanted = "\n".join(f"{address:#x}" for address in (*anchor, *addresses))
+        argv = ["addr2line", "-a", "-f", "-i", "-e", str(self.path)]
+        found = _read(self._run(*argv, stdin=wanted.encode()))
+        top = ""
+        if anchor and (places := found.get(anchor[0])):
+            top = places[-1].file.removesuffix(_ANCHOR)
+        return {
+            address: tuple(_relative(place, top) for place in places)
+            for address, places in found.items()
+        }
+
+    def _run(self, *argv: str, stdin: bytes | None = None) -> str:
+        done = proc.run(argv, deadline=_DEADLINE, stdin=stdin)
+        if done.returncode:
+            said = done.errors.strip().splitlines()
+            raise UserError(f"{self.path}: {argv[0]} cannot read it: {said[-1] if said else '?'}")
+        return done.text
+
+    @cached_property
+    def _file(self) -> Path | None:
+        """Where the cache of this kernel is; none for a kernel without a build id."""
+        build_id = _build_id(self.path)
+        return self.home.cache / "symbols" / f"{build_id}.json" if self.home and build_id else None
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        empty: dict[str, Any] = {"format": _FORMAT, "symbols": {}, "places": {}}
+        try:
+            kept = json.loads(self._file.read_bytes()) if self._file else empty
+        except (OSError, ValueError):
+            return empty
+        return kept if kept.get("format") == _FORMAT else empty
+
+    def _keep(self) -> None:
+        if self._file:
+            write_file(self._file, json.dumps(self._kept))
+
+
+def _build_id(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            for section in ELFFile(file).iter_sections():
+                if not isinstance(section, NoteSection):
+                    continue
+                for note in section.iter_notes():
+                    if note["n_type"] == "NT_GNU_BUILD_ID":
+                        return str(note["n_desc"])
+    except ELFError as error:
+        raise UserError(f"{path}: not an ELF file: {error}; give a vmlinux") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    return ""
+
+
+def _symbols(text: str) -> dict[str, list[tuple[int, int]]]:
+    """Read nm's list; as in kallsyms, a function reaches to the next one."""
+    rows = [line.split() for line in text.splitlines()]
+    known = [(int(row[0], 16), row[2]) for row in rows if len(row) == 3 and row[1] in "tTwW"]
+    found: dict[str, list[tuple[int, int]]] = {}
+    end = following = known[-1][0] if known else 0
+    for address, name in reversed(known):
+        if address != following:
+            end = following
+        found.setdefault(name, []).append((address, end - address))
+        following = address
+    return found
+
+
+def _relative(place: Place, top: str) -> Place:
+    return Place(place.function, place.file.removeprefix(top), place.line)
+
+
+def _read(text: str) -> dict[int, tuple[Place, ...]]:
+    """Read addr2line's answer: an address, then pairs of function and file:line."""
+    found: dict[int, list[Place]] = {}
+    places: list[Place] = []
+    function = ""
+    for line in text.splitlines():
+        if line.startswith("0x"):
+            places = found.setdefault(int(line, 16), [])
+            function = ""
+        elif not function:
+            function = line
+        else:
+            if (match := _LINE.match(line)) and match["file"] != "??" and match["line"] != "0":
+                places.append(Place(function, match["file"], int(match["line"])))
+            function = ""
+    return {address: tuple(places) for address, places in found.items()}

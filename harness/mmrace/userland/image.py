@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The initramfs: PID 1 and programs, packed once; the job of a run is a second archive after it.
+
+Linux unpacks concatenated archives one after the other (``init/initramfs.c``).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmrace.definitions.race import Probe, Source
+from mmrace.errors import InfraError, UserError
+from mmrace.home import Home, write_file
+from mmrace.userland import cpio
+
+BUSYBOX = Path("/bin/busybox")
+_FOLDERS = ("bin", "dev", "etc", "mmrace", "mmrace/bin", "proc", "sys", "tmp")
+_ETC = {
+    "etc/passwd": b"root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "etc/group": b"root:x:0:\nnogroup:x:65534:\n",
+}
+# Exit code that says "cannot run here", and the bits that may be set beside it (LTP: warnings).
+_SKIP = {Source.STRESSOR: (4, 0), Source.SELFTEST: (4, 0), Source.LTP: (32, 4)}
+# A race that was seen ends a run. LTP tests also fail for other reasons, and go on.
+_FAILURES = {Source.STRESSOR: 1, Source.SELFTEST: 1, Source.LTP: 10}
+_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+_LIMIT = 64  # lines of one kind, JOB_LIST in qemu/guest/job.h
+
+
+@dataclass(frozen=True)
+class Job:
+    """What PID 1 is told; the format is described in ``qemu/guest/job.h``.
+
+    ``seconds`` is guest workload time; ``hugepages`` counts pages of 2 MiB for each node;
+    ``writes`` are (path, value) pairs; ``iterations`` of 0 means as many as the time allows;
+    ``interactive`` hands over the console in place of the workload.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    seconds: float
+    seed: int = 1
+    source: Source = Source.STRESSOR
+    env: Mapping[str, str] = field(default_factory=dict)
+    hugepages: tuple[int, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    writes: tuple[tuple[str, str], ...] = ()
+    iterations: int = 0
+    interactive: bool = False
+
+    def render(self) -> str:
+        """Return the job file; UserError when a value cannot be a line of it."""
+        lines = [
+            ("name", self.name),
+            ("seconds", f"{self.seconds:.3f}"),
+            ("seed", str(self.seed)),
+            ("iterations", str(self.iterations)),
+            ("failures", str(_FAILURES[self.source])),
+            ("skip", "{} {}".format(*_SKIP[self.source])),
+            *(("hugepages", f"{node} {pages}") for node, pages in enumerate(self.hugepages)),
+            *(("write", f"{path} {value}") for path, value in self.writes),
+            *(("probe", _probe(probe)) for probe in self.probes),
+            *(("env", f"{key}={value}") for key, value in sorted(self.env.items())),
+            *(("arg", word) for word in self.argv),
+        ]
+        if self.interactive:
+            lines.append(("shell", ""))
+        self._check(lines)
+        return "".join(f"{key} {value}\n" for key, value in lines)
+
+    def _check(self, lines: list[tuple[str, str]]) -> None:
+        for key, value in lines:
+            if not _LINE.fullmatch(value):
+                raise UserError(f"workload {self.name}: {key}: control character in {value!r}")
+        kinds = [key for key, _ in lines]
+        for key in set(kinds):
+            if kinds.count(key) > _LIMIT:
+                raise UserError(f"workload {self.name}: more than {_LIMIT} of {key}")
+
+
+def _probe(probe: Probe) -> str:
+    words = [probe.name, ",".join(probe.function)]
+    if probe.returns is not None:
+        words.append(str(probe.returns))
+    return " ".join(words)
+
+
+def make_image(
+    home: Home, init: Path, programs: Iterable[Path], busybox: Path | None = None
+) -> Path:
+    """Pack PID 1 and programs, each under its file's name; reused when nothing has changed.
+
+    ``busybox`` is a static one, for ``mmrace shell``. Raises InfraError when a file is missing.
+    """
+    entries = [
+        *(cpio.directory(folder, 0o1777 if folder == "tmp" else 0o755) for folder in _FOLDERS),
+        cpio.character_device("dev/console", 5, 1),
+        *(cpio.file(path, content) for path, content in _ETC.items()),
+        cpio.file("init", _read(init), 0o755),
+        cpio.symlink("bin/true", "/init"),  # which it is when it is not PID 1; LTP's thp01 runs it
+        *(
+            cpio.file(f"mmrace/bin/{program.name}", _read(program), 0o755)
+            for program in sorted(programs, key=lambda path: path.name)
+        ),
+    ]
+    if busybox:
+        entries += [
+            cpio.file("bin/busybox", _read(busybox), 0o755),
+            cpio.symlink("bin/sh", "busybox"),
+        ]
+    packed = cpio.archive(entries)
+    image = home.cache / "images" / f"{hashlib.sha256(packed).hexdigest()[:16]}.cpio"
+    if not image.is_file():
+        write_file(image, packed)
+    return image
+
+
+def job_segment(job: Job, kernel_config: bytes | None = None) -> bytes:
+    """Return the archive that is appended to an image to make it run this job.
+
+    ``kernel_config`` is the kernel's ``.config``, without which some LTP tests cannot run.
+    """
+    entries = [cpio.file("mmrace/job", job.render().encode())]
+    if kernel_config is not None:
+        entries.append(cpio.file("mmrace/config", kernel_config))
+    return cpio.archive(entries)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InfraError(f"{path}: {error.strerror}; it belongs in the image") from error

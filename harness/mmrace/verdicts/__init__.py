@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verdicts over outcomes, their tables and pictures; nothing of QEMU."""

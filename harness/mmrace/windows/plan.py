@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the director is to do on one kernel: windows, delays and meters with addresses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmrace.definitions.window import Delays, Window
+from mmrace.symbols.resolve import Resolved, Resolver
+
+
+@dataclass(frozen=True)
+class PlannedWindow:
+    """A window whose points have addresses."""
+
+    window: Window
+    hold: Resolved
+    until: Resolved
+
+
+@dataclass(frozen=True)
+class PlannedMeter:
+    """Guest instructions from ``start`` to the next ``stop`` on one vCPU."""
+
+    name: str
+    start: Resolved
+    stop: Resolved
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the director is to do; ``seed`` makes its random choices."""
+
+    windows: tuple[PlannedWindow, ...] = ()
+    delays: tuple[Resolved, ...] = ()
+    delay: Delays | None = None
+    meters: tuple[PlannedMeter, ...] = ()
+    seed: int = 1
+
+
+def make_plan(
+    windows: Sequence[Window], resolver: Resolver, seed: int, delays: Delays | None = None
+) -> Plan:
+    """Resolve all points for one kernel; UserError names the first that it does not have."""
+    return Plan(
+        windows=tuple(
+            PlannedWindow(item, resolver.resolve(item.hold), resolver.resolve(item.until))
+            for item in windows
+        ),
+        delays=tuple(resolver.resolve(points) for points in delays.points) if delays else (),
+        delay=delays,
+        seed=seed,
+    )
