@@ -42,7 +42,7 @@ def _any(*kinds: Kind) -> frozenset[Kind]:
     return frozenset(kinds)
 
 
-_STUCK = _any(Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.RCU_STALL, Kind.WORKQUEUE_LOCKUP)
+STUCK = _any(Kind.SOFT_LOCKUP, Kind.HARD_LOCKUP, Kind.RCU_STALL, Kind.WORKQUEUE_LOCKUP)
 _ALWAYS: dict[Kind, str] = {
     Kind.PANIC: "PANIC PANIC_STOP_IRQOFF",
     Kind.BUG: "BUG",
@@ -104,14 +104,14 @@ MEANT: dict[str, Meant] = {
         ("STACKPROTECTOR_STRONG", _any(Kind.STACK_OVERFLOW)),
     ),
     "REPORT_STACK_CANARY": (("KASAN_STACK", _any(Kind.KASAN)),),
-    "LOOP": (("!PREEMPTION", _STUCK),),
-    "SOFTLOCKUP": (("", _STUCK),),
-    "HARDLOCKUP": (("", _STUCK),),
-    "SMP_CALL_LOCKUP": (("", _STUCK),),
+    "LOOP": (("!PREEMPTION", STUCK),),
+    "SOFTLOCKUP": (("", STUCK),),
+    "HARDLOCKUP": (("", STUCK),),
+    "SMP_CALL_LOCKUP": (("", STUCK),),
     # It returns with a lock held, and can then neither sleep nor come to its exit.
     "SPINLOCKUP": (
         ("PROVE_LOCKING", _any(Kind.LOCKDEP, Kind.SLEEPING_IN_ATOMIC)),
-        ("", _STUCK | _any(Kind.SLEEPING_IN_ATOMIC)),
+        ("", STUCK | _any(Kind.SLEEPING_IN_ATOMIC)),
     ),
     # The guard page behind the area counts as part of it: only KASAN sees that it is not.
     "USERCOPY_VMALLOC": (("KASAN_VMALLOC", _any(Kind.KASAN)),),

@@ -13,6 +13,7 @@ import lkdtm
 import pytest
 
 from mmrace.building.kconfig import parse_config
+from mmrace.crash import Kind
 from mmrace.home import Home
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,10 @@ def test_every_trigger_is_recognised_by_kind(name, mmrace, tmp_path, capsys):
     for item in walk.all():
         (folder / f"{item.trigger}.log").write_bytes(item.console)
         expected = lkdtm.meant(item.trigger, config)
-        first = item.crashes[0] if item.crashes else None
+        crashes = item.crashes
+        if expected == lkdtm.STUCK:  # tasks wait for a stuck CPU, too, and may be named first
+            crashes = tuple(one for one in crashes if one.kind is not Kind.HUNG_TASK)
+        first = crashes[0] if crashes else None
         seen += 1
         if not first and not expected:
             said = _REMARK.search(item.console)
