@@ -3,7 +3,7 @@
 top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 bin := $(top)/.venv/bin
 
-.PHONY: help setup setup-dev demo test unit browser vm test-slow bench bench-steering bench-statistics lint lock clean
+.PHONY: help setup setup-dev demo test unit whole browser vm test-slow bench bench-steering bench-statistics lint lock clean
 
 help:
 	@echo 'make setup             Debian packages and .venv/bin/mmrace'
@@ -13,7 +13,7 @@ help:
 	@echo 'make bench             the figures in README.md'
 	@echo 'make bench-steering    the figures in docs/steering.md'
 	@echo 'make bench-statistics  calibration of verify and bisect'
-	@echo 'make lint unit browser vm  parts of make test'
+	@echo 'make lint unit whole browser vm  parts of make test'
 	@echo 'make lock              pin the Python dependencies anew'
 
 setup:
@@ -25,7 +25,7 @@ setup-dev:
 demo: setup
 	@$(bin)/mmrace demo
 
-test: lint unit browser vm
+test: lint unit whole browser vm
 
 lint: setup-dev
 	$(bin)/ruff format --check $(top)
@@ -34,7 +34,10 @@ lint: setup-dev
 	shellcheck $(top)/harness/setup.sh $(top)/.ci/run
 
 unit: setup-dev
-	cd $(top) && $(bin)/pytest -n auto tests/unit
+	cd $(top) && $(bin)/pytest -n auto -m 'not whole' tests/unit
+
+whole: setup-dev
+	cd $(top) && $(bin)/pytest -n auto -m whole tests/unit
 
 browser: setup-dev
 	cd $(top) && $(bin)/pytest tests/browser

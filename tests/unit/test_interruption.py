@@ -37,6 +37,7 @@ def quiet(_: str) -> None:
     pass
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(not have_bubblewrap(), reason="needs bubblewrap")
 def test_a_campaign_that_is_killed_loses_nothing_and_counts_nothing_twice() -> None:
     words = [sys.executable, "-m", "fakes.kills", "5", "3"]

@@ -89,6 +89,7 @@ def test_a_failure_names_the_run(tests: pytest.Pytester) -> None:
     )
 
 
+@pytest.mark.whole
 def test_workers_of_xdist_take_turns_with_guests(tests: pytest.Pytester) -> None:
     slow = GOOD.replace("channel 1..1", "sleep 0.7\nchannel 1..1")
     tests.path.joinpath("kernel").write_text(slow)

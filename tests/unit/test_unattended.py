@@ -199,6 +199,7 @@ def test_shares_by_need_decide_more_cells_than_turns_would():
     assert sum(had.values()) == 100
 
 
+@pytest.mark.whole
 def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_path):
     notes = []
     results = Session(home, step, notes.append).run(job(JOB, tmp_path))
@@ -209,6 +210,7 @@ def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_
     assert not cireport.blamed(results)
 
 
+@pytest.mark.whole
 def test_a_race_gets_the_kernel_that_it_asks_for(home, kernels, tmp_path):
     path = home.races / "mine" / "race.toml"
     path.write_text('own_config = ["pageflags"]\n' + path.read_text())
@@ -216,6 +218,7 @@ def test_a_race_gets_the_kernel_that_it_asks_for(home, kernels, tmp_path):
     assert kernels[2] == [("pageflags",), ("pageflags",)]
 
 
+@pytest.mark.whole
 def test_a_fix_that_does_not_hold_is_blamed_by_its_own_runs(home, kernels, tmp_path):
     kernels[0]["bug", "fix"] = FAILS
     results = Session(home, step, str).run(job(JOB, tmp_path))
@@ -239,6 +242,7 @@ def test_without_time_nothing_is_claimed(home, kernels, tmp_path):
     assert worst_exit_code(results) == 3
 
 
+@pytest.mark.whole
 def test_reports_are_about_cells(home, kernels, tmp_path):
     results = Session(home, step, str).run(job(JOB, tmp_path))
     root = ElementTree.fromstring(cireport.junit(results))  # noqa: S314  our own
@@ -270,6 +274,7 @@ def test_a_cell_without_an_answer_is_a_warning_and_skipped(tmp_path):
     assert "no time, &lt;b&gt;" in cireport.table([result])
 
 
+@pytest.mark.whole
 def test_the_command_writes_its_reports_and_ends_with_the_worst(home, kernels, tmp_path):
     kernels[0]["bug", "fix"] = FAILS
     job(JOB, tmp_path)
