@@ -14,10 +14,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +88,36 @@ static inline void stressor_pin(int cpu)
 	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		stressor_broken("sched_setaffinity");
+}
+
+/* A child on one CPU, which does not outlive its parent; returns as fork() does. */
+static inline pid_t stressor_spawn(int cpu)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		stressor_broken("fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		stressor_pin(cpu);
+	}
+	return pid;
+}
+
+/* The worst end of the children: a signal is none that they send each other. */
+static inline int stressor_reap(void)
+{
+	int status, result = STRESSOR_HELD;
+
+	while (wait(&status) > 0) {
+		if (WIFSIGNALED(status)) {
+			stressor_say("broken: a process died of signal %d", WTERMSIG(status));
+			result = STRESSOR_BROKEN;
+		} else if (WEXITSTATUS(status)) {
+			result = WEXITSTATUS(status);
+		}
+	}
+	return result;
 }
 
 #endif

@@ -100,35 +100,6 @@ static void read_pagemap(struct board *board, int fd, const char *start)
 	}
 }
 
-static pid_t spawn(int cpu)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		stressor_broken("fork");
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		stressor_pin(cpu);
-	}
-	return pid;
-}
-
-/* The worst end of the children: a signal is none that they send each other. */
-static int reap(void)
-{
-	int status, result = STRESSOR_HELD;
-
-	while (wait(&status) > 0) {
-		if (WIFSIGNALED(status)) {
-			stressor_say("broken: a process died of signal %d", WTERMSIG(status));
-			result = STRESSOR_BROKEN;
-		} else if (WEXITSTATUS(status)) {
-			result = WEXITSTATUS(status);
-		}
-	}
-	return result;
-}
-
 int main(void)
 {
 	struct timespec length = { .tv_sec = SECONDS, .tv_nsec = (SECONDS - (int)SECONDS) * 1e9 };
@@ -141,7 +112,7 @@ int main(void)
 
 	if (board == MAP_FAILED)
 		stressor_broken("mmap of the board");
-	splitter = spawn(0);
+	splitter = stressor_spawn(0);
 	if (!splitter) {
 		split(board, start);
 		_exit(STRESSOR_HELD);
@@ -151,7 +122,7 @@ int main(void)
 	if (fd < 0)
 		stressor_broken(path);
 	for (i = 0; i < READERS; i++) {
-		if (!spawn(1)) {
+		if (!stressor_spawn(1)) {
 			read_pagemap(board, fd, start);
 			_exit(STRESSOR_HELD);
 		}
@@ -159,7 +130,7 @@ int main(void)
 	stressor_race();
 	nanosleep(&length, NULL);
 	atomic_store(&board->stop, true);
-	result = reap();
+	result = stressor_reap();
 
 	stressor_count("splits", atomic_load(&board->splits));
 	stressor_count("reads", atomic_load(&board->reads));

@@ -60,19 +60,6 @@ static void compact(struct board *board)
 	}
 }
 
-static pid_t spawn(int cpu)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		stressor_broken("fork");
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		stressor_pin(cpu);
-	}
-	return pid;
-}
-
 static void exec_with_fault(char *argument, int nth)
 {
 	char *argv[] = { "exec-faults", "done", argument, NULL };
@@ -102,7 +89,7 @@ int main(int argc, char **argv)
 	memset(argument, 'a', ARGUMENT - 1);
 	argument[ARGUMENT - 1] = '\0';
 	allow_faults();
-	compactor = spawn(0);
+	compactor = stressor_spawn(0);
 	if (!compactor) {
 		compact(board);
 		_exit(STRESSOR_HELD);
@@ -110,7 +97,7 @@ int main(int argc, char **argv)
 	stressor_race();
 	end = stressor_now() + SECONDS;
 	for (nth = 1; nth <= LAST || stressor_now() < end; nth++) {
-		pid = spawn(1);
+		pid = stressor_spawn(1);
 		if (!pid)
 			exec_with_fault(argument, 1 + nth % LAST);
 		if (waitpid(pid, &status, 0) != pid)

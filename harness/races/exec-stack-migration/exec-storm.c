@@ -154,19 +154,6 @@ static void move(struct board *board, const pid_t *storms)
 			atomic_fetch_add(&board->aimed, 1);
 }
 
-static pid_t spawn(int cpu)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		stressor_broken("fork");
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		stressor_pin(cpu);
-	}
-	return pid;
-}
-
 static void run_until(struct board *board, double end)
 {
 	struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
@@ -211,15 +198,15 @@ int main(int argc, char **argv)
 	for (i = 0; i < STORMS; i++) {
 		int arguments = ARGUMENTS_MIN + rand() % (ARGUMENTS_MAX - ARGUMENTS_MIN + 1);
 
-		storms[i] = spawn(1);
+		storms[i] = stressor_spawn(1);
 		if (!storms[i])
 			start_storm(fd, arguments);
 	}
-	if (!spawn(0)) {
+	if (!stressor_spawn(0)) {
 		compact(board);
 		_exit(STRESSOR_HELD);
 	}
-	if (!spawn(0)) {
+	if (!stressor_spawn(0)) {
 		move(board, storms);
 		_exit(STRESSOR_HELD);
 	}

@@ -78,35 +78,6 @@ static inline void punch(struct board *board, int fd, unsigned int seed)
 	}
 }
 
-static inline pid_t spawn(int cpu)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		stressor_broken("fork");
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		stressor_pin(cpu);
-	}
-	return pid;
-}
-
-/* The worst end of the children: a signal is none that they send each other. */
-static inline int reap(void)
-{
-	int status, result = STRESSOR_HELD;
-
-	while (wait(&status) > 0) {
-		if (WIFSIGNALED(status)) {
-			stressor_say("broken: a process died of signal %d", WTERMSIG(status));
-			result = STRESSOR_BROKEN;
-		} else if (WEXITSTATUS(status)) {
-			result = WEXITSTATUS(status);
-		}
-	}
-	return result;
-}
-
 /* Run `collapse` on one CPU and the punchers on the other; returns the program's exit code. */
 static inline int run_beside_punchers(struct board *board, int fd,
 			       void (*collapse)(struct board *board, int fd))
@@ -114,12 +85,12 @@ static inline int run_beside_punchers(struct board *board, int fd,
 	struct timespec length = { .tv_sec = SECONDS, .tv_nsec = (SECONDS - (int)SECONDS) * 1e9 };
 	int i, result;
 
-	if (!spawn(0)) {
+	if (!stressor_spawn(0)) {
 		collapse(board, fd);
 		_exit(STRESSOR_HELD);
 	}
 	for (i = 0; i < PUNCHERS; i++) {
-		if (!spawn(1)) {
+		if (!stressor_spawn(1)) {
 			punch(board, fd, stressor_seed() * PUNCHERS + i);
 			_exit(STRESSOR_HELD);
 		}
@@ -127,7 +98,7 @@ static inline int run_beside_punchers(struct board *board, int fd,
 	stressor_race();
 	nanosleep(&length, NULL);
 	atomic_store(&board->stop, true);
-	result = reap();
+	result = stressor_reap();
 
 	stressor_count("collapses", atomic_load(&board->collapses));
 	stressor_count("punches", atomic_load(&board->punches));
