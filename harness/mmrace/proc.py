@@ -225,7 +225,7 @@ def console(
     """Start a program on a terminal of its own (QEMU, whose first serial port is its stdio).
 
     ``memory`` bytes are its whole address space. It is killed with the thread that started it.
-    With ``writable`` it can write to these directories only, where the host lets us do that.
+    With ``writable`` it can write to these directories and files only, where the host lets us.
     Raises InfraError when it cannot be started. The caller ends it with ``close_console``.
     """
     words = [str(word) for word in argv]

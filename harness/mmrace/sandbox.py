@@ -119,14 +119,16 @@ class Sandbox:
 def read_only(argv: Sequence[str], writable: Sequence[Path], cwd: Path) -> list[str]:
     """Return the argv that runs a program without capabilities, network, and the right to write.
 
-    It sees the host's files as they are, but can write only to directories that are named, and to
-    devices as far as their modes let it.
+    It sees the host's files as they are, but can write only to the directories and files that are
+    named; of devices it has those that every program needs, and KVM.
     """
     words = ["bwrap", *(f"--unshare-{name}" for name in ("ipc", "pid", "net", "uts"))]
     words += ["--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL"]
-    words += ["--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc"]
-    for folder in writable:
-        words += ["--bind", str(folder), str(folder)]
+    # Not the host's /dev: what root is asked to run without capabilities owns its disks still.
+    words += ["--ro-bind", "/", "/", "--dev", "/dev", "--dev-bind-try", "/dev/kvm", "/dev/kvm"]
+    words += ["--proc", "/proc"]
+    for path in writable:
+        words += ["--bind", str(path), str(path)]
     return [*words, "--chdir", str(cwd), "--", *argv]
 
 

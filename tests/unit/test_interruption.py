@@ -249,6 +249,22 @@ def test_qemu_can_write_to_its_run_only_and_has_no_capability(tmp_path: Path) ->
     assert (tmp_path / "run/here").is_file()
 
 
+@pytest.mark.skipif(not can_confine(), reason="this host does not let us")
+def test_qemu_writes_to_a_file_that_is_named_and_has_no_disk_of_the_hosts(tmp_path: Path) -> None:
+    run, state, other = tmp_path / "run", tmp_path / "state", tmp_path / "other"
+    run.mkdir()
+    for file in (state, other):
+        file.write_text("as it was")
+    script = f"echo new > {state}; echo new > {other}; find /dev -type b | wc -l; ls -d /dev/null"
+    child = console(["sh", "-c", script], cwd=run, writable=(run, state))
+    said = child.read().decode().split()
+    close_console(child)
+    assert state.read_text() == "new\n"
+    assert other.read_text() == "as it was"
+    assert said[-2:] == ["0", "/dev/null"]
+    assert list(Path("/dev").iterdir())
+
+
 def test_what_runs_on_a_console_has_a_memory_limit_and_has_to_be_there() -> None:
     child = console(["sh", "-c", "ulimit -v; ulimit -c"], memory=1 << 30)
     assert [child.readline().strip() for _ in range(2)] == [b"1048576", b"0"]

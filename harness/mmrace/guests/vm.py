@@ -51,7 +51,8 @@ class Ram:
 class Boot:
     """What to start: machine, kernel, initramfs, kernel command line, accelerator.
 
-    ``ram``: memory in files, of which a snapshot is made; else QEMU's own.
+    ``ram``: memory in files, of which a snapshot is made; else QEMU's own. ``writable``: files
+    that QEMU writes to beside its own, which are not kept from it.
     """
 
     machine: Machine
@@ -62,6 +63,7 @@ class Boot:
     extra: tuple[str, ...] = ()
     qemu: str = QEMU
     ram: Ram | None = None
+    writable: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -242,8 +244,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
             argv,
             cwd=folder,
             memory=address_space(boot.machine),
-            # Confined runs with the director are not measured yet.
-            writable=None if boot.extra else (folder.absolute(), sockets),
+            writable=(folder.absolute(), sockets, *boot.writable),
         )
         stack.callback(proc.close_console, child)
         console, channel = _Log(folder, "console", begun), _Log(folder, "channel", begun)

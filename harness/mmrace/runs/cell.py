@@ -58,6 +58,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             spec.boot,
             parts.accel.name,
             tuple(director.qemu_args()) if director else (),
+            writable=(director.path,) if director else (),
         )
         scratch = RunDir(folder)
         watcher = _Watcher(scratch, spec, tell, director)
@@ -83,7 +84,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             end=ended.end,
             seconds=ended.seconds,
             message=ended.message,
-            confined=can_confine() and not boot.extra,
+            confined=can_confine(),
         )
         write_json(folder / "qemu.json", asdict(vm))
         judged = judge(evidence(scratch, spec, ended.end, ended.message))
