@@ -40,18 +40,25 @@ def test_a_fix_is_fixed(mmrace, race, seconds, steer):
     assert not said.document["after_other"]
 
 
-@pytest.mark.parametrize("name", ["half", "rarer"])
-def test_a_fix_that_leaves_the_race_is_not_fixed(mmrace, name):
-    series = str(SERIES / f"hugetlb-uffd-{name}.patch")
-    said = verify(mmrace, "hugetlb-uffd", series, "--no-steer", "--for", "20s")
+@pytest.mark.parametrize(
+    ("race", "name"),
+    [
+        ("hugetlb-uffd", "half"),
+        ("hugetlb-uffd", "rarer"),
+        ("exec-stack-migration", "shorter"),
+    ],
+)
+def test_a_fix_that_leaves_the_race_is_not_fixed(mmrace, race, name):
+    series = str(SERIES / f"{race}-{name}.patch")
+    said = verify(mmrace, race, series, "--no-steer", "--for", "20s")
     assert said.document["verdict"] == "NOT_FIXED", said.text
     assert said.code == 1
     assert said.document["after"]["failures"] >= 1
 
 
-def test_a_fix_that_stops_the_machine_is_not_fixed(mmrace):
+def test_a_fix_that_stops_the_machine_once_in_a_while_is_not_fixed(mmrace):
     series = str(SERIES / "hugetlb-uffd-stuck.patch")
-    said = verify(mmrace, "hugetlb-uffd", series, "--no-steer", "--for", "20s", "--runs", "4")
+    said = verify(mmrace, "hugetlb-uffd", series, "--no-steer", "--for", "10s", "--runs", "16")
     assert said.document["verdict"] != "FIXED", said.text
     assert said.document["after_other"], said.text
 
