@@ -4,9 +4,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from made_runs import FAILED, made_run
-from mmrace.cli import verifying
+from mmrace.cli import cli, verifying
 from mmrace.cli.app import App
 from mmrace.cli.verifying import campaign_of
 from mmrace.definitions.race import load_race
@@ -76,3 +77,23 @@ def test_a_witness_of_another_race_is_bad_input(tmp_path: Path) -> None:
     app = App(Home(tmp_path / "cache", tmp_path / "data"), as_json=False)
     with pytest.raises(UserError, match="exec-stack-migration"):
         verifying._replays(app, load_race("hugetlb-uffd"), witness, None)
+
+
+def test_both_kernels_have_what_is_asked_for_beside_the_races_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[tuple[object, ...]] = []
+
+    def build(_home: object, _tree: str, *wanted: object) -> None:
+        built.append(wanted[:2])
+        if len(built) == 2:
+            raise UserError("enough")
+
+    monkeypatch.setattr(verifying.campaign, "build", build)
+    words = ["verify", "--race", "exec-stack-migration", "--tree", "t", "--config", "lockdep"]
+    words += ["--before", "vulnerable", "--after", "fixes"]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert str(done.exception) == "enough"
+    own = load_race("exec-stack-migration").fragments(["lockdep"])
+    assert "lockdep" in own
+    assert built == [(("vulnerable",), own), (("vulnerable", "fixes"), own)]

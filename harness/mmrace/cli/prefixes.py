@@ -18,6 +18,7 @@ def verify_each(
     tree: str,
     before: tuple[str, ...],
     after: tuple[str, ...],
+    configs: tuple[str, ...],
     make: Maker,
     seed: int,
 ) -> int:
@@ -32,7 +33,7 @@ def verify_each(
 
     def build(number: int) -> Built:
         top = () if number == 0 else (names[number - 1],)
-        return campaign.build(app.home, tree, (*below, *top), (), app.step, app.intake)
+        return campaign.build(app.home, tree, (*below, *top), configs, app.step, app.intake)
 
     found: list[Prefix] = []
     subjects = [patch.subject for patch in resolved.patches]

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from markupsafe import escape
 
-from mmrace.cli.app import App, json_option, sandbox_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.prefixes import verify_each
@@ -54,6 +54,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 @click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
 @click.option("--witness", "witness_path", type=click.Path(path_type=Path), help="Replay FILE.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
+@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @click.option("--each", is_flag=True, help="One run of each prefix of --after.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @sandbox_option
@@ -77,6 +78,7 @@ def verify(
     steer: bool | None,
     witness_path: Path | None,
     ltp: str | None,
+    configs: tuple[str, ...],
     each: bool,
     seed: int,
 ) -> int:
@@ -87,6 +89,7 @@ def verify(
     without new warnings, boot and hold; where --before fails, only the whole series has to hold.
     """
     race = load_race(race_name) if race_name else _pick(app, tree_name, before, after)
+    wanted = race.fragments(configs)
     choice = Choice(machine=machine, accel=accel, seconds=seconds, ltp=ltp, steer=steer, boot=boot)
     if witness_path:
         make: Maker = _replays(app, race, witness_path, ltp)
@@ -94,9 +97,9 @@ def verify(
         chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
         make = Boots(Workbench(app.home, app.step), race, chosen, choice)
     if each:
-        return verify_each(app, race.name, tree_name, before, after, make, seed)
+        return verify_each(app, race.name, tree_name, before, after, wanted, make, seed)
     rules = Rules(alpha=alpha, pairs=pairs, ratio=ratio, rate=rate, seed=seed)
-    kernels = build_sides(app, tree_name, before, after, race.fragments())
+    kernels = build_sides(app, tree_name, before, after, wanted)
     done = campaign_of(app, rules, kernels, make)
     app.document(done.document(race.name))
     if not app.as_json:
