@@ -3,7 +3,16 @@
 
 import pytest
 
+RACE = "exec-stack-migration"
 SERIES = "alternatives/exec-placeholder-"
+FAULTS = ["exec-faults", "exec-faults-two", "exec-faults-halfway"]
+TREES = ["debian:6.1", "debian:6.12"]
+
+
+def verify(mmrace, tree, after, workload):
+    words = ("--race", RACE, "--tree", tree, "--before", "vulnerable", "--after", after)
+    words += ("--workload", workload, "--config", "lockdep", "--for", "10s")
+    return mmrace("verify", *words, timeout=3600)
 
 
 @pytest.mark.slow
@@ -11,13 +20,48 @@ SERIES = "alternatives/exec-placeholder-"
 @pytest.mark.parametrize("workload", ["exec-storm", "exec-storm-visits"])
 def test_a_right_placeholder_holds(before, form, workload):
     words = ("--workload", workload, "--for", "20s", "--series", SERIES + form)
-    shown = before("exec-stack-migration", *words).run(workload)
+    shown = before(RACE, *words).run(workload)
+    assert shown["outcome"] == "PASS", shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tree", TREES)
+@pytest.mark.parametrize(
+    ("after", "workload"),
+    [
+        ("fixes", "exec-storm"),
+        (SERIES + "ordered", "exec-storm-visits"),
+        (SERIES + "locked", "exec-storm-visits"),
+    ],
+)
+def test_a_right_fix_is_fixed_with_lockdep(mmrace, tree, after, workload):
+    said = verify(mmrace, tree, after, workload)
+    assert said.document["verdict"] == "FIXED", said.text
+    assert said.document["after"]["failures"] == 0
+    assert not said.document["after_other"]  # lockdep has nothing to say either
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tree", TREES)
+def test_the_wrong_order_is_not_fixed_with_lockdep(mmrace, tree):
+    said = verify(mmrace, tree, SERIES + "unordered", "exec-storm-visits")
+    assert said.document["verdict"] == "NOT_FIXED", said.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tree", TREES)
+@pytest.mark.parametrize("workload", FAULTS)
+@pytest.mark.parametrize("form", ["ordered", "locked"])
+def test_a_placeholder_leaves_nothing_behind_when_memory_fails(mmrace, tree, form, workload):
+    words = ("--race", RACE, "--tree", tree, "--workload", workload, "--config", "faults")
+    words += ("--series", "vulnerable", "--series", SERIES + form, "--no-steer", "--for", "10s")
+    shown = mmrace("run", *words).run(workload)
     assert shown["outcome"] == "PASS", shown
 
 
 def test_the_wrong_order_is_found_out(before):
     words = ("--workload", "exec-storm-visits", "--for", "60s", "--series", SERIES + "unordered")
-    shown = before("exec-stack-migration", *words).run("exec-storm-visits")
+    shown = before(RACE, *words).run("exec-storm-visits")
     assert shown["outcome"] == "CRASH", shown
     assert shown["signature_matched"]
 

@@ -3,10 +3,11 @@
  * Race: exec-stack-migration, the way back from an exec that fails.
  *
  * A fix that allocates something for the move of the stack has to undo the rest when it does not
- * get it. A child has its N-th allocation fail and execs; N goes up from one child to the next, so
- * that each allocation of an exec fails in some child, while another process compacts memory.
+ * get it. A child has allocations fail and execs; which of them goes up from one child to the next,
+ * so that each allocation of an exec fails in some child, while another process compacts memory.
  *
- * Needs a kernel with fault injection (mmrace run --config faults).
+ * argv: program, bytes of arguments, way. Needs a kernel with fault injection (mmrace run --config
+ * faults).
  */
 #include "stressor.h"
 
@@ -20,9 +21,14 @@
 #include <sys/wait.h>
 
 #define SECONDS 2.5
-#define ARGUMENT 60000UL	/* some pages to move */
-#define LAST 400		/* an exec of this size allocates less often */
+#define ARGUMENT 120000UL	/* below the kernel's limit of 128 KiB a string */
+#define FIXED 2			/* arguments before the long ones */
+#define ARGUMENTS_MAX 50
+#define SMALLEST 64		/* bytes: slab objects of an exec are no smaller, but for a few */
 #define REFUSED 10		/* exit code: exec came back with ENOMEM */
+
+#define SLAB "/sys/kernel/debug/failslab/"
+#define PAGES "/sys/kernel/debug/fail_page_alloc/"
 
 struct board {
 	atomic_ulong compactions;
@@ -42,14 +48,62 @@ static void set(const char *path, const char *value)
 	close(fd);
 }
 
-/* Allocations that may wait, too, and single pages. */
-static void allow_faults(void)
+static void set_number(const char *path, int number)
 {
-	set("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	set("/sys/kernel/debug/failslab/verbose", "0");
-	set("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	set("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	set("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", number);
+	set(path, text);
+}
+
+/* The N-th allocation of those that may fail. */
+static void fail_nth(int nth)
+{
+	set_number("/proc/thread-self/fail-nth", nth);
+}
+
+/* Two in a row, for code that tries again: what comes after so many bytes. */
+static void fail_two(int nth)
+{
+	set(SLAB "times", "2");
+	set_number(SLAB "space", nth * SMALLEST);
+	set("/proc/self/make-it-fail", "1");
+}
+
+static const struct way {
+	const char *name;
+	int last;		/* an exec of its size allocates less often */
+	bool pages_only;	/* page tables above all: pages of programs cannot fail */
+	void (*arm)(int nth);
+} ways[] = {
+	{ "each", 400, false, fail_nth },
+	{ "two", 400, false, fail_two },
+	{ "pages", 60, true, fail_nth },
+};
+
+static const struct way *find_way(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!strcmp(ways[i].name, name))
+			return &ways[i];
+	stressor_say("no way %s", name);
+	exit(STRESSOR_BROKEN);
+}
+
+/* Allocations that may wait, too, and single pages. */
+static void allow_faults(const struct way *way)
+{
+	set(SLAB "ignore-gfp-wait", "N");
+	set(SLAB "verbose", "0");
+	set(SLAB "cache-filter", way->pages_only ? "Y" : "N");
+	set(SLAB "task-filter", "Y");
+	set(SLAB "interval", "1");
+	set(SLAB "probability", way->arm == fail_two ? "100" : "0");
+	set(PAGES "ignore-gfp-wait", "N");
+	set(PAGES "min-order", "0");
+	set(PAGES "verbose", "0");
 }
 
 static void compact(struct board *board)
@@ -60,46 +114,76 @@ static void compact(struct board *board)
 	}
 }
 
-static void exec_with_fault(char *argument, int nth)
+static void exec_with_fault(char **argv, const struct way *way, int nth)
 {
-	char *argv[] = { "exec-faults", "done", argument, NULL };
-	char number[16];
-
-	snprintf(number, sizeof(number), "%d", nth);
-	set("/proc/thread-self/fail-nth", number);
+	way->arm(nth);
 	execv("/proc/self/exe", argv);
 	_exit(errno == ENOMEM ? REFUSED : STRESSOR_BROKEN);
 }
 
+static char *text(unsigned long length)
+{
+	char *made = malloc(length + 1);
+
+	if (!made)
+		stressor_broken("malloc");
+	memset(made, 'a', length);
+	made[length] = '\0';
+	return made;
+}
+
+static void make_arguments(char **argv, unsigned long bytes)
+{
+	int i;
+
+	if (!bytes || bytes > ARGUMENT * ARGUMENTS_MAX)
+		stressor_broken("bytes of arguments");
+	for (i = FIXED; bytes; i++) {
+		unsigned long length = bytes < ARGUMENT ? bytes : ARGUMENT;
+
+		argv[i] = text(length - 1);
+		bytes -= length;
+	}
+}
+
+static pid_t start_compaction(struct board *board)
+{
+	pid_t pid = stressor_spawn(0);
+
+	if (!pid) {
+		compact(board);
+		_exit(STRESSOR_HELD);
+	}
+	return pid;
+}
+
 int main(int argc, char **argv)
 {
-	const struct rlimit stack = { 8 << 20, RLIM_INFINITY };
+	const struct rlimit stack = { 32 << 20, RLIM_INFINITY };
+	char *long_argv[FIXED + ARGUMENTS_MAX + 1] = { "exec-faults", "done" };
 	unsigned long done = 0, refused = 0, killed = 0;
-	char *argument = malloc(ARGUMENT);
-	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct way *way;
+	struct board *board;
 	pid_t compactor, pid;
 	double end;
 	int status, nth;
 
 	if (argc > 1 && !strcmp(argv[1], "done"))
 		return STRESSOR_HELD;
-	if (!argument || board == MAP_FAILED || setrlimit(RLIMIT_STACK, &stack))
+	make_arguments(long_argv, argc > 1 ? strtoul(argv[1], NULL, 10) : 0);
+	way = find_way(argc > 2 ? argv[2] : "each");
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	if (board == MAP_FAILED || setrlimit(RLIMIT_STACK, &stack))
 		stressor_broken("set-up");
-	memset(argument, 'a', ARGUMENT - 1);
-	argument[ARGUMENT - 1] = '\0';
-	allow_faults();
-	compactor = stressor_spawn(0);
-	if (!compactor) {
-		compact(board);
-		_exit(STRESSOR_HELD);
-	}
+	allow_faults(way);
+	compactor = start_compaction(board);
 	stressor_race();
 	end = stressor_now() + SECONDS;
-	for (nth = 1; nth <= LAST || stressor_now() < end; nth++) {
+	for (nth = 0; nth < way->last || stressor_now() < end; nth++) {
 		pid = stressor_spawn(1);
 		if (!pid)
-			exec_with_fault(argument, 1 + nth % LAST);
+			exec_with_fault(long_argv, way, 1 + nth % way->last);
 		if (waitpid(pid, &status, 0) != pid)
 			stressor_broken("waitpid");
 		if (WIFSIGNALED(status))
