@@ -105,6 +105,51 @@ def test_exit_codes(source: Source, line: str, outcome: Outcome) -> None:
     assert judge(evidence(result(line), work=workload(source))).outcome is outcome
 
 
+EIO = "# out w.c:9: TFAIL: madvise failed: EIO (5)\n"
+SUMMARY = "# out Summary:\n# out passed   2\n# out failed   {}\n# out broken   0\n"
+
+
+def tolerant(*, release: str = "5.9.1+", said: str, code: int = 1, floor: int = 1) -> Evidence:
+    """A run of an LTP test that may fail with EIO before v5.11."""
+    known = {"versions": "<5.11", "output": "^madvise failed: EIO", "reason": "so it is"}
+    work = Workload.model_validate(
+        {**workload(Source.LTP).model_dump(), "tolerated": [known]}
+        | {"exercised": {"ltp:passed": floor}}
+    )
+    channel = result(f"not ok 1 - w # exit={code}", said)
+    return evidence(channel.replace("release 6.1", f"release {release}"), work=work)
+
+
+def test_a_tolerated_failure_of_ltp_is_a_note() -> None:
+    judged = judge(tolerant(said=2 * EIO + SUMMARY.format(2)))
+    assert judged.outcome is Outcome.PASS
+    assert judged.notes == ("1 iterations failed, which is not the race's: so it is",)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        tolerant(said=EIO + SUMMARY.format(1), release="5.11.0"),
+        tolerant(said=EIO + SUMMARY.format(1), release=""),
+        tolerant(said=EIO + "# out w.c:9: TFAIL: move_pages failed: EIO\n" + SUMMARY.format(2)),
+        tolerant(said=EIO + SUMMARY.format(2)),  # a line is lost
+        tolerant(said=EIO),
+        tolerant(said=SUMMARY.format(0)),
+    ],
+)
+def test_any_other_failure_of_ltp_stays_one(run: Evidence) -> None:
+    judged = judge(run)
+    assert (judged.outcome, judged.signature_matched) == (Outcome.FAIL, False)
+
+
+def test_a_tolerated_failure_exercises_nothing_by_itself() -> None:
+    said = EIO + SUMMARY.format(1)
+    assert judge(tolerant(said=said, floor=3)).outcome is Outcome.NOT_EXERCISED
+    assert judge(tolerant(said=said, code=3)).outcome is Outcome.NOT_EXERCISED
+    second = judge(tolerant(said=said + "# out mmrace: fail x\n"))
+    assert second.outcome is Outcome.FAIL
+
+
 def test_ltp_warning_alone_is_a_note() -> None:
     two = BEGIN + "ok 1 - w # exit=0 seconds=1\nnot ok 2 - w # exit=4 seconds=1\n" + AFTER + END
     judged = judge(evidence(two, work=workload(Source.LTP)))

@@ -31,6 +31,9 @@ def _pattern(text: str) -> str:
     return text
 
 
+Versions = Annotated[str, AfterValidator(_versions)]
+
+
 class Pristine(StrEnum):
     """What a tree of this range, as released, is to a race."""
 
@@ -78,7 +81,7 @@ class Base(Table):
     """
 
     name: str
-    versions: Annotated[str, AfterValidator(_versions)]
+    versions: Versions
     tested: str
     build: Build = Build()
     race: dict[str, RaceState] = Field(default_factory=dict)
@@ -89,7 +92,7 @@ class Base(Table):
 
     def includes(self, version: str) -> bool:
         """Whether a kernel version is in the range; ``-rcN`` counts as the release it leads to."""
-        return SpecifierSet(self.versions).contains(number(version))
+        return in_range(version, self.versions)
 
     def note(self, version: str) -> str:
         """Say that a tree is not the release the patches were verified on; empty when it is."""
@@ -109,6 +112,11 @@ def number(version: str) -> Version:
     if not found:
         raise UserError(f"{version!r} is no kernel version")
     return Version(found.group())
+
+
+def in_range(version: str, versions: str) -> bool:
+    """Whether a kernel version is in a range (``>=5.7,<5.10``)."""
+    return SpecifierSet(versions).contains(number(version))
 
 
 def load_bases() -> list[Base]:

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from mmrace.data import race_folders
+from mmrace.definitions.base import Versions, in_range
 from mmrace.definitions.point import Points
 from mmrace.definitions.window import Delays, Window
 from mmrace.errors import UserError
@@ -59,6 +60,21 @@ class Probe(Table):
     returns: int | None = None
 
 
+class Tolerated(Table):
+    """What a test fails with on kernels of some versions, whether or not they have the race.
+
+    ``output`` is searched in each failure that the test announces; ``reason`` is for people.
+    """
+
+    versions: Versions
+    output: Annotated[Regex, Field(min_length=1)]
+    reason: str
+
+    def covers(self, release: str) -> bool:
+        """Whether a kernel of this release may fail so; not one whose release is unknown."""
+        return release[:1].isdecimal() and in_range(release, self.versions)
+
+
 class Workload(Table):
     """A program that the guest runs in a loop.
 
@@ -66,7 +82,8 @@ class Workload(Table):
     result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
     floor below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
     in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
-    hold on a vulnerable kernel when nobody steers.
+    hold on a vulnerable kernel when nobody steers. ``tolerated``: failures of an LTP test that are
+    not the race's; an iteration with these alone is no failure, and still has to be exercised.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
@@ -81,6 +98,11 @@ class Workload(Table):
     probes: tuple[str, ...] = ()
     default: bool = True
     rare: bool = False
+    tolerated: tuple[Tolerated, ...] = ()
+
+    def tolerates(self, release: str) -> tuple[Tolerated, ...]:
+        """Return the failures that are none on a kernel of this release."""
+        return tuple(item for item in self.tolerated if item.covers(release))
 
 
 class Cost(Table):

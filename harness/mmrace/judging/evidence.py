@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mmrace.crash import Crash
 from mmrace.definitions.race import Race, Signature, Workload
-from mmrace.judging.channel import Channel, TimeIndex, second_of
+from mmrace.judging.channel import Channel, Iteration, TimeIndex, second_of
 from mmrace.outcome import Outcome, VmEnd, WindowCount
 
 
@@ -53,6 +53,12 @@ class Case:
     def output(self) -> str:
         """What the workload said, all lines."""
         return "\n".join(said.text for said in self.channel.output)
+
+    def said_in(self, item: Iteration) -> list[str]:
+        """What the workload said in one iteration."""
+        ends = [other.offset for other in self.channel.iterations if other.offset < item.offset]
+        begun = max(ends, default=0)
+        return [said.text for said in self.channel.output if begun < said.offset < item.offset]
 
     def second(self, offset: int) -> float | None:
         """When a byte of the channel came."""

@@ -11,6 +11,9 @@ The first of these that holds decides:
 6. the workload could not do its work, or not enough of it: NOT_EXERCISED
 7. PASS
 
+An LTP test's failure that the workload tolerates on this kernel's version is a note, and its
+iteration counts for what it exercised.
+
 A splat before the workload's start that the kernel survives is a note. A workload that the guest's
 OOM killer ended is NOT_EXERCISED: the machine is too small for it, which says nothing of the race.
 """
@@ -23,7 +26,7 @@ from mmrace.definitions.race import Source
 from mmrace.judging import channel as channels
 from mmrace.judging.channel import second_of
 from mmrace.judging.evidence import Case, Evidence, Finding, fits
-from mmrace.judging.protocol import TWARN, failure, unable
+from mmrace.judging.protocol import TWARN, failure, tolerated, unable
 from mmrace.outcome import Judgement, Outcome, VmEnd
 
 
@@ -164,6 +167,7 @@ def _remarks(case: Case, finding: Finding) -> list[str]:
     if case.evidence.workload.source is Source.LTP:
         warned = [item for item in case.channel.iterations if (item.exit_code or 0) & TWARN]
         notes += [f"{len(warned)} iterations ended with a warning (TWARN)"] if warned else []
+        notes += _tolerated(case)
     if finding.outcome is Outcome.FAIL and case.crashes:
         notes.append("the kernel crashed as well")
     notes += [
@@ -174,3 +178,12 @@ def _remarks(case: Case, finding: Finding) -> list[str]:
     if case.channel.torn:
         notes.append(f"{case.channel.torn} lines of the result channel are torn")
     return notes
+
+
+def _tolerated(case: Case) -> list[str]:
+    """Iterations that failed in a way that kernels of this version have."""
+    reasons = [one.reason for item in case.channel.iterations for one in tolerated(case, item)]
+    return [
+        f"{reasons.count(reason)} iterations failed, which is not the race's: {reason}"
+        for reason in dict.fromkeys(reasons)
+    ]

@@ -35,6 +35,7 @@ class Job:
 
     ``seconds`` is guest workload time; ``hugepages`` counts pages of 2 MiB for each node;
     ``writes`` are (path, value) pairs; ``iterations`` of 0 means as many as the time allows;
+    ``failures``: iterations that may fail before the loop ends, by the source's protocol if None;
     ``interactive`` hands over the console in place of the workload.
     """
 
@@ -48,6 +49,7 @@ class Job:
     probes: tuple[Probe, ...] = ()
     writes: tuple[tuple[str, str], ...] = ()
     iterations: int = 0
+    failures: int | None = None
     interactive: bool = False
 
     def render(self) -> str:
@@ -57,7 +59,7 @@ class Job:
             ("seconds", f"{self.seconds:.3f}"),
             ("seed", str(self.seed)),
             ("iterations", str(self.iterations)),
-            ("failures", str(_FAILURES[self.source])),
+            ("failures", str(self.failures or _FAILURES[self.source])),
             ("skip", "{} {}".format(*_SKIP[self.source])),
             *(("hugepages", f"{node} {pages}") for node, pages in enumerate(self.hugepages)),
             *(("write", f"{path} {value}") for path, value in self.writes),
