@@ -35,6 +35,9 @@ class FakeGuest:
         at = self.at[thread] % len(program) if self.loop and program else self.at[thread]
         return program[at] if at < len(program) else 0
 
+    def sp(self, thread):
+        return (self.threads.index(thread) + 1) << 20
+
     def insert(self, address):
         assert address not in self.breakpoints
         self.breakpoints.add(address)
@@ -66,6 +69,35 @@ class FakeGuest:
         if self.fails(self.trace):
             self.console += b"BUG\n"
         return None
+
+
+class SharedGuest(FakeGuest):
+    """One whose vCPU, held at ``at``, lets another task run first when it takes an interrupt.
+
+    ``other`` are the addresses of that task; the first one's go on behind them.
+    """
+
+    def __init__(self, programs, thread, at, other):
+        super().__init__(programs)
+        self.shared, self.switches, self.other = thread, at, list(other)
+        self.left = 0
+
+    def sp(self, thread):
+        return super().sp(thread) + (0x8000 if self._away(thread) else 0)
+
+    def resume(self, threads):
+        super().resume(threads)
+        if self.shared in threads and self.pc(self.shared) == self.switches and self.other:
+            self.left, at = len(self.other), self.at[self.shared]
+            self.programs[self.shared][at:at] = self.other
+            self.other = []
+
+    def step(self, thread):
+        self.left -= self._away(thread)
+        return super().step(thread)
+
+    def _away(self, thread):
+        return thread == self.shared and self.left > 0
 
 
 class FakeOracle:

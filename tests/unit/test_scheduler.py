@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from fake_guest import FakeGuest, FakeOracle, in_order
+from fake_guest import FakeGuest, FakeOracle, SharedGuest, in_order
 from mmrace.data import data_dir
 from mmrace.definitions.machine import load_machine
 from mmrace.definitions.race import load_race
@@ -119,6 +119,39 @@ def test_a_held_vcpu_answers_interrupts_and_goes_no_farther():
     assert done.complete
     assert asked
     assert guest.at[A] <= len(guest.programs[A])
+
+
+def waits(guest, thread, at, until):
+    """Have one vCPU stand still before an address until another one has executed its own."""
+    plain = guest.pc
+
+    def pc(asked):
+        found = plain(asked)
+        return 0 if (asked, found) == (thread, at) and until not in guest.trace else found
+
+    guest.pc = pc
+
+
+def test_another_task_of_a_held_vcpu_is_led_past_the_points():
+    guest = SharedGuest({A: [1, 10, 11], B: [2, 20]}, A, 10, [30, 20, 31])
+    waits(guest, B, 20, (A, 31))
+    assert replay(guest, step("M", 10), step("E", 20)).complete
+
+
+def test_another_task_at_the_very_point_is_not_the_one_that_is_held():
+    guest = SharedGuest({A: [1, 10, 12, 11], B: [2, 20]}, A, 10, [10, 11, 13])
+    waits(guest, B, 20, (A, 13))
+    done = replay(guest, step("M", 10), step("E", 20), step("M", 11))
+    assert done.complete
+    assert in_order(guest.trace, (A, 13), (A, 12))
+
+
+@pytest.mark.parametrize(("task", "first"), [("", (B, 20)), ("mover", (A, 12))])
+def test_a_step_that_names_a_task_counts_for_that_task_only(task, first):
+    guest = SharedGuest({A: [1, 10, 12, 11], B: [2, 20, 21]}, A, 10, [11, 13])
+    mover = step("M", 10, task=task), step("M", 11, task=task)
+    assert replay(guest, *mover, step("E", 20), step("E", 21)).complete
+    assert next(item for item in guest.trace if item in ((A, 12), (B, 20))) == first
 
 
 def test_a_point_with_a_condition_is_refused():

@@ -22,12 +22,16 @@ class Step(Table):
     are not held. With its later ones it runs alone, the others stand still, unless ``alone`` is
     false: then only those stand still that are held. It is held until its next step; after the
     last step of all everybody runs.
+
+    ``task``: a vCPU runs one task after another. With this name, which the witness chooses, the
+    step counts only for the task that made the first step with it.
     """
 
     actor: str = Field(pattern=r"^[A-Za-z]\w*$")
     point: Points
     hit: int = Field(default=1, ge=1)
     alone: bool = True
+    task: str = Field(default="", pattern=r"^\w*$")
 
 
 class Witness(Table):

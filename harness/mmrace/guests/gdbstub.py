@@ -17,7 +17,7 @@ from mmrace.errors import InfraError
 
 ANSWER_SECONDS = 20.0
 INTERRUPT = b"\x03"
-_RIP = 16  # x86-64's number of it in QEMU's description of the registers
+_RSP, _RIP = 7, 16  # x86-64's numbers of them in QEMU's description of the registers
 _PACKET = re.compile(rb"\$([^#]*)#([0-9a-f]{2})", re.DOTALL)
 _THREAD = re.compile(r"thread:([^;]+);")
 _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
@@ -129,6 +129,10 @@ class Stub:
     def pc(self, thread: str) -> int:
         """Address of the instruction that a vCPU executes next."""
         return self.register(thread, _RIP)
+
+    def sp(self, thread: str) -> int:
+        """A vCPU's stack pointer."""
+        return self.register(thread, _RSP)
 
     def register(self, thread: str, number: int) -> int:
         """A register of a vCPU, by its number in QEMU's description."""

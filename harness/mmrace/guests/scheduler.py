@@ -3,13 +3,13 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmrace.definitions.witness import Step, Witness
 from mmrace.errors import UserError
 from mmrace.guests.snapshot import Snapshot
-from mmrace.guests.turns import Turns
+from mmrace.guests.turns import Stand, Turns
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Judgement
 from mmrace.symbols.resolve import Resolver
@@ -131,40 +131,48 @@ class Scheduler:
 
     def _attempt(self, turns: Turns, end: float, last: float) -> Attempt:
         """All steps: the first until ``end``, the others by their patience until ``last``."""
-        actors: dict[str, str] = {}
-        places: dict[str, int] = {}
+        actors: dict[str, Stand] = {}
+        tasks: dict[str, int] = {}
         for number, placed in enumerate(self._placed):
             step = placed.step
             own = actors.get(step.actor)
-            held = {thread: at for thread, at in places.items() if thread != own}
+            held = {stand.thread: stand for stand in actors.values() if stand is not own}
             free = [thread for thread in turns.threads if thread not in held]
-            going = [own] if own and step.alone else free
+            going = [own.thread] if own and step.alone else free
             if not going:
                 return Attempt(number, True, f"no vCPU is left to be {step.actor}")
-            arrived = _arrive(turns, placed, going, held, own, end)
-            if arrived is None:
+            wanted = _Wanted(placed, own.thread if own else "", tasks.get(step.task))
+            stand = _arrive(turns, wanted, going, held, end)
+            if stand is None:
                 why = f"{step.actor} did not come to `{step.point[0]}` in time"
                 return Attempt(number, number > 0, why)
-            thread, place = arrived
-            actors[step.actor] = thread
-            places[thread] = place
+            actors[step.actor] = stand
+            if step.task:
+                tasks.setdefault(step.task, stand.task)
             if number == 0:
                 end = min(time.monotonic() + self._witness.patience, last)
         return Attempt(len(self._placed))
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """Who has to come to a step's point: any vCPU, or this one; any task, or this one."""
+
+    placed: Placed
+    thread: str
+    task: int | None
+
+    def __call__(self, stand: Stand) -> bool:
+        return self.thread in ("", stand.thread) and self.task in (None, stand.task)
+
+
 def _arrive(
-    turns: Turns,
-    placed: Placed,
-    going: Sequence[str],
-    held: dict[str, int],
-    own: str | None,
-    end: float,
-) -> tuple[str, int] | None:
-    """Run vCPUs until one is at the step's point often enough: who, and where."""
+    turns: Turns, wanted: _Wanted, going: Sequence[str], held: Mapping[str, Stand], end: float
+) -> Stand | None:
+    """Run vCPUs until the right one is at the step's point often enough."""
     hits = 0
-    while arrived := turns.run(going, placed.addresses, held, end):
-        hits += own in (None, arrived[0])
-        if hits == placed.step.hit:
-            return arrived
+    while stand := turns.run(going, wanted.placed.addresses, held, end):
+        hits += wanted(stand)
+        if hits == wanted.placed.step.hit and wanted(stand):
+            return stand
     return None

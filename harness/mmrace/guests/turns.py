@@ -2,7 +2,8 @@
 """vCPUs of one guest taking turns: run some, hold the others where they stand."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from mmrace.guests.gdbstub import Stop
 from mmrace.guests.guest import Guest
@@ -12,6 +13,24 @@ from mmrace.outcome import Judgement
 _SLICE = 0.005  # seconds after which held vCPUs answer interrupts
 _REPORT_SECONDS = 15.0  # in which a report that has begun must be complete
 _REPORT_PAUSE = 1.0  # within it
+_STACK = 14  # bits of an offset in a kernel stack, which lies at a multiple of its size
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a vCPU is, and by its stack pointer in which task."""
+
+    thread: str
+    pc: int
+    sp: int
+
+    @property
+    def task(self) -> int:
+        """What tells tasks apart that run on one vCPU: each has a kernel stack of its own.
+
+        KASAN doubles the stacks: a task that goes deep in its own may then look like two.
+        """
+        return self.sp >> _STACK
 
 
 class Turns:
@@ -19,7 +38,8 @@ class Turns:
 
     A held vCPU executes nothing of its own, and answers interrupts: now and then it is let go with
     a breakpoint where it stands. Nobody then waits for its part in a TLB shootdown, and a task
-    that waits for the CPU may get it; the held task goes no farther.
+    that waits for the CPU may get it; the held task goes no farther. Others that come to its
+    breakpoint meanwhile are led past it.
     """
 
     def __init__(self, guest: Guest, oracle: Oracle) -> None:
@@ -27,7 +47,7 @@ class Turns:
         self._stub = guest.stub
         self._oracle = oracle
         self._inserted: set[int] = set()
-        self._seen: dict[str, int] = {}  # where a vCPU stands that was seen to arrive
+        self._seen: dict[str, Stand] = {}  # vCPUs that were seen to arrive, not gone on since
         self._away: set[str] = set()  # held vCPUs that are not where they are held
         self.failure: Judgement | None = None
 
@@ -42,18 +62,18 @@ class Turns:
         return self._stub.threads
 
     def run(
-        self, going: Iterable[str], points: frozenset[int], held: dict[str, int], end: float
-    ) -> tuple[str, int] | None:
-        """Run vCPUs until one of them is at a point: who, and where.
+        self, going: Iterable[str], points: frozenset[int], held: Mapping[str, Stand], end: float
+    ) -> Stand | None:
+        """Run vCPUs until one of them is at a point, and tell where it stands.
 
-        ``held`` are the vCPUs that are held, and where; ``end`` is in terms of the monotonic
-        clock. None when the time is over, or the kernel has failed meanwhile.
+        ``held`` are the vCPUs that are held; ``end`` is in terms of the monotonic clock. None
+        when the time is over, or the kernel has failed meanwhile.
         """
         going = tuple(going)
-        self._insert(points | set(held.values()))
+        self._insert(points | {stand.pc for stand in held.values()})
         self._away &= set(held)
         while True:
-            self._resume((*going, *self._away))
+            self._resume((*going, *self._away), held)
             stop = self._wait(min(end, time.monotonic() + _SLICE))
             if stop is None:
                 self._ask()
@@ -62,17 +82,19 @@ class Turns:
                 self._away = set(held)
                 continue
             pc = self._stub.pc(stop.thread)
-            if held.get(stop.thread) == pc:
+            if pc not in self._inserted:
+                continue
+            stand = Stand(stop.thread, pc, self._stub.sp(stop.thread))
+            self._seen[stop.thread] = stand
+            if held.get(stop.thread) == stand:
                 self._away.discard(stop.thread)
-            elif pc in self._inserted:
-                self._seen[stop.thread] = pc
-                if stop.thread in going and pc in points:
-                    return stop.thread, pc
+            elif stop.thread in going and pc in points:
+                return stand
 
     def let_go(self, seconds: float) -> Judgement | None:
         """Let all vCPUs run for a while, longer when the console speaks; the failure, if any."""
         self._insert(frozenset())
-        self._resume(self.threads)
+        self._resume(self.threads, {})
         self._away.clear()
         begun = time.monotonic()
         end, heard = begun + seconds, len(self._guest.console)
@@ -93,10 +115,15 @@ class Turns:
             self._stub.insert(address)
         self._inserted = set(wanted)
 
-    def _resume(self, threads: tuple[str, ...]) -> None:
-        """Let vCPUs run; one that was seen at a breakpoint is first led past it."""
+    def _resume(self, threads: Iterable[str], held: Mapping[str, Stand]) -> None:
+        """Let vCPUs run; one that was seen at a breakpoint is first led past it, if not held there.
+
+        A held one comes to its breakpoint at once, unless an interrupt is to be taken first.
+        """
+        threads = tuple(threads)
         for thread in threads:
-            if thread not in self._away and self._seen.pop(thread, None) in self._inserted:
+            stand = self._seen.pop(thread, None)
+            if stand and stand.pc in self._inserted and held.get(thread) != stand:
                 self._stub.step(thread)
         self._stub.resume(threads)
 

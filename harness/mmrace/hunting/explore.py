@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from mmrace.definitions.witness import Step
-from mmrace.guests.turns import Turns
+from mmrace.guests.turns import Stand, Turns
 from mmrace.hunting.pct import Schedule
 from mmrace.outcome import Judgement
 
@@ -18,10 +18,11 @@ _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in thi
 
 @dataclass(frozen=True)
 class Hit:
-    """A vCPU came to a point."""
+    """A vCPU came to a point, in one of the tasks that take turns on it."""
 
     actor: str
     point: str
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Explorer:
         threads = self._turns.threads
         priority = dict(zip(threads, schedule.priorities, strict=True))
         names = {thread: f"V{number}" for number, thread in enumerate(threads)}
-        standing: dict[str, int] = {}
+        tasks: dict[int, str] = {}
+        standing: dict[str, Stand] = {}
         counts: dict[tuple[str, int], int] = {}
         hits: list[Hit] = []
         blocked = 0
@@ -67,23 +69,24 @@ class Explorer:
                 if sum(counts.get((thread, at), 0) >= _OFTEN for thread in going)
             }
             points = frozenset(self._points) - worn
-            arrived = self._turns.run(going, points, standing, min(end, now + _BLOCKED))
-            if arrived is None:
+            stand = self._turns.run(going, points, standing, min(end, now + _BLOCKED))
+            if stand is None:
                 if self._turns.over:
                     break
                 if standing:
                     blocked += 1
                     del standing[max(standing, key=priority.__getitem__)]
                 continue
-            thread, at = arrived
-            counts[arrived] = counts.get(arrived, 0) + 1
-            hits.append(Hit(names[thread], self._points[at]))
+            thread, place = stand.thread, (stand.thread, stand.pc)
+            counts[place] = counts.get(place, 0) + 1
+            task = tasks.setdefault(stand.task, f"T{len(tasks)}")
+            hits.append(Hit(names[thread], self._points[stand.pc], task))
             fallen = schedule.fallen(len(hits))
             if fallen is not None:
                 priority[thread] = fallen
             best = max(threads, key=priority.__getitem__)
             if thread != best:
-                standing[thread] = at
+                standing[thread] = stand
                 standing.pop(best, None)
         return Walk(tuple(hits), blocked, self._turns.let_go(settle))
 
@@ -91,7 +94,9 @@ class Explorer:
 def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
     """The order of a walk as steps: where each run of one actor's hits ended."""
     found = []
-    for actor, run in groupby(hits, key=lambda hit: hit.actor):
-        points = [hit.point for hit in run]
-        found.append(Step(actor=actor, point=(points[-1],), hit=points.count(points[-1])))
+    for actor, group in groupby(hits, key=lambda hit: hit.actor):
+        run = list(group)
+        last = run[-1]
+        step = Step(actor=actor, point=(last.point,), hit=run.count(last), task=last.task)
+        found.append(step)
     return tuple(found)
