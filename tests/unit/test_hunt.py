@@ -15,7 +15,7 @@ from mmrace.guests.turns import Turns
 from mmrace.hunting import hunt as hunting
 from mmrace.hunting.explore import Explorer, Hit, steps
 from mmrace.hunting.hunt import Hunter, Search, choose_points
-from mmrace.hunting.minimise import minimise
+from mmrace.hunting.minimise import minimise, parts
 from mmrace.hunting.pct import Schedule, bound, draw, missed
 from mmrace.symbols.resolve import Gate, Resolved
 
@@ -50,6 +50,7 @@ def hunter(monkeypatch, guest, **search):
     monkeypatch.setattr(hunting, "WALK_SECONDS", 0.2)
     monkeypatch.setattr(hunting, "PACES", ((0.05, 0.005),))
     monkeypatch.setattr(hunting, "PATIENCE", 0.05)
+    monkeypatch.setattr(hunting, "PROOF_SECONDS", 0.1)
     fields = {"functions": ("f",), "depth": 2, "hits": 12, "seconds": 20, "seed": 7, **search}
     return Hunter(guest, spec(), resolver(), dict(POINTS), Search(**fields))
 
@@ -134,6 +135,40 @@ def test_an_order_that_does_not_fail_again_has_no_least_part():
     assert (
         minimise((Hit("V0", "entry of a"), Hit("V1", "entry of b")), lambda _order: False) is None
     )
+
+
+def test_short_and_late_parts_of_a_walk_are_tried_first():
+    hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
+    told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
+    assert told[:6] == ["cd", "bc", "ab", "bcd", "abc", "abcd"]
+
+
+def test_a_task_is_named_where_more_than_one_step_is_its_own():
+    hits = [Hit("V0", "entry of a", "T0"), Hit("V1", "entry of b", "T1")]
+    hits += [Hit("V0", "entry of c", "T0")]
+    least = minimise(tuple(hits), lambda order: len(order) == 3)
+    assert least is not None
+    assert [step.task for step in least] == ["T0", "", "T0"]
+
+
+def test_a_run_of_hits_counts_those_of_the_last_one_s_task():
+    hits = [Hit("V0", "entry of a", task) for task in ("T0", "T1", "T0")]
+    assert steps(tuple(hits)) == (Step(actor="V0", point="entry of a", hit=2, task="T0"),)
+
+
+def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch):
+    made = hunter(monkeypatch, FakeGuest(PROGRAMS, between, loop=True), seconds=1.5)
+    found_so_far = []
+
+    def seldom(order, times, seconds):
+        found_so_far.append(order)
+        return iter([SimpleNamespace(shown=number == 0, failed=True) for number in range(times)])
+
+    monkeypatch.setattr(hunting, "minimise", lambda hits, _fails: steps(hits)[:1])
+    monkeypatch.setattr(made, "_replays", seldom)
+    found = made.run(lambda _text: None)
+    assert found.witness
+    assert found.tried.lost == found.tried.failures == len(found_so_far) >= 2
 
 
 def test_a_hunt_ends_with_a_witness_that_fails(monkeypatch):

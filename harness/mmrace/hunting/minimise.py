@@ -1,50 +1,67 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From an order that fails to the smallest part of it that still does."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.explore import Hit, steps
 
 Steps = tuple[Step, ...]
+_LONGEST = 5  # steps of an order that is tried before the whole walk
+_PARTS = 60  # orders that are tried for one walk
 
 
 def minimise(hits: tuple[Hit, ...], fails: Callable[[Steps], bool]) -> Steps | None:
-    """The fewest steps found that still fail; None when not even all of them do again.
+    """The fewest steps found that still fail; None when no part of the walk does again.
 
     ``fails`` tries an order, several times if it likes. Greedy: what is left out stays out.
     """
-    found = next((order for order in endings(hits) if fails(order)), None)
+    found = next((order for order in islice(parts(hits), _PARTS) if fails(order)), None)
     while found:
-        smaller = next((order for order in _smaller(found) if fails(order)), None)
-        if not smaller:
-            return found
+        smaller = _pass(found, fails)
+        if smaller == found:
+            return _plain(found)
         found = smaller
     return None
 
 
-def endings(hits: tuple[Hit, ...]) -> Iterator[Steps]:
-    """Orders that a walk's hits may mean, the shortest first.
+def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
+    """Orders that a walk's hits may mean: runs of steps, the shortest first, the latest first.
 
-    The failure was sown somewhere on the way: after the second change from one actor to another
-    at the earliest. An order that is cut short there has less that can go wrong.
+    The failure was sown by a few changes from one actor to another, and often late: after it the
+    walk has only gone on for so long. A short order has less that can go wrong.
     """
     whole = steps(hits)
-    for length in range(2, len(whole) + 1):
-        yield _once(whole[:length])
+    once = tuple(step.model_copy(update={"hit": 1}) for step in whole)
+    for length in range(2, min(_LONGEST, len(whole)) + 1):
+        for start in reversed(range(len(whole) - length + 1)):
+            yield once[start : start + length]
+    yield once
     yield whole
 
 
-def _once(order: Steps) -> Steps:
-    return tuple(step.model_copy(update={"hit": 1}) for step in order)
-
-
-def _smaller(order: Steps) -> Iterator[Steps]:
-    """All that is a step less, or has a step that counts only once."""
-    if len(order) > 1:
-        for left_out in range(len(order)):
-            yield order[:left_out] + order[left_out + 1 :]
-    for number, step in enumerate(order):
+def _pass(order: Steps, fails: Callable[[Steps], bool]) -> Steps:
+    """What is left when each step has once been left out, or counted only once."""
+    number = 0
+    while number < len(order):
+        step = order[number]
+        without = order[:number] + order[number + 1 :]
+        if without and fails(without):
+            order = without
+            continue
         if step.hit > 1:
             once = step.model_copy(update={"hit": 1})
-            yield (*order[:number], once, *order[number + 1 :])
+            changed = (*order[:number], once, *order[number + 1 :])
+            order = changed if fails(changed) else order
+        number += 1
+    return order
+
+
+def _plain(order: Steps) -> Steps:
+    """Without the names of tasks that stand in one step only: any task will do there."""
+    used = Counter(step.task for step in order)
+    return tuple(
+        step if used[step.task] > 1 else step.model_copy(update={"task": ""}) for step in order
+    )
