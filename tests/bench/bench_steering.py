@@ -121,7 +121,7 @@ def _replays(count: int) -> None:
             )
             print(
                 f"{race} {name}: of {said['replays']} {counts}, {len(said['foreign'])} otherwise;"
-                f" median {said['seconds_median']:.2f} s"
+                f" median {said['seconds_median']:.2f} s, longest {said['seconds_longest']:.2f} s"
             )
 
 

@@ -15,7 +15,7 @@ from mmrace.guests.turns import Turns
 from mmrace.hunting import hunt as hunting
 from mmrace.hunting.explore import Explorer, Hit, steps
 from mmrace.hunting.hunt import Hunter, Search, choose_points
-from mmrace.hunting.minimise import minimise, parts
+from mmrace.hunting.minimise import Trial, minimise, parts
 from mmrace.hunting.pct import Schedule, bound, draw, missed
 from mmrace.symbols.resolve import Gate, Resolved
 
@@ -117,6 +117,10 @@ def test_steps_are_where_each_run_of_hits_ends():
     )
 
 
+def trial(fails):
+    return lambda order: Trial(fails(order), len(order))
+
+
 def test_what_is_minimised_fails_and_nothing_less_does():
     names = "abacdabcbad"
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate(names))
@@ -125,28 +129,39 @@ def test_what_is_minimised_fails_and_nothing_less_does():
         told = [step.point[0][-1] for step in order]
         return "c" in told and "d" in told and told.index("c") < len(told) - 1
 
-    least = minimise(hits, fails)
+    least = minimise(hits, trial(fails))
     assert least is not None
     assert fails(least)
     assert len(least) == 2
 
 
 def test_an_order_that_does_not_fail_again_has_no_least_part():
-    assert (
-        minimise((Hit("V0", "entry of a"), Hit("V1", "entry of b")), lambda _order: False) is None
-    )
+    hits = (Hit("V0", "entry of a"), Hit("V1", "entry of b"))
+    assert minimise(hits, trial(lambda _order: False)) is None
 
 
-def test_short_and_late_parts_of_a_walk_are_tried_first():
+def test_few_and_late_steps_of_a_walk_are_tried_first():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
     told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
-    assert told[:6] == ["cd", "bc", "ab", "bcd", "abc", "abcd"]
+    assert told == ["cd", "ad", "bc", "ab", "bcd", "abc", "abcd", "abcd"]
+
+
+def test_nothing_is_tried_that_begins_as_what_could_not_be_carried_out():
+    hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcdef"))
+    tried = []
+
+    def attempt(order):
+        tried.append("".join(step.point[0][-1] for step in order))
+        return Trial(False, 1)
+
+    assert minimise(hits, attempt) is None
+    assert len({order[:2] for order in tried}) == len(tried)
 
 
 def test_a_task_is_named_where_more_than_one_step_is_its_own():
     hits = [Hit("V0", "entry of a", "T0"), Hit("V1", "entry of b", "T1")]
     hits += [Hit("V0", "entry of c", "T0")]
-    least = minimise(tuple(hits), lambda order: len(order) == 3)
+    least = minimise(tuple(hits), trial(lambda order: len(order) == 3))
     assert least is not None
     assert [step.task for step in least] == ["T0", "", "T0"]
 
@@ -164,7 +179,7 @@ def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch):
         found_so_far.append(order)
         return iter([SimpleNamespace(shown=number == 0, failed=True) for number in range(times)])
 
-    monkeypatch.setattr(hunting, "minimise", lambda hits, _fails: steps(hits)[:1])
+    monkeypatch.setattr(hunting, "minimise", lambda hits, _attempt: steps(hits)[:1])
     monkeypatch.setattr(made, "_replays", seldom)
     found = made.run(lambda _text: None)
     assert found.witness

@@ -91,6 +91,7 @@ def _show(app: App, race: str, done: Replays) -> None:
             "stalls": sum(item.stalls for item in done.done),
             "seconds": round(sum(done.seconds), 3),
             "seconds_median": round(statistics.median(done.seconds), 3),
+            "seconds_longest": round(max(done.seconds), 3),
         }
     )
     if app.as_json:
@@ -102,7 +103,10 @@ def _show(app: App, race: str, done: Replays) -> None:
         ("carried out the whole order", str(done.complete)),
         ("infeasible", str(done.infeasible)),
         ("failed otherwise", " ".join([str(len(done.foreign)), *sorted(set(done.foreign))])),
-        ("seconds each, median", f"{statistics.median(done.seconds):.2f}"),
+        (
+            "seconds each, median and longest",
+            f"{statistics.median(done.seconds):.2f}, {max(done.seconds):.2f}",
+        ),
     ]
     app.out.print(table(("", ""), rows))
     reasons = {item.why for one in done.done if not one.complete for item in one.attempts}

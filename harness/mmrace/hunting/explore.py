@@ -11,8 +11,9 @@ from mmrace.guests.turns import Stand, Turns
 from mmrace.hunting.pct import Schedule
 from mmrace.outcome import Judgement
 
-# Seconds without a hit after which the one that should run is taken to wait for one that is held.
-_BLOCKED = 0.04
+# Seconds without a hit after which the one that should run is taken to wait for one that is held;
+# half of that, and half again, for the next time until it makes a hit.
+_BLOCKED, _BLOCKED_LEAST = 0.04, 0.005
 _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in this schedule
 
 
@@ -59,7 +60,7 @@ class Explorer:
         standing: dict[str, Stand] = {}
         counts: dict[tuple[str, int], int] = {}
         hits: list[Hit] = []
-        blocked = 0
+        blocked, patience = 0, _BLOCKED
         end = time.monotonic() + seconds
         while len(hits) < self._hits and (now := time.monotonic()) < end:
             going = [thread for thread in threads if thread not in standing]
@@ -69,15 +70,20 @@ class Explorer:
                 if sum(counts.get((thread, at), 0) >= _OFTEN for thread in going)
             }
             points = frozenset(self._points) - worn
-            stand = self._turns.run(going, points, standing, min(end, now + _BLOCKED))
+            if not points:
+                break
+            stand = self._turns.run(going, points, standing, min(end, now + patience))
             if stand is None:
                 if self._turns.over:
                     break
                 if standing:
                     blocked += 1
+                    patience = max(patience / 2, _BLOCKED_LEAST)
                     del standing[max(standing, key=priority.__getitem__)]
                 continue
             thread, place = stand.thread, (stand.thread, stand.pc)
+            if thread == max(threads, key=priority.__getitem__):
+                patience = _BLOCKED
             counts[place] = counts.get(place, 0) + 1
             task = tasks.setdefault(stand.task, f"T{len(tasks)}")
             hits.append(Hit(names[thread], self._points[stand.pc], task))

@@ -14,7 +14,7 @@ from mmrace.guests.snapshot import Snapshot
 from mmrace.guests.turns import Turns
 from mmrace.home import Home
 from mmrace.hunting.explore import Explorer, Walk
-from mmrace.hunting.minimise import Steps, minimise
+from mmrace.hunting.minimise import Steps, Trial, minimise
 from mmrace.hunting.pct import draw, missed
 from mmrace.judging.oracle import Oracle
 from mmrace.runs import cell
@@ -22,10 +22,11 @@ from mmrace.runs.record import Spec
 from mmrace.runs.replay import start
 from mmrace.symbols.resolve import Resolver
 
-WALK_SECONDS = 2.0  # of one schedule, whatever its hits
+WALK_SECONDS = 1.5  # of one schedule, whatever its hits
+MINIMISE_SECONDS = 90.0  # in which a failure's order is looked for
 # Seconds of a replay, and of them for a failure to show: the first pair is taken in whose time the
 # race seldom shows of itself.
-PACES = ((1.0, 0.1), (0.4, 0.1), (0.15, 0.05), (0.05, 0.02))
+PACES = ((1.0, 0.3), (0.4, 0.2), (0.15, 0.05), (0.05, 0.02))
 CONTROLS = 6
 CHAIN = 12  # schedules that go on where the one before has left off
 PATIENCE = 1.0
@@ -155,7 +156,7 @@ class Hunter:
         self._search = search
         self._tried = Tried(points=len(points))
         self._pace = PACES[0]
-        self._end = 0.0
+        self._end = self._give_up = 0.0
 
     def run(self, tell: Callable[[str], None]) -> Found:
         """Search until a witness is found or the time is spent."""
@@ -168,7 +169,8 @@ class Hunter:
             if not walk:
                 continue
             tell("a schedule failed; looking for the least of it that does")
-            order = minimise(walk.hits, self._fails)
+            self._give_up = min(self._end, time.monotonic() + MINIMISE_SECONDS)
+            order = minimise(walk.hits, self._attempt)
             proofs = tuple(self._replays(order, PROOFS, PROOF_SECONDS)) if order else ()
             if order and (not best or _shown(proofs) > _shown(best[1])):
                 best = order, proofs
@@ -223,11 +225,14 @@ class Hunter:
     def _oracle(self) -> Oracle:
         return Oracle(self._spec.race, self._spec.workload)
 
-    def _fails(self, order: Steps) -> bool:
-        """Whether an order, carried out once, shows the failure each time; no when time is over."""
-        return time.monotonic() < self._end and all(
-            replay.shown for replay in self._replays(order, TRIES, 0)
-        )
+    def _attempt(self, order: Steps) -> Trial:
+        """Whether an order shows the failure each time; nothing is tried when the time is over."""
+        if time.monotonic() > self._give_up:
+            return Trial(False, len(order))
+        for replay in self._replays(order, TRIES, 0):
+            if not replay.shown:
+                return Trial(False, len(order) if replay.failure else replay.attempts[0].steps)
+        return Trial(True, len(order))
 
     def _replays(self, order: Steps, times: int, seconds: float) -> Iterator[Replay]:
         witness = self._witness(order)

@@ -2,25 +2,34 @@
 """From an order that fails to the smallest part of it that still does."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations, pairwise
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.explore import Hit, steps
 
 Steps = tuple[Step, ...]
-_LONGEST = 5  # steps of an order that is tried before the whole walk
-_PARTS = 60  # orders that are tried for one walk
+_LONGEST = 4  # steps of an order that is tried before the whole walk
+_LAST = 10  # of a walk's steps, of which they are taken
 
 
-def minimise(hits: tuple[Hit, ...], fails: Callable[[Steps], bool]) -> Steps | None:
+@dataclass(frozen=True)
+class Trial:
+    """Whether an order failed each time it was carried out, and how many of its steps were."""
+
+    failed: bool
+    steps: int
+
+
+def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps | None:
     """The fewest steps found that still fail; None when no part of the walk does again.
 
-    ``fails`` tries an order, several times if it likes. Greedy: what is left out stays out.
+    Greedy: what is left out stays out.
     """
-    found = next((order for order in islice(parts(hits), _PARTS) if fails(order)), None)
+    found = _first(parts(hits), attempt)
     while found:
-        smaller = _pass(found, fails)
+        smaller = _pass(found, lambda order: attempt(order).failed)
         if smaller == found:
             return _plain(found)
         found = smaller
@@ -28,18 +37,34 @@ def minimise(hits: tuple[Hit, ...], fails: Callable[[Steps], bool]) -> Steps | N
 
 
 def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
-    """Orders that a walk's hits may mean: runs of steps, the shortest first, the latest first.
+    """Orders that a walk's hits may mean: some of its last steps, the fewest and latest first.
 
-    The failure was sown by a few changes from one actor to another, and often late: after it the
-    walk has only gone on for so long. A short order has less that can go wrong.
+    The failure was sown by a few changes from one actor to another, and seldom long before it
+    showed. Between them the walk has others, where one of them waited for a held one. A short
+    order has less that can go wrong.
     """
     whole = steps(hits)
     once = tuple(step.model_copy(update={"hit": 1}) for step in whole)
-    for length in range(2, min(_LONGEST, len(whole)) + 1):
-        for start in reversed(range(len(whole) - length + 1)):
-            yield once[start : start + length]
+    for length in range(2, min(_LONGEST, len(whole) - 1) + 1):
+        for chosen in combinations(reversed(once[-_LAST:]), length):
+            if all(one.actor != next_.actor for one, next_ in pairwise(chosen)):
+                yield chosen[::-1]
     yield once
     yield whole
+
+
+def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps | None:
+    """The first that fails; none is tried that begins as one that could not be carried out."""
+    dead: set[Steps] = set()
+    for order in orders:
+        if any(order[:length] in dead for length in range(1, len(order) + 1)):
+            continue
+        trial = attempt(order)
+        if trial.failed:
+            return order
+        if trial.steps < len(order):
+            dead.add(order[: trial.steps + 1])
+    return None
 
 
 def _pass(order: Steps, fails: Callable[[Steps], bool]) -> Steps:
