@@ -50,6 +50,7 @@ def hunter(monkeypatch, guest, **search):
     monkeypatch.setattr(hunting, "WALK_SECONDS", 0.2)
     monkeypatch.setattr(hunting, "PACES", ((0.05, 0.005),))
     monkeypatch.setattr(hunting, "PATIENCE", 0.05)
+    monkeypatch.setattr(hunting, "SURVEY_SECONDS", 0.1)
     monkeypatch.setattr(hunting, "PROOF_SECONDS", 0.1)
     fields = {"functions": ("f",), "depth": 2, "hits": 12, "seconds": 20, "seed": 7, **search}
     return Hunter(guest, spec(), resolver(), dict(POINTS), Search(**fields))
@@ -203,6 +204,15 @@ def test_a_race_that_shows_of_itself_gets_less_time_to(monkeypatch):
     assert found.witness
     assert found.witness.settle == 0.01
     assert found.tried.pace == 0.02
+
+
+def test_places_inside_of_functions_are_left_out_where_nobody_comes(monkeypatch):
+    made = hunter(monkeypatch, FakeGuest(PROGRAMS, lambda _trace: False, loop=True), seconds=0.1)
+    never = {30: "after g in f", 31: "entry of f31", 32: "return of f32"}
+    made._points |= never | {11: "after h in f"}
+    made.run(lambda _text: None)
+    assert set(made._points) == {*POINTS, 31, 32}
+    assert made._tried.points == len(POINTS) + 2
 
 
 def test_a_hunt_that_finds_nothing_says_what_it_tried(monkeypatch):

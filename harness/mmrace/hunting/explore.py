@@ -13,7 +13,7 @@ from mmrace.outcome import Judgement
 
 # Seconds without a hit after which the one that should run is taken to wait for one that is held;
 # half of that, and half again, for the next time until it makes a hit.
-_BLOCKED, _BLOCKED_LEAST = 0.04, 0.005
+_BLOCKED, _BLOCKED_LEAST = 0.1, 0.005
 _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in this schedule
 
 

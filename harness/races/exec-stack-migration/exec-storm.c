@@ -9,6 +9,9 @@
  * CPU 1: processes that exec themselves again and again, with 1 to 2 MB of arguments.
  * CPU 0: one process compacts all memory, one moves the pages that it finds where a stack is
  * before its shift to the other node.
+ *
+ * exec-storm [STORMS]: how many such processes, 3 if nothing else is said. With 1 there is no
+ * compaction either: whatever is moved then is of the one stack that there is.
  */
 #include "stressor.h"
 
@@ -24,7 +27,7 @@
 #include <sys/wait.h>
 
 #define SECONDS 2.5
-#define STORMS 3
+#define STORMS 3		/* at most */
 #define PAGE 4096UL
 #define ARGUMENT 120000		/* below the kernel's limit of 128 KiB a string */
 #define ARGUMENTS_MIN 9
@@ -144,13 +147,13 @@ static bool sweep(pid_t pid, unsigned long top, int node)
 	return false;
 }
 
-static void move(struct board *board, const pid_t *storms)
+static void move(struct board *board, const pid_t *storms, int number)
 {
 	unsigned long top = temporary_top();
 	unsigned int round;
 
 	for (round = 0; !atomic_load(&board->stop); round++)
-		if (sweep(storms[round % STORMS], top, round / STORMS % 2))
+		if (sweep(storms[round % number], top, round / number % 2))
 			atomic_fetch_add(&board->aimed, 1);
 }
 
@@ -182,10 +185,13 @@ int main(int argc, char **argv)
 	const struct rlimit stack = { 8 << 20, RLIM_INFINITY };
 	pid_t storms[STORMS];
 	struct board *board;
-	int fd, i, result;
+	int number, fd, i, result;
 
 	if (argc > 2 && !strcmp(argv[1], "storm"))
 		return storm(argv);
+	number = argc > 1 ? atoi(argv[1]) : STORMS;
+	if (number < 1 || number > STORMS)
+		stressor_broken("number of storms");
 
 	srand(stressor_seed());
 	fd = syscall(SYS_memfd_create, "board", 0);
@@ -195,19 +201,19 @@ int main(int argc, char **argv)
 	if (setrlimit(RLIMIT_STACK, &stack))
 		stressor_broken("setrlimit");
 
-	for (i = 0; i < STORMS; i++) {
+	for (i = 0; i < number; i++) {
 		int arguments = ARGUMENTS_MIN + rand() % (ARGUMENTS_MAX - ARGUMENTS_MIN + 1);
 
 		storms[i] = stressor_spawn(1);
 		if (!storms[i])
 			start_storm(fd, arguments);
 	}
-	if (!stressor_spawn(0)) {
+	if (number > 1 && !stressor_spawn(0)) {
 		compact(board);
 		_exit(STRESSOR_HELD);
 	}
 	if (!stressor_spawn(0)) {
-		move(board, storms);
+		move(board, storms, number);
 		_exit(STRESSOR_HELD);
 	}
 	stressor_race();
