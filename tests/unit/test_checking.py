@@ -186,6 +186,29 @@ def test_run_without_a_race_takes_what_the_series_is_about(
     assert "race hugetlb-uffd: it changes hugetlb_fault (mm/hugetlb.c)" in done.stderr
 
 
+def test_a_race_that_the_series_is_about_gets_the_kernel_that_it_shows_on(
+    repo: Path, no_kernels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repo / "fs/proc").mkdir(parents=True)
+    (repo / "fs/proc/task_mmu.c").write_text("int smaps_account(void)\n{\n\treturn 7;\n}\n")
+    commit_all(repo, "fs/proc: count")
+    fragments: list[tuple[str, ...]] = []
+    built = campaign.build_kernel
+
+    def build_kernel(*words: object, **named: object) -> object:
+        fragments.append(words[4])  # type: ignore[arg-type]
+        return built(*words, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(campaign, "build_kernel", build_kernel)
+    monkeypatch.setattr(running.Done, "show", lambda *_args: None)
+    series = f"{repo}#HEAD~1..HEAD"
+    for words in (["run", "--tree", "toy", "--series", series], ["check-series", "--tree", "toy"]):
+        given = [] if words[0] == "run" else [series]
+        CliRunner().invoke(cli, words + given, standalone_mode=False, catch_exceptions=False)
+    assert no_kernels == ["pagemap-thp-split"] * 2
+    assert ["pageflags" in one for one in fragments] == [False, True] * 2
+
+
 def test_verify_each_names_the_first_bad_patch_of_a_real_series(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,14 +11,16 @@ from mmrace.verdicts.grid import BuiltFor, Cell, Column, fill, html, rows, worst
 
 RACES = [load_race(name) for name in race_names()]
 COLUMNS = [Column("debian:6.1", ("vulnerable",)), Column("debian:6.1", ("broken",))]
-KERNELS = {
-    ("debian:6.1", ("vulnerable",)): object(),
-    ("debian:6.1", ("broken",)): BuildError("the kernel did not build: mm/a.c:1 <oh>"),
+OWN = {race.own_config for race in RACES}
+FAULT = BuildError("the kernel did not build: mm/a.c:1 <oh>")
+KERNELS = {("debian:6.1", ("vulnerable",), own): " ".join(own) for own in OWN} | {
+    ("debian:6.1", ("broken",), own): FAULT for own in OWN
 }
 
 
 def make(race: Race, column: Column, built: BuiltFor) -> Cell:
-    built(column.series)
+    if built(column.series) != " ".join(race.own_config):
+        return Cell(race.name, column, "WRONG", "another race's kernel", 70)
     if race.name == "hugetlb-uffd":
         raise InfraError("QEMU is not there")
     if race.name == "khugepaged-retract":
@@ -31,6 +33,7 @@ def test_every_cell_has_a_word_and_says_why_it_has_none() -> None:
     found = {(cell.race, cell.column.series): (cell.word, cell.code) for cell in cells}
     assert len(found) == len(RACES) * len(COLUMNS)
     assert found["exec-stack-migration", ("vulnerable",)] == ("CRASH", 1)
+    assert found["pagemap-thp-split", ("vulnerable",)] == ("CRASH", 1)
     assert found["hugetlb-uffd", ("vulnerable",)] == ("INFRA", 69)
     assert found["khugepaged-retract", ("vulnerable",)] == ("-", 2)
     assert {found[race.name, ("broken",)] for race in RACES} == {("NOT_BUILT", 4)}

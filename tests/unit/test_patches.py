@@ -11,7 +11,8 @@ from mmrace.definitions.base import Pristine, load_bases
 from mmrace.patching.series import resolve_series, series_names
 
 TOP = data_dir("patches")
-PATCHES = sorted(TOP.glob("**/*.patch"))
+RACES = data_dir("races")
+PATCHES = sorted([*TOP.glob("**/*.patch"), *RACES.glob("**/*.patch")])
 SUBJECT = re.compile(r"^Subject: \[PATCH(?: \d+/\d+)?\] (\S+: [a-z].*[^.])$")
 # git drops the blank that an empty context line has; nothing else may end in one.
 NOISE = re.compile(r"^\+.*[ \t]$|^\+ +\t", re.M)
@@ -22,7 +23,12 @@ def unfolded(text: str) -> list[str]:
     return re.sub(r"\n[ \t]+", " ", text.partition("\n\n")[0]).splitlines()
 
 
-@pytest.mark.parametrize("path", PATCHES, ids=lambda path: str(path.relative_to(TOP)))
+def named(path: Path) -> str:
+    """A patch by its place below patches/ or among the races."""
+    return str(path.relative_to(TOP if path.is_relative_to(TOP) else RACES))
+
+
+@pytest.mark.parametrize("path", PATCHES, ids=named)
 def test_a_patch_is_in_form(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     head = unfolded(text)
@@ -43,9 +49,9 @@ def test_a_patch_is_in_form(path: Path) -> None:
     assert diff.rstrip("\n").splitlines()[-1][:1] in " +-", "noise behind the diff"
 
 
-@pytest.mark.parametrize("path", PATCHES, ids=lambda path: str(path.relative_to(TOP)))
+@pytest.mark.parametrize("path", PATCHES, ids=named)
 def test_a_fix_says_what_it_fixes(path: Path) -> None:
-    folder = path.relative_to(TOP).parts[1]
+    folder = Path(named(path)).parts[1]
     assert (folder == "vulnerable") == ("\nFixes: " not in path.read_text(encoding="utf-8"))
 
 
@@ -57,7 +63,7 @@ def test_series_list_what_is_there() -> None:
         assert sorted(listed) == sorted(there), series
         assert len(set(listed)) == len(listed)
     listed_in = {series.parent for series in TOP.glob("**/series")}
-    assert all(listed_in & set(path.parents) for path in PATCHES)
+    assert all(listed_in & set(path.parents) for path in TOP.glob("**/*.patch"))
 
 
 def test_bases_do_not_overlap_and_cover_what_they_were_tested_on() -> None:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A race of the user's own: made from the template, found, buildable, and apart from mmrace's."""
 
+import shutil
 import subprocess
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +15,7 @@ from mmrace.cli import cli
 from mmrace.data import data_dir, use_races
 from mmrace.definitions.base import base_for
 from mmrace.definitions.race import find_race, load_race, race_dir, race_names
-from mmrace.errors import UserError
+from mmrace.errors import NotHereError, UserError
 from mmrace.home import Home
 from mmrace.patching.series import resolve_series
 from mmrace.runs import campaign
@@ -97,23 +101,66 @@ def test_the_command_says_where_it_is_and_what_to_do_next(tmp_path: Path, monkey
     assert '"mine"' in listed.output
 
 
-DRAFT = Path(__file__).parents[2] / "docs" / "mmrace-races"
+PATCHED = data_dir("races") / "pagemap-thp-split"
+BASE = base_for("6.1.192")
 
 
-def test_the_race_of_the_walk_through_reads_and_compiles(home: Home, tmp_path: Path) -> None:
-    use_races((DRAFT,))
-    race = load_race("pagemap-thp-split")
-    assert race.windows_for("read-split")
-    words = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-I", GUEST, "-o", tmp_path / "program"]
-    subprocess.run([*words, race_dir(race.name) / race.workload[0].sources[0]], check=True)
+def test_patches_beside_a_race_have_a_short_name() -> None:
+    vulnerable, fixes = (
+        resolve_series(f"{s}/{PATCHED.name}", BASE) for s in ("vulnerable", "fixes")
+    )
+    (taken_out,), (put_right,) = vulnerable.patches, fixes.patches
+    assert taken_out.group == put_right.group == PATCHED.name
+    assert taken_out.name != put_right.name
+    assert fixes.opposite == vulnerable.patches  # what would fit where the fix is already there
+    assert (vulnerable.name, vulnerable.outside, fixes.outside) == (
+        "vulnerable/pagemap-thp-split",
+        False,
+        False,
+    )
+
+
+def test_so_have_those_of_a_users_race_which_stay_outside(home: Home) -> None:
+    folder = new_race(home, "mine", home.races)
+    with pytest.raises(UserError, match="no series 'fixes/mine'"):
+        resolve_series("fixes/mine", BASE)
+    shutil.copytree(PATCHED / "fixes", folder / "fixes")
+    fixes = resolve_series("fixes/mine", BASE)
+    assert (fixes.name, fixes.outside, fixes.opposite) == ("fixes/mine", True, ())
+    assert [patch.group for patch in fixes.patches] == ["mine"]
+    assert resolve_series("fixes/mine[1]", BASE).patches == fixes.patches
+    with pytest.raises(UserError, match="no series 'vulnerable/mine'"):
+        resolve_series("vulnerable/mine", BASE)
+
+
+def test_the_patches_of_all_races_do_not_grow_by_it() -> None:
     for series in ("vulnerable", "fixes"):
-        found = resolve_series(str(race_dir(race.name) / series), base_for("6.1.192"))
-        assert len(found.patches) == 1
+        assert PATCHED.name not in {patch.group for patch in resolve_series(series, BASE).patches}
+
+
+def test_the_patches_of_a_base_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = resolve_series("fixes/hugetlb-uffd", BASE)
+    monkeypatch.setattr("mmrace.patching.series.find_race", lambda _name: PATCHED)
+    assert resolve_series("fixes/hugetlb-uffd", BASE) == listed
 
 
 def test_a_race_may_ask_for_more_than_the_kernels_of_all_have(home: Home) -> None:
     before = campaign.fragments()
-    use_races((DRAFT,))
-    race = load_race("pagemap-thp-split")
-    assert race.fragments(("mine",)) == ("pageflags", "mine")
+    folder = new_race(home, "mine", home.races)
+    path = folder / "race.toml"
+    path.write_text('own_config = ["pageflags"]\n' + path.read_text())
+    race = load_race("mine")
+    assert race.fragments(("more",)) == ("pageflags", "more")
     assert campaign.fragments() == before
+
+
+def test_a_kernel_that_it_does_not_show_on_is_refused(home: Home) -> None:
+    race = load_race("pagemap-thp-split")
+    kernel, applied = SimpleNamespace(id="k"), SimpleNamespace()
+    plain = campaign.Built(SimpleNamespace(), (), applied, kernel)  # type: ignore[arg-type]
+    assert not plain.suits(race)
+    assert replace(plain, configs=("more", "pageflags")).suits(race)
+    assert all(plain.suits(one) for one in map(load_race, race_names()) if one.shared)
+    bench = campaign.Workbench(home, lambda _title: nullcontext(print))
+    with pytest.raises(NotHereError, match=r"a kernel of its own only \(pageflags\)"):
+        bench.plan(plain, race, race.workload[0], campaign.Choice(), "")

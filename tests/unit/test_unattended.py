@@ -106,7 +106,8 @@ def kernels(home, tmp_path, monkeypatch):
         kernel = Kernel(
             folder.name, "6.1.192", folder / "bzImage", folder, folder / "config", folder, 1, True
         )
-        return Built(TREE, tuple(series), Applied("0" * 40, "1" * 40, (), (), ()), kernel)
+        applied = Applied("0" * 40, "1" * 40, (), (), ())
+        return Built(TREE, tuple(series), applied, kernel, configs=tuple(configs))
 
     monkeypatch.setattr(campaign, "build", build)
     monkeypatch.setattr("mmrace.ci.unattended.find_tree", lambda *_: TREE)
@@ -149,6 +150,7 @@ def test_without_names_a_check_is_of_all_races_of_the_base(tmp_path):
     check = job("budget = 1\n[[check]]\ntree = 'debian:6.1'\n", tmp_path).check[0]
     found = cells_of(check, "debian:6.1", "6.1.192")
     assert {"khugepaged-retract", "hugetlb-uffd"} < {cell.race.name for cell in found}
+    assert all(cell.race.shared for cell in found)
     assert len({cell.name for cell in found}) == len(found)
     assert found[0].series == ()
 

@@ -43,7 +43,7 @@ class Check(Table):
 
     With ``before`` and ``after`` the question is whether the series ``after`` fixes the race, as
     ``mmrace verify`` asks it; without them, whether the tree with ``series`` holds for ``runs``
-    runs. ``races``: all that the tree's base has. ``workloads``: each race's first.
+    runs. ``races``: all of the tree's base that share kernels. ``workloads``: each race's first.
     """
 
     tree: Words = Field(min_length=1)
@@ -130,6 +130,7 @@ def cache_key(path: Path, tools: Sequence[str]) -> str:
     """
     digest = hashlib.sha256()
     files = [file for kind in ("configs", "patches") for file in data_dir(kind).rglob("*")]
+    files += data_dir("races").rglob("*.patch")
     for file in [path, *sorted(file for file in files if file.is_file())]:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     digest.update("\0".join(tools).encode())
@@ -147,7 +148,7 @@ def _series(names: Sequence[str]) -> tuple[str, ...]:
 
 def _covered(version: str) -> list[str]:
     base = base_for(version)
-    return [name for name in race_names() if base.covers(name)]
+    return [name for name in race_names() if base.covers(name) and load_race(name).shared]
 
 
 def _workloads(check: Check, race: Race) -> list[Workload]:

@@ -11,7 +11,7 @@ import click
 from mmrace.cli.app import App, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.records import write_report
-from mmrace.cli.running import exit_code, pick_races, run_race
+from mmrace.cli.running import exit_code, pick_races, run_race, suited
 from mmrace.definitions.race import Race, load_race
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.outcome import Outcome
@@ -105,7 +105,8 @@ def _run(
     checks: list[Check] = []
     runs: list[RunDir] = []
     for race in races:
-        done = run_race(bench, built, race, race.default_workloads(), choice, count)
+        own = suited(app, built, race, intake=intake)
+        done = run_race(bench, own, race, race.default_workloads(), choice, count)
         page = str(write_report(app, done.runs, race.title)[0]) if done.runs else ""
         checks += [_of_run(race, run, page) for run in done.runs]
         checks += [_not_run(item) for item in done.not_run]

@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 import click
 
@@ -35,7 +36,9 @@ from mmrace.verdicts.verdict import Rules, Side
 
 
 @click.command("matrix")
-@click.option("--race", "names", multiple=True, help="May be repeated. Default: all.")
+@click.option(
+    "--race", "names", multiple=True, help="May be repeated. Default: those that share kernels."
+)
 @click.option("--tree", "trees", multiple=True, required=True, help="May be repeated.")
 @click.option("--series", multiple=True, help="One column each; A+B are both. Default: none.")
 @click.option("--before", multiple=True, help="Series beneath: cells are verdicts then.")
@@ -73,14 +76,15 @@ def matrix(
     A race whose timing is disturbed is another race: by default there are no more guests than the
     host has cores for their virtual CPUs.
     """
-    races = [load_race(name) for name in names or race_names()]
+    races = [load_race(name) for name in names]
+    races = races or [race for race in map(load_race, race_names()) if race.shared]
     columns = [
         Column(tree, split(one), before or None) for tree in trees for one in series or ("",)
     ]
     choice = Choice(machine=machine, accel=accel, seconds=seconds, steer=steer, ltp=ltp)
     at_once = jobs or default_jobs(races, machine)
     app.plain = at_once > 1
-    kernels = _kernels(app, columns)
+    kernels = _kernels(app, columns, {race.own_config for race in races})
     make = (
         _verdict(app, count or 60, alpha, choice) if before else _outcome(app, count or 1, choice)
     )
@@ -106,20 +110,24 @@ def default_jobs(races: Iterable[Race], machine: str | None) -> int:
     return max(1, len(os.sched_getaffinity(0)) // needed)
 
 
-def _kernels(app: App, columns: Iterable[Column]) -> dict[Wanted, Built | MmraceError]:
+def _kernels(
+    app: App, columns: Iterable[Column], configs: Iterable[tuple[str, ...]]
+) -> dict[Wanted, Built | MmraceError]:
     """Build each kernel of the table once; what does not build is kept for its cells."""
     made: dict[Wanted, Built | MmraceError] = {}
-    for column in columns:
+    for column, own in product(columns, sorted(configs)):
         before = column.before or ()
         for series in {before, (*before, *column.series)} if before else {column.series}:
-            if (column.tree, series) in made:
+            wanted = (column.tree, series, own)
+            if wanted in made:
                 continue
             try:
-                built = campaign.build(app.home, column.tree, series, (), app.step, app.intake)
-                made[column.tree, series] = built
+                made[wanted] = campaign.build(
+                    app.home, column.tree, series, own, app.step, app.intake
+                )
             except (BuildError, UserError) as error:
                 app.note(f"{column.tree} {' + '.join(series)}: {error.message}")
-                made[column.tree, series] = error
+                made[wanted] = error
     return made
 
 

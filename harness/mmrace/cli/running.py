@@ -12,6 +12,7 @@ from mmrace.cli.tables import runs_table
 from mmrace.definitions.race import Race, Workload, load_race
 from mmrace.errors import MmraceError, NotHereError, UserError
 from mmrace.outcome import Outcome
+from mmrace.patching.intake import Intake
 from mmrace.reports.report import NotRun
 from mmrace.runs import campaign
 from mmrace.runs.campaign import Built, Choice, Workbench
@@ -65,6 +66,16 @@ def run_race(
         except NotHereError as missing:
             absent.append(NotRun(race.name, workload.name, missing.message))
     return Done(tuple(runs), tuple(absent))
+
+
+def suited(
+    app: App, built: Built, race: Race, configs: Sequence[str] = (), intake: Intake | None = None
+) -> Built:
+    """The same source as a kernel that the race can show on: its own where it asks for one."""
+    if built.suits(race):
+        return built
+    wanted, given = race.fragments(configs), intake or app.intake
+    return campaign.build(app.home, built.tree.name, built.series, wanted, app.step, given)
 
 
 def pick_races(app: App, before: str, after: str) -> list[Race]:
@@ -132,7 +143,8 @@ def run_command(
         bench, done = Workbench(app.home, app.step), Done()
         for race in races:
             these = chosen or race.default_workloads()
-            done += run_race(bench, built, race, these, choice, count)
+            own = suited(app, built, race, configs)
+            done += run_race(bench, own, race, these, choice, count)
     except MmraceError as error:
         if not bisect_exit:
             raise

@@ -144,6 +144,11 @@ class Race(Table):
     cost: tuple[Cost, ...] = ()
     demo: bool = False
 
+    @property
+    def shared(self) -> bool:
+        """Whether it shows on the kernels that races share."""
+        return not self.own_config
+
     def fragments(self, more: Iterable[str] = ()) -> tuple[str, ...]:
         """What a kernel for this race has beside the fragments of all races."""
         return (*self.own_config, *more)

@@ -5,7 +5,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from mmrace.data import data_dir
 from mmrace.definitions.base import Base, Mark
+from mmrace.definitions.race import find_race
 from mmrace.errors import UserError
 from mmrace.patching.applied import Applied, apply_series
 from mmrace.patching.outside import read_outside, read_quilt
@@ -18,8 +20,10 @@ __all__ = ["Applied", "Patch", "Series", "apply_series", "resolve_series", "seri
 def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     """Read the series of a name in the base's patches, ``none``, or one from outside.
 
-    What a name from outside may be, says ``read_outside``. ``NAME[1,3]`` are the first and the
-    third patch of NAME. Raises UserError when there is no such series, or it is damaged.
+    ``vulnerable/RACE`` and ``fixes/RACE`` may also be directories beside the race's own
+    ``race.toml``. What a name from outside may be, says ``read_outside``. ``NAME[1,3]`` are the
+    first and the third patch of NAME. Raises UserError when there is no such series, or it is
+    damaged.
     """
     if chosen := _CHOSEN.fullmatch(name):
         return _choose(resolve_series(chosen[1], base, stdin), chosen[2])
@@ -27,7 +31,8 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
         return Series("none", (), outside=False)
     kind, _, rest = name.partition("/")
     if kind in ("vulnerable", "fixes"):
-        return _own(base, name, kind, rest)
+        own = rest and not _listed(base.folder / kind, rest) and _beside_race(name, kind, rest)
+        return own or _own(base, name, kind, rest)
     if kind == "alternatives":
         alternative, _, race = rest.partition("/")
         return _own(base, name, f"alternatives/{alternative}", race)
@@ -53,6 +58,19 @@ def series_names(base: Base) -> list[str]:
     """Names of the series that a base has."""
     found = [path.parent.relative_to(base.folder) for path in base.folder.glob("**/series")]
     return ["none", *sorted(str(path) for path in found)]
+
+
+def _beside_race(name: str, kind: str, race: str) -> Series | None:
+    """Read the patches that lie beside a race's race.toml; None when there are none."""
+    folder = find_race(race)
+    found = read_outside(str(folder / kind), b"") if folder and (folder / kind).is_dir() else None
+    if not folder or not found:
+        return None
+    patches = tuple(replace(one, name=f"{race}/{one.name}") for one in found.patches)
+    outside = folder.parent != data_dir("races")
+    taken_out = _beside_race(name, "vulnerable", race) if kind == "fixes" else None
+    opposite = taken_out.patches if taken_out else ()
+    return replace(found, name=name, patches=patches, outside=outside, opposite=opposite)
 
 
 def _own(base: Base, name: str, folder: str, race: str) -> Series:

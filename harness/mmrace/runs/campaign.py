@@ -38,13 +38,21 @@ DEFAULT = Intake()
 
 @dataclass(frozen=True)
 class Built:
-    """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs."""
+    """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs.
+
+    ``configs``: what it has beside the fragments of all races.
+    """
 
     tree: Tree
     series: tuple[str, ...]
     applied: Applied
     kernel: Kernel
     notes: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+
+    def suits(self, race: Race) -> bool:
+        """Whether the race can show on it: it has what the race's own kernel has."""
+        return set(race.own_config) <= set(self.configs)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ def build(
 ) -> Built:
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
     names = tuple(name for name in series if name != "none")
+    configs = tuple(configs)
     with step(f"tree {tree_name}") as tell:
         wanted = find_revision if is_revision(tree_name) else find_tree
         tree = wanted(home, tree_name, tell)
@@ -102,7 +111,8 @@ def build(
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
     notes = [*said(resolved), *applied.notes]
     notes += [] if intake.sandboxed else ["built without a sandbox"]
-    return Built(tree, tuple(item.name for item in resolved), applied, kernel, tuple(notes))
+    named = tuple(item.name for item in resolved)
+    return Built(tree, named, applied, kernel, tuple(notes), configs)
 
 
 def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:
@@ -155,8 +165,11 @@ class Workbench:
         """Make a cell ready to run: programs compiled, image made, accelerator chosen.
 
         ``program`` stands in for the one that the workload's sources make. Raises NotHereError
-        when the workload needs a source that nobody named.
+        when the workload needs a source that nobody named, or the race another kernel.
         """
+        if not built.suits(race):
+            wanted = ", ".join(race.own_config)
+            raise NotHereError(f"it shows on a kernel of its own only ({wanted}); name the race")
         program = program or self._program(built, race, workload, choice)
         image = make_image(self._home, self._guest_init(), program.files)
         machine = load_machine(choice.machine or race.machine)

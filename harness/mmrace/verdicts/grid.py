@@ -54,7 +54,7 @@ class Cell:
         }
 
 
-Wanted = tuple[str, tuple[str, ...]]
+Wanted = tuple[str, tuple[str, ...], tuple[str, ...]]  # tree, series, a race's own config
 BuiltFor = Callable[[tuple[str, ...]], Built]
 Make = Callable[[Race, Column, BuiltFor], Cell]
 
@@ -70,7 +70,7 @@ def fill(
 
     def cell(race: Race, column: Column) -> Cell:
         def built(series: tuple[str, ...]) -> Built:
-            found = kernels[column.tree, series]
+            found = kernels[column.tree, series, race.own_config]
             if isinstance(found, MmraceError):
                 raise found
             return found
