@@ -33,6 +33,6 @@ def new_race(home: Home, name: str, into: Path) -> Path:
     )
     with home.scratch(into) as scratch:
         for source, target in _FILES.items():
-            text = templates.get_template(source).render(name=name, program=name, folder=folder)
+            text = templates.get_template(source).render(name=name, program=name)
             write_file(scratch / "race" / target.format(program=name), text)
         return publish(scratch / "race", folder)
