@@ -11,6 +11,7 @@ import pytest
 
 from mmrace.building.kernel import build_kernel
 from mmrace.definitions.base import Base, Pristine, base_for, load_bases
+from mmrace.definitions.race import load_race, race_dir
 from mmrace.errors import MmraceError
 from mmrace.home import Home
 from mmrace.patching.series import Applied, Series, apply_series, resolve_series, series_names
@@ -60,7 +61,8 @@ def test_checkpatch_has_nothing_to_say(source: Source, tmp_path: Path) -> None:
     if source.base.name == "2.6.34":
         pytest.skip("its checkpatch.pl does not run on a perl of today")
     export(source.home, source.tree.commit, ["scripts"], tmp_path)
-    patches = sorted(source.base.folder.glob("**/*.patch"))
+    beside = [path for race in source.base.race for path in race_dir(race).glob("*/*.patch")]
+    patches = sorted([*source.base.folder.glob("**/*.patch"), *beside])
     assert patches
     words = ["--strict", "--no-tree", "--no-summary", "--show-types", "--terse"]
     done = subprocess.run(
@@ -97,7 +99,12 @@ def test_what_the_tree_has_is_found(source: Source) -> None:
     made = source.apply(fixes)
     assert {name.partition("/")[0] for name in made.applied} == has(source.base)
     already = {name.partition("/")[0] for name in made.already}
-    assert already == set(source.base.race) - has(source.base)
+    apart = {race for race in source.base.race if not load_race(race).shared}
+    assert already == set(source.base.race) - has(source.base) - apart
+    for race in apart:
+        alone = source.apply(source.series(f"fixes/{race}"))
+        assert alone.already, race
+        assert not alone.applied
     again = source.apply(fixes, fixes)
     assert (again.commit, again.applied) == (made.commit, made.applied)
 

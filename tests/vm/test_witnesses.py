@@ -4,15 +4,26 @@
 import pytest
 
 from mmrace.data import data_dir
+from mmrace.definitions.race import load_race
 
-TREE = ("--tree", "debian:6.1", "--series", "vulnerable")
-WITNESSES = sorted(data_dir("races").glob("*/witness.toml"))
+TREE = ("--tree", "debian:6.1", "--series")
 TIMES = 4
 
 
-@pytest.mark.parametrize("path", WITNESSES, ids=lambda path: path.parent.name)
-def test_a_witness_shows_its_race_before_the_fix(mmrace, path):
-    said = mmrace("replay", str(path), *TREE, "--times", str(TIMES))
+def case(path):
+    """A witness and its race's series; one whose kernels have to be built is slow."""
+    race = load_race(path.parent.name)
+    own, marks = ("", ()) if race.shared else (f"/{race.name}", pytest.mark.slow)
+    series = (f"vulnerable{own}", f"fixes{own}")
+    return pytest.param(path, *series, id=race.name, marks=marks)
+
+
+WITNESSES = [case(path) for path in sorted(data_dir("races").glob("*/witness.toml"))]
+
+
+@pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
+def test_a_witness_shows_its_race_before_the_fix(mmrace, path, bug, fix):
+    said = mmrace("replay", str(path), *TREE, bug, "--times", str(TIMES))
     assert said.document["failed"] >= TIMES - 1, said.text
     assert said.document["shown"] >= TIMES - 2, "it fails of itself, not of the order"
     assert said.document["reached"] == TIMES
@@ -20,9 +31,9 @@ def test_a_witness_shows_its_race_before_the_fix(mmrace, path):
     assert said.code == 1
 
 
-@pytest.mark.parametrize("path", WITNESSES, ids=lambda path: path.parent.name)
-def test_a_witness_comes_to_its_first_point_after_the_fix_and_holds(mmrace, path):
-    said = mmrace("replay", str(path), *TREE, "--series", "fixes", "--times", str(TIMES))
+@pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
+def test_a_witness_comes_to_its_first_point_after_the_fix_and_holds(mmrace, path, bug, fix):
+    said = mmrace("replay", str(path), *TREE, bug, "--series", fix, "--times", str(TIMES))
     assert said.document["failed"] == 0, said.text
     assert said.document["reached"] == TIMES
     assert not said.document["foreign"]
