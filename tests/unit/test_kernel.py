@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mmrace.building import bench as bench_module
 from mmrace.building import kernel as kernel_module
 from mmrace.building import kernelconfig
 from mmrace.building.bench import Bench, missing_tools
-from mmrace.building.kernel import Kernel, build_kernel, load_kernel
+from mmrace.building.kernel import Kernel, build_kernel, build_module, load_kernel
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home
@@ -76,6 +77,20 @@ class Lab:
             touched=touched,
         )
 
+    def module(self, kernel: Kernel, sources: Path, outside: bool = False) -> Path:
+        self.said.clear()
+        return build_module(
+            self.home,
+            kernel,
+            "commit-a",
+            "a",
+            base(),
+            ("migration",),
+            sources,
+            outside=outside,
+            progress=self.said.append,
+        )
+
     def compiled(self) -> list[str]:
         return [text.split()[-1] for text in self.said if text.endswith(".o")]
 
@@ -134,6 +149,47 @@ def test_equal_configs_of_different_requests_are_one_kernel(lab: Lab, tmp_path: 
     assert second.id == first.id
     assert second.reused
     assert lab.compiled() == []
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    (folder / "toy.c").write_text("int toy;\n")
+    return folder
+
+
+def test_a_module_is_built_in_its_kernels_bench_and_kept(lab: Lab, toy: Path) -> None:
+    kernel = lab.build()
+    made = lab.module(kernel, toy)
+    assert made.name == "toy.ko"
+    assert made.is_relative_to(lab.home.programs)
+    assert "building toy" in lab.said
+    assert len(lab.benches()) == 1
+    assert lab.module(kernel, toy) == made
+    assert lab.said == []
+    assert lab.build().id == kernel.id
+
+
+def test_a_module_of_other_sources_or_another_kernel_is_another_one(lab: Lab, toy: Path) -> None:
+    kernel = lab.build()
+    first = lab.module(kernel, toy)
+    (toy / "toy.c").write_text("int other;\n")
+    second = lab.module(kernel, toy)
+    third = lab.module(replace(kernel, id="another"), toy)
+    assert len({first, second, third}) == 3
+
+
+def test_a_module_that_does_not_compile_says_why(lab: Lab, toy: Path) -> None:
+    (toy / "toy.c").write_text("int toy\n")
+    with pytest.raises(BuildError, match=r"toy\.c"):
+        lab.module(lab.build(), toy)
+
+
+def test_a_module_of_patches_from_outside_leaves_no_bench(lab: Lab, toy: Path) -> None:
+    kernel = lab.build(outside=True)
+    assert lab.module(kernel, toy, outside=True).is_file()
+    assert lab.benches() == []
 
 
 @pytest.mark.parametrize("change", ["tree", "config", "env", "tools"])

@@ -24,6 +24,8 @@ from mmrace.sources.tree import checkout
 # To be raised whenever kernels come out differently for equal inputs.
 RECIPE = 1
 
+_MODULE = "mmrace-module"  # of a bench's build directory
+
 Progress = Callable[[str], None]
 
 _OBJECT = re.compile(r"  (?:CC|AS)\s+(?:\[M\]\s+)?(\S+)")
@@ -108,10 +110,7 @@ def build_kernel(
     started = time.monotonic()
     config, inputs, asked = _asked(base, configs, sandboxed=sandboxed)
     order = _Order(commit, tree_hash, config, asked, inputs, dict(touched))
-    # Untrusted patches write to their bench, so they share it with nothing.
-    alone = f"-{tree_hash[:12]}-outside" if outside else ""
-    env = tuple(sorted(base.build.env.items()))
-    bench = Bench(home, f"{base.name}-{asked[:8]}{alone}", env, outside, sandboxed)
+    bench = _bench(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
     memo = _memo(home, tree_hash, asked)
     with _no_room(home):
         kernel = _recall(home, memo)
@@ -120,6 +119,78 @@ def build_kernel(
                 kernel = _recall(home, memo) or _build(bench, order, progress)
                 write_file(memo, kernel.id)
     return replace(kernel, seconds=time.monotonic() - started)
+
+
+def build_module(
+    home: Home,
+    kernel: Kernel,
+    commit: str,
+    tree_hash: str,
+    base: Base,
+    configs: Sequence[str | Path],
+    sources: Path,
+    *,
+    outside: bool,
+    progress: Progress,
+    sandboxed: bool = True,
+) -> Path:
+    """Build a module for a kernel from a folder with a Kbuild file, or find it built.
+
+    All but ``kernel`` and ``sources`` is what ``build_kernel`` made that kernel from. Raises
+    BuildError when it does not compile, InfraError as ``build_kernel`` does.
+    """
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.iterdir())}
+    final = home.programs / f"{sources.name}-{_hash([kernel.id, files])[:16]}"
+    if not final.is_dir():
+        config, _, asked = _asked(base, configs, sandboxed=sandboxed)
+        bench = _bench(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
+        with _no_room(home), home.lock(f"bench-{bench.name}", progress):
+            try:
+                with bench.at_work():
+                    progress("checking out")
+                    checkout(home, commit, bench.source)
+                    configure(bench, config, asked)
+                    progress(f"building {sources.name}")
+                    _make_module(bench, files)
+                    with home.scratch(home.programs) as made:
+                        for path in (bench.build / _MODULE).glob("*.ko"):
+                            shutil.copyfile(bench.made(f"{_MODULE}/{path.name}"), made / path.name)
+                        publish(made, final)
+            finally:
+                if bench.outside:
+                    bench.remove()
+    found = next(final.glob("*.ko"), None)
+    if found is None:
+        raise BuildError(f"{sources.name}: the build made no module")
+    return found
+
+
+def _bench(
+    home: Home, tree_hash: str, base: Base, asked: str, *, outside: bool, sandboxed: bool
+) -> Bench:
+    # Untrusted patches write to their bench, so they share it with nothing.
+    alone = f"-{tree_hash[:12]}-outside" if outside else ""
+    env = tuple(sorted(base.build.env.items()))
+    return Bench(home, f"{base.name}-{asked[:8]}{alone}", env, outside, sandboxed)
+
+
+def _make_module(bench: Bench, files: Mapping[str, str]) -> None:
+    folder = bench.build / _MODULE
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, text in files.items():
+        write_file(folder / name, text)
+    # This bench may hold no vmlinux whose symbols could be checked; the kernel checks them.
+    extern = [f"M=/build/{_MODULE}", "KBUILD_MODPOST_WARN=1", "modules"]
+    for words in (["modules_prepare"], extern):
+        lines: list[str] = []
+        ended = bench.make(words, lines.append)
+        if ended.returncode == 0:
+            continue
+        if disk_full(lines):
+            raise InfraError(f"{bench.folder}: the disk is full; `mmrace clean` frees space")
+        failure = first_failure(lines)
+        raise BuildError(f"make {words[-1]} failed: {failure.summary}", failure.detail)
 
 
 def built_among(
