@@ -42,10 +42,12 @@ def examine(
     memory: int,
     disk: int,
     kvm: str,
+    kvm_steering: str,
     sandbox: str = "",
     sources: tuple[str, ...] = (),
 ) -> tuple[Check, ...]:
-    """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it.
+    """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it,
+    ``kvm_steering`` of steering under it.
 
     ``sandbox`` says why builds of series from outside cannot be confined; empty: they can.
     """
@@ -80,5 +82,6 @@ def examine(
         )
     )
     checks.append(Check("KVM", True, kvm))
+    checks.append(Check("steering under KVM", True, kvm_steering))
     checks.append(Check("sources", True, ", ".join(sources) or "none added", "mmrace tree add"))
     return tuple(checks)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
+from click.testing import CliRunner
 
+from mmrace.cli import cli
 from mmrace.errors import InfraError, UserError
-from mmrace.guests.accel import choose, state
+from mmrace.guests.accel import Accel, choose, state, steering_state, steering_under_kvm
 from mmrace.home import Home
 
 
@@ -57,3 +59,25 @@ def test_a_probe_that_cannot_start_is_a_fault(home, device):
         raise InfraError("cannot start qemu")
 
     assert choose(home, "auto", "7.2", broken, device).reason == "cannot start qemu"
+
+
+def test_steering_under_kvm_is_untested_whatever_works(home, device, tmp_path):
+    assert "no guest is known to boot" in steering_state(home, "7.2", tmp_path / "none")
+    choose(home, "auto", "7.2", lambda: "broken", device)
+    assert "no guest is known to boot" in steering_state(home, "7.2", device)
+    choose(home, "auto", "9.0", lambda: "", device)
+    assert steering_state(home, "9.0", device).startswith("untested, but can be tried here")
+
+
+def test_a_record_says_that_steering_under_kvm_is_untested():
+    assert steering_under_kvm(Accel("tcg", "asked for")) == (
+        "untested here: this ran under TCG (asked for)"
+    )
+    assert steering_under_kvm(Accel("kvm", "a probe")).startswith("untested before")
+
+
+@pytest.mark.parametrize("command", ["replay", "hunt"])
+def test_replays_and_hunts_take_an_accelerator(command):
+    shown = CliRunner().invoke(cli, [command, "--help"], terminal_width=100).output
+    assert "--accel [tcg|kvm]" in shown
+    assert "untested" in shown

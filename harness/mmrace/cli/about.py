@@ -27,12 +27,14 @@ def doctor_command(app: App) -> int:
     free = shutil.disk_usage(
         next(p for p in (app.home.cache, *app.home.cache.parents) if p.exists())
     )
+    version = vm.qemu_version() if shutil.which(vm.QEMU) else ""
     checks = doctor.examine(
         doctor.packages(),
         cpus=os.cpu_count() or 1,
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         disk=free.free,
-        kvm=accel.state(app.home, vm.qemu_version()) if shutil.which(vm.QEMU) else "no QEMU",
+        kvm=accel.state(app.home, version) if version else "no QEMU",
+        kvm_steering=accel.steering_state(app.home, version),
         sandbox=sandbox_fault(),
         sources=tuple(tree.name for tree in list_trees(app.home)),
     )

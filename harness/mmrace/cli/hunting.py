@@ -14,6 +14,7 @@ from mmrace.cli.tables import table
 from mmrace.definitions.race import Race, Workload, load_race
 from mmrace.definitions.witness import save_witness
 from mmrace.errors import UserError
+from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.hunting import pct
 from mmrace.hunting.hunt import CONTROLS, Found, Search, hunt
 from mmrace.runs import campaign
@@ -43,6 +44,13 @@ from mmrace.runs.replay import JOB_SECONDS
     help="Where the witness goes; default: RACE-WORKLOAD.witness.toml here.",
 )
 @click.option("--machine", help="Default: the race's.")
+@click.option(
+    "--accel",
+    type=click.Choice(["tcg", "kvm"]),
+    default="tcg",
+    show_default=True,
+    help="KVM: untested; where a guest boots under it.",
+)
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @json_option
@@ -60,6 +68,7 @@ def hunting(
     seed: int | None,
     out: Path | None,
     machine: str | None,
+    accel: str,
     ltp: str | None,
     configs: tuple[str, ...],
 ) -> int:
@@ -79,14 +88,14 @@ def hunting(
     )
     out = _place(out or Path(f"{race.name}-{workload.name}.witness.toml"))
     built = campaign.build(app.home, tree_name, series, race.fragments(configs), app.step)
-    choice = Choice(machine=machine, accel="tcg", seconds=JOB_SECONDS, seed=1, ltp=ltp, steer=False)
+    choice = Choice(machine=machine, accel=accel, seconds=JOB_SECONDS, seed=1, ltp=ltp, steer=False)
     spec, parts = Workbench(app.home, app.step).plan(built, race, workload, choice, "")
     with app.step(f"hunt {race.name}/{workload.name}") as tell:
         found = hunt(app.home, spec, parts, resolver_for(built), search, tell)
         tell(f"= {f'a witness of {len(found.witness.step)} steps' if found.witness else 'none'}")
     if found.witness:
         save_witness(out, found.witness)
-    _show(app, race, workload, found, out)
+    _show(app, race, workload, parts.accel, found, out)
     return 0 if found.witness else 3
 
 
@@ -105,7 +114,7 @@ def _place(out: Path) -> Path:
     return out
 
 
-def _show(app: App, race: Race, workload: Workload, found: Found, out: Path) -> None:
+def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, out: Path) -> None:
     tried, search, witness = found.tried, found.search, found.witness
     one = pct.bound(max(tried.actors, 1), search.hits, search.depth)
     again = sum(item.failed for item in found.proofs)
@@ -113,6 +122,8 @@ def _show(app: App, race: Race, workload: Workload, found: Found, out: Path) -> 
         {
             "race": race.name,
             "workload": workload.name,
+            "accel": accel.name,
+            "kvm": steering_under_kvm(accel),
             "witness": str(out) if witness else None,
             "steps": len(witness.step) if witness else None,
             "replays": len(found.proofs),

@@ -12,6 +12,7 @@ from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
 from mmrace.definitions.race import load_race
 from mmrace.definitions.witness import load_witness
+from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.runs import campaign
 from mmrace.runs.campaign import Choice, Workbench
 from mmrace.runs.replay import JOB_SECONDS, Replays, follow
@@ -30,6 +31,13 @@ from mmrace.runs.replay import JOB_SECONDS, Replays, follow
     show_default=True,
     help="Of a replay: the order is tried again until then.",
 )
+@click.option(
+    "--accel",
+    type=click.Choice(["tcg", "kvm"]),
+    default="tcg",
+    show_default=True,
+    help="KVM: untested; where a guest boots under it.",
+)
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @json_option
@@ -41,6 +49,7 @@ def replay(
     series: tuple[str, ...],
     times: int,
     seconds: float,
+    accel: str,
     ltp: str | None,
     configs: tuple[str, ...],
 ) -> int:
@@ -54,7 +63,7 @@ def replay(
         app.note(f"found on {witness.release}, kernel {witness.found_on}; this is another one")
     choice = Choice(
         machine=witness.machine,
-        accel="tcg",
+        accel=accel,
         seconds=JOB_SECONDS,
         seed=witness.seed,
         ltp=ltp,
@@ -66,7 +75,7 @@ def replay(
     with app.step(f"replay {witness_path.name}") as tell:
         done = follow(app.home, spec, parts, resolver, witness, times, seconds, tell)
         tell(f"= {done.failed} of {times} failed")
-    _show(app, witness.race, done)
+    _show(app, witness.race, parts.accel, done)
     return exit_code(done)
 
 
@@ -77,10 +86,12 @@ def exit_code(done: Replays) -> int:
     return 0 if done.complete == len(done.done) and not done.foreign else 3
 
 
-def _show(app: App, race: str, done: Replays) -> None:
+def _show(app: App, race: str, accel: Accel, done: Replays) -> None:
     app.document(
         {
             "race": race,
+            "accel": accel.name,
+            "kvm": steering_under_kvm(accel),
             "replays": len(done.done),
             "failed": done.failed,
             "shown": done.shown,

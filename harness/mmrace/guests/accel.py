@@ -42,6 +42,13 @@ def choose(
     return Accel("tcg", fault)
 
 
+def steering_under_kvm(chosen: Accel) -> str:
+    """What a record says of steering under KVM, which no guest has been seen to do."""
+    if chosen.name == "kvm":
+        return "untested before: nobody has reported a steered guest under KVM"
+    return f"untested here: this ran under TCG ({chosen.reason})"
+
+
 def remembered(home: Home, version: str) -> str | None:
     """What the last probe found: nothing wrong (""), a fault, or None: never tried here."""
     try:
@@ -85,3 +92,11 @@ def state(home: Home, version: str, device: Path = KVM) -> str:
     return (
         f"{device} is there but does not work ({known}): TCG" if known else "works: a guest booted"
     )
+
+
+def steering_state(home: Home, version: str, device: Path = KVM) -> str:
+    """What is known of steering under KVM on this host, in words."""
+    ways = "gdbstub (replay, hunt: --accel kvm) and kprobes (run --steer-by kprobe)"
+    if device.exists() and remembered(home, version) == "":
+        return f"untested, but can be tried here: {ways}"
+    return f"untested: {ways}; no guest is known to boot under KVM here"
