@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "counter.h"
+#include "delay.h"
 #include "file.h"
 #include "probe.h"
 
@@ -88,6 +89,7 @@ void counter_say(void)
 {
 	say_vmstat();
 	probe_say();
+	delay_say();
 }
 
 static long vmstat_sum(const char *text, const char *first, const char *second)

@@ -54,6 +54,10 @@ static const char *take(const char *key, char *value)
 		return append(job.env, &job.envs, value);
 	else if (!strcmp(key, "probe"))
 		return append(job.probes, &job.probe_count, value);
+	else if (!strcmp(key, "window"))
+		return append(job.windows, &job.window_count, value);
+	else if (!strcmp(key, "arm-at-start"))
+		job.arm_at_start = true;
 	else if (!strcmp(key, "write"))
 		return append(job.writes, &job.write_count, value);
 	else

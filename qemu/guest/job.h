@@ -10,6 +10,8 @@
  *   skip CODE IGNORED      exit code that means "cannot run here", the bits IGNORED set aside
  *   hugepages NODE N       huge pages of 2 MiB
  *   write PATH VALUE       a setting
+ *   window NAME TIME PPM HOLDS UNTILS    for the module of qemu/kprobe-delay
+ *   arm-at-start           windows are armed from the workload's start to its end, whatever it says
  *   probe NAME FUNCTION[,FUNCTION...] [RETVAL]
  *   env NAME=VALUE
  *   arg TEXT               argv, in order
@@ -37,6 +39,9 @@ struct job {
 	unsigned int envs;
 	char *probes[JOB_LIST];
 	unsigned int probe_count;
+	char *windows[JOB_LIST];
+	unsigned int window_count;
+	bool arm_at_start;
 	char *writes[JOB_LIST];
 	unsigned int write_count;
 	long hugepages[JOB_LIST];	/* by node; -1: not given */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "channel.h"
+#include "delay.h"
 #include "output.h"
 
 #define PIECE 400	/* longer lines are split */
@@ -70,6 +71,8 @@ static void take(const struct text *line)
 {
 	bool is_urgent = starts(line, "mmrace: race") || starts(line, "mmrace: fail");
 
+	if (starts(line, "mmrace: race"))
+		delay_arm(true);
 	if (is_urgent && urgent < URGENT) {
 		urgent++;
 		send(line);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "delay.h"
 #include "probe.h"
 #include "setup.h"
 
@@ -116,6 +117,7 @@ void setup_job(const struct job *job)
 	}
 	for (unsigned int i = 0; i < job->probe_count; i++)
 		probe_add(job->probes[i]);
+	delay_set(job);
 }
 
 /* Segments of System V shared memory outlive their users, and may hold huge pages. */

@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "counter.h"
+#include "delay.h"
 #include "output.h"
 #include "setup.h"
 #include "workload.h"
@@ -208,6 +209,7 @@ unsigned long workload_loop(const struct job *job)
 	sigaddset(&child_mask, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child_mask, NULL);
 	channel_say("# start %s", job->name);
+	delay_arm(job->arm_at_start);
 	do {
 		struct iteration it = { 0 };
 
@@ -216,6 +218,8 @@ unsigned long workload_loop(const struct job *job)
 		if (reported)
 			it.cut_at = it.begun + job->seconds - spent;
 		watch(&it);
+		if (!job->arm_at_start)
+			delay_arm(false);
 		spent += it.ended - it.begun;
 		setup_clean(job);
 		if (it.terminated) {
@@ -228,6 +232,7 @@ unsigned long workload_loop(const struct job *job)
 		failures += it.status != 0;
 	} while (failures < job->failures && spent < job->seconds &&
 		 (!job->iterations || reported < job->iterations));
+	delay_arm(false);
 	return reported;
 }
 

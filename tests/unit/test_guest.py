@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmrace.data import data_dir
-from mmrace.definitions.race import Probe
+from mmrace.definitions.race import Probe, Source
 from mmrace.userland.image import Job
 
 TESTS = Path(__file__).parent / "guest"
@@ -83,6 +83,15 @@ def test_guest_reads_what_the_host_writes(show_job) -> None:
     ]
 
 
+def test_windows_and_when_they_are_armed(show_job) -> None:
+    windows = ("first 5000 1000000 ffffffff81000010 ffffffff81000020,ffffffff81000030",)
+    shown = show_job(Job("w", ("w",), 1, windows=windows).render())
+    assert f"window={windows[0]}" in shown
+    assert "arm-at-start" not in shown
+    ltp = Job("w", ("w",), 1, source=Source.LTP, windows=windows)
+    assert "arm-at-start" in show_job(ltp.render())
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -98,6 +107,11 @@ def test_bad_job_is_refused(show_job, text: str, complaint: str) -> None:
 
 def test_output_cannot_forge_a_result(feed) -> None:
     assert feed(b"ok 1 - x\r\n# end\n") == ["# out ok 1 - x\\x0d", "# out # end"]
+
+
+def test_windows_are_armed_when_the_workload_says_that_it_races(feed) -> None:
+    lines = feed(b"mmrace: count a 1\nmmrace: race\n")
+    assert lines == ["# out mmrace: count a 1", "armed", "# out mmrace: race"]
 
 
 def test_bytes_are_escaped(feed) -> None:

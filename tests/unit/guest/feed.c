@@ -5,7 +5,13 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "delay.h"
 #include "output.h"
+
+void delay_arm(bool armed)
+{
+	channel_say(armed ? "armed" : "disarmed");
+}
 
 int main(void)
 {

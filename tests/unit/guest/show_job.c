@@ -25,6 +25,9 @@ int main(int argc, char *argv[])
 	for (int node = 0; node < JOB_LIST; node++)
 		if (job->hugepages[node] >= 0)
 			printf("hugepages=%d,%ld\n", node, job->hugepages[node]);
+	list("window", job->windows, job->window_count);
+	if (job->arm_at_start)
+		printf("arm-at-start\n");
 	list("write", job->writes, job->write_count);
 	list("probe", job->probes, job->probe_count);
 	list("env", job->env, job->envs);
