@@ -52,12 +52,16 @@ class VmEnd(StrEnum):
 
 @dataclass(frozen=True)
 class WindowCount:
-    """How often a window's hold point was reached (``hits``) and its partner came (``met``)."""
+    """How often a window's hold point was reached (``hits``) and its partner came (``met``).
+
+    ``by``: who held, ``director`` or ``kprobe``.
+    """
 
     name: str
     hits: int
     met: int
     timeouts: int = 0
+    by: str = "director"
 
 
 @dataclass(frozen=True)

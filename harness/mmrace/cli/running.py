@@ -104,6 +104,13 @@ def pick_races(app: App, before: str, after: str) -> list[Race]:
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
 @click.option("--boot", multiple=True, help="A kernel parameter to add; may be repeated.")
 @click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
+@click.option(
+    "--steer-by",
+    type=click.Choice(["director", "kprobe"]),
+    default="director",
+    show_default=True,
+    help="Who holds: QEMU's plugin (TCG), or a module in the guest (TCG; KVM: untested).",
+)
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
@@ -123,6 +130,7 @@ def run_command(
     accel: str,
     boot: tuple[str, ...],
     steer: bool | None,
+    steer_by: str,
     ltp: str | None,
     seed: int | None,
     configs: tuple[str, ...],
@@ -130,8 +138,16 @@ def run_command(
 ) -> int:
     """Run a race's workloads on one kernel; without --race those of the races it is about."""
     choice = Choice(
-        machine=machine, accel=accel, seconds=seconds, seed=seed, ltp=ltp, steer=steer, boot=boot
+        machine=machine,
+        accel=accel,
+        seconds=seconds,
+        seed=seed,
+        ltp=ltp,
+        steer=steer,
+        steer_by=steer_by,
+        boot=boot,
     )
+    configs = (*configs, *campaign.steering_configs(steer_by))
     try:
         races = [load_race(race_name)] if race_name else []
         if workloads and not races:
@@ -181,7 +197,8 @@ def bisect_exit_code(runs: Sequence[RunDir]) -> int:
 def again(app: App, run: str) -> int:
     """Make the same run again: same kernel, workload, machine and seed."""
     spec = find_run(app.home, run).spec()
-    built = campaign.build(app.home, spec.tree, spec.series, spec.race.fragments(), app.step)
+    wanted = spec.race.fragments(campaign.steering_configs(spec.steer_by))
+    built = campaign.build(app.home, spec.tree, spec.series, wanted, app.step)
     if built.kernel.id != spec.kernel_id:
         app.note(f"the kernel is another one now: {built.kernel.id}, then {spec.kernel_id}")
     choice = Choice(
@@ -190,6 +207,7 @@ def again(app: App, run: str) -> int:
         seconds=spec.seconds,
         seed=spec.seed,
         steer=spec.steered,
+        steer_by=spec.steer_by,
         boot=spec.boot[len(spec.machine.boot) + len(spec.race.boot) :],
     )
     bench = Workbench(app.home, app.step)

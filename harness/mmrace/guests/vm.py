@@ -210,7 +210,7 @@ class _Watch:
             line = raw.decode(errors="replace").rstrip("\r")
             if line.startswith("# start"):
                 self.started = True
-            if not line.startswith(("# count", "# note")):
+            if not line.startswith(("# count", "# note", "# window")):
                 self.progress = time.monotonic()
             hooks.line(line)
 

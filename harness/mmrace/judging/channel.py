@@ -88,7 +88,7 @@ _COUNT = re.compile(r"# count (\S+) (\d+)$")
 _INVARIANT = re.compile(r"# invariant (\S+) (-?\d+)$")
 _SAID_COUNT = re.compile(r"mmrace: count (\S+) (\d+)$")
 _SUMMARY = re.compile(r"(passed|failed|broken|skipped)\s+(\d+)$")
-_PROTOCOL = re.compile(r"# (?:cut|note|release|start|out)\b|KTAP version \d|\d+\.\.\d+$|$")
+_PROTOCOL = re.compile(r"# (?:cut|note|release|start|out|window)\b|KTAP version \d|\d+\.\.\d+$|$")
 _QUOTED = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 
 

@@ -5,11 +5,12 @@ import secrets
 import shlex
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmrace.building.kconfig import DEFAULT_FRAGMENTS
-from mmrace.building.kernel import Kernel, build_kernel
+from mmrace.building.kernel import Kernel, build_kernel, build_module
+from mmrace.data import data_dir
 from mmrace.definitions.base import base_for
 from mmrace.definitions.machine import Machine, load_machine
 from mmrace.definitions.race import Race, Source, Workload, load_race, race_names
@@ -28,19 +29,21 @@ from mmrace.sources.tree import Tree, find_tree, list_trees
 from mmrace.symbols.resolve import Resolver
 from mmrace.userland.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.userland.program import Program, build_init, build_program
-from mmrace.windows.director import Director
-from mmrace.windows.steering import director_for
+from mmrace.windows import delay
+from mmrace.windows.steering import delay_for, director_for
 
 Tell = Callable[[str], None]
 Step = Callable[[str], AbstractContextManager[Tell]]
 DEFAULT = Intake()
+DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module steers
 
 
 @dataclass(frozen=True)
 class Built:
     """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs.
 
-    ``configs``: what it has beside the fragments of all races.
+    ``configs``: what it has beside the fragments of all races. ``delay`` is the module that steers
+    by kprobes, where the config asked for it.
     """
 
     tree: Tree
@@ -49,6 +52,7 @@ class Built:
     kernel: Kernel
     notes: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
+    delay: Path | None = None
 
     def suits(self, race: Race) -> bool:
         """Whether the race can show on it: it has what the race's own kernel has."""
@@ -65,6 +69,7 @@ class Choice:
     seed: int | None = None
     ltp: str | None = None
     steer: bool | None = None
+    steer_by: str = "director"
     boot: tuple[str, ...] = ()
     slot: str = ""
 
@@ -86,14 +91,17 @@ def build(
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
     names = tuple(name for name in series if name != "none")
     configs = tuple(configs)
+    wanted = (*fragments(), *configs)
+    module = None
     with step(f"tree {tree_name}") as tell:
-        wanted = find_revision if is_revision(tree_name) else find_tree
-        tree = wanted(home, tree_name, tell)
+        find = find_revision if is_revision(tree_name) else find_tree
+        tree = find(home, tree_name, tell)
         tell(f"= Linux {tree.version}, {tree.commit[:12]}")
     base = base_for(tree.version)
     with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
         resolved = intake.resolve(home, names, base)
         applied = apply_series(home, tree, resolved, tell)
+        outside = any(item.outside for item in resolved)
         parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
         tell("= " + "; ".join([*parts, *said(resolved), *applied.notes]))
     with step(f"build {tree.version} {' + '.join(names) or 'as it is'}") as tell:
@@ -102,17 +110,37 @@ def build(
             applied.commit,
             applied.tree_hash,
             base,
-            (*fragments(), *configs),
-            outside=any(item.outside for item in resolved),
+            wanted,
+            outside=outside,
             progress=tell,
             touched=applied.touched,
             sandboxed=intake.sandboxed,
         )
         tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
+    if DELAY_CONFIG in wanted:
+        with step("the module that delays") as tell:
+            module = build_module(
+                home,
+                kernel,
+                applied.commit,
+                applied.tree_hash,
+                base,
+                wanted,
+                data_dir("qemu") / "kprobe-delay",
+                outside=outside,
+                progress=tell,
+                sandboxed=intake.sandboxed,
+            )
+            tell(f"= {module.parent.name}")
     notes = [*said(resolved), *applied.notes]
     notes += [] if intake.sandboxed else ["built without a sandbox"]
-    named = tuple(item.name for item in resolved)
-    return Built(tree, named, applied, kernel, tuple(notes), configs)
+    series = tuple(item.name for item in resolved)
+    return Built(tree, series, applied, kernel, tuple(notes), configs, module)
+
+
+def steering_configs(steer_by: str) -> tuple[str, ...]:
+    """Fragments beside all others that a kernel needs to be steered that way."""
+    return (DELAY_CONFIG,) if steer_by == delay.BY else ()
 
 
 def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:
@@ -140,6 +168,8 @@ def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -
         words += ["--boot", parameter]
     if choice.steer is not None:
         words.append("--steer" if choice.steer else "--no-steer")
+    if choice.steer_by == delay.BY:
+        words += ["--steer-by", choice.steer_by]
     return shlex.join(words)
 
 
@@ -193,9 +223,10 @@ class Workbench:
             command=command,
             notes=built.notes,
             slot=choice.slot,
+            steer_by=choice.steer_by,
         )
-        director = self._director(spec, built.kernel) if spec.steered else None
-        return spec, cell.Parts(built.kernel.image, built.kernel.config, image, chosen, director)
+        parts = cell.Parts(built.kernel.image, built.kernel.config, image, chosen)
+        return spec, self._steering(spec, parts, built) if spec.steered else parts
 
     def shell(self, built: Built, machine_name: str, wanted: str) -> None:
         """Boot a kernel with a shell on its console, and hand that over."""
@@ -225,17 +256,23 @@ class Workbench:
         windows = race.windows_for(workload.name)
         if choice.steer and not windows:
             raise UserError(f"race {race.name} has no window for workload {workload.name}")
-        if choice.steer and chosen.name != "tcg":
-            raise UserError("windows need TCG: --accel tcg, or --no-steer")
-        able = bool(windows) and chosen.name == "tcg"
+        able = bool(windows) and (chosen.name == "tcg" or choice.steer_by == delay.BY)
+        if choice.steer and not able:
+            raise UserError("the director needs TCG: --accel tcg, --steer-by kprobe or --no-steer")
         return able if choice.steer is None else choice.steer
 
-    def _director(self, spec: Spec, kernel: Kernel) -> Director | None:
+    def _steering(self, spec: Spec, parts: cell.Parts, built: Built) -> cell.Parts:
+        kernel = built.kernel
         with self._step("windows") as tell:
             tell("reading the kernel's debug information")
             name = f"{spec.tree} {'+'.join(spec.series)} ({spec.release})"
             resolver = Resolver(kernel.vmlinux, name, kernel.folder / "points.json")
-            return director_for(self._home, spec.race, spec.workload.name, resolver, spec.seed)
+            what = spec.race, spec.workload.name, resolver, spec.seed
+            if spec.steer_by != delay.BY:
+                return replace(parts, director=director_for(self._home, *what))
+            if built.delay is None:
+                raise UserError(f"this kernel was built without --config {DELAY_CONFIG}")
+            return replace(parts, delay=delay_for(*what, built.delay))
 
     def _guest_init(self) -> Path:
         if self._init is None:

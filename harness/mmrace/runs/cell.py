@@ -11,7 +11,7 @@ from pathlib import Path
 from mmrace import crash
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Probe, Source
-from mmrace.guests.accel import Accel
+from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.guests.vm import Boot, Hooks, Limits, qemu_version, run_vm
 from mmrace.home import Home, write_file
 from mmrace.judging.evidence import Evidence
@@ -20,6 +20,7 @@ from mmrace.outcome import Outcome, VmEnd
 from mmrace.proc import can_confine
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.userland.image import Job, job_segment
+from mmrace.windows.delay import Delay
 from mmrace.windows.director import Director, race_phase
 
 BOOT_SECONDS = 120.0
@@ -37,6 +38,7 @@ class Parts:
     image: Path
     accel: Accel
     director: Director | None = None
+    delay: Delay | None = None
 
 
 def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
@@ -50,7 +52,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         shutil.copyfile(parts.config, folder / "config")
         initrd = folder / "initrd"
         config = parts.config.read_bytes() if spec.workload.source is Source.LTP else None
-        initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec), config))
+        initrd.write_bytes(parts.image.read_bytes() + _segment(spec, parts.delay, config))
         director = stack.enter_context(parts.director) if parts.director else None
         boot = Boot(
             spec.machine,
@@ -77,6 +79,9 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             if director.plan.meters:
                 write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
             write_file(folder / "holds.json", json.dumps(director.story()) + "\n")
+        if parts.delay:
+            counts = parts.delay.counts(scratch.channel(), scratch.console())
+            write_json(folder / "windows.json", [asdict(item) for item in counts])
         vm = VmRecord(
             argv=argv,
             version=qemu_version(),
@@ -86,6 +91,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             seconds=ended.seconds,
             message=ended.message,
             confined=can_confine(),
+            steering_under_kvm=steering_under_kvm(parts.accel) if spec.steered else "",
         )
         write_json(folder / "qemu.json", asdict(vm))
         judged = judge(evidence(scratch, spec, ended.end, ended.message))
@@ -113,6 +119,12 @@ def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:
         return ""
     fault = next((text.strip() for text in said if "KVM" in text), ended.message)
     return f"a probe guest under KVM ended with {ended.end}: {fault}"
+
+
+def _segment(spec: Spec, delay: Delay | None, config: bytes | None) -> bytes:
+    if not delay:
+        return job_segment(job(spec), config)
+    return job_segment(replace(job(spec), windows=delay.lines()), config, delay.module)
 
 
 def job(spec: Spec) -> Job:

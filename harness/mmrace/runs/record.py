@@ -27,7 +27,7 @@ class Spec(Table):
     ``seconds`` is guest workload time. ``race``, ``workload`` and ``machine`` are copies, so that
     a run can be judged and repeated after their files have changed. ``notes`` are about the kernel:
     which revision of a series it has, what that was made on, that it was built unconfined. ``slot``
-    is its place in a campaign.
+    is its place in a campaign. ``steer_by``: who holds in it, ``director`` or ``kprobe``.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Spec(Table):
     command: str
     notes: tuple[str, ...] = ()
     slot: str = ""
+    steer_by: str = "director"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class VmRecord:
     """How QEMU was started and how it ended; ``seconds`` from start to end on the host.
 
     ``confined``: it had no capability and could write to nothing but the run's own directory.
+    ``steering_under_kvm``, of a steered run: what is known of that.
     """
 
     argv: tuple[str, ...]
@@ -65,6 +67,7 @@ class VmRecord:
     seconds: float
     message: str = ""
     confined: bool = False
+    steering_under_kvm: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ class RunDir:
             "signature_matched": judged.signature_matched,
             "exercised": {name: count for name, (count, _) in judged.exercised.items()},
             "windows": [
-                {"name": item.name, "hits": item.hits, "met": item.met} for item in judged.windows
+                {"name": item.name, "hits": item.hits, "met": item.met, "by": item.by}
+                for item in judged.windows
             ],
             "notes": [*spec.notes, *judged.notes],
             "run_dir": str(self.folder),

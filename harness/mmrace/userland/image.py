@@ -36,7 +36,8 @@ class Job:
     ``seconds`` is guest workload time; ``hugepages`` counts pages of 2 MiB for each node;
     ``writes`` are (path, value) pairs; ``iterations`` of 0 means as many as the time allows;
     ``failures``: iterations that may fail before the loop ends, by the source's protocol if None;
-    ``interactive`` hands over the console in place of the workload.
+    ``interactive`` hands over the console in place of the workload; ``windows`` are lines for the
+    module of ``qemu/kprobe-delay``.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Job:
     iterations: int = 0
     failures: int | None = None
     interactive: bool = False
+    windows: tuple[str, ...] = ()
 
     def render(self) -> str:
         """Return the job file; UserError when a value cannot be a line of it."""
@@ -63,10 +65,13 @@ class Job:
             ("skip", "{} {}".format(*_SKIP[self.source])),
             *(("hugepages", f"{node} {pages}") for node, pages in enumerate(self.hugepages)),
             *(("write", f"{path} {value}") for path, value in self.writes),
+            *(("window", window) for window in self.windows),
             *(("probe", _probe(probe)) for probe in self.probes),
             *(("env", f"{key}={value}") for key, value in sorted(self.env.items())),
             *(("arg", word) for word in self.argv),
         ]
+        if self.windows and self.source is not Source.STRESSOR:
+            lines.append(("arm-at-start", ""))
         if self.interactive:
             lines.append(("shell", ""))
         self._check(lines)
@@ -119,14 +124,17 @@ def make_image(
     return image
 
 
-def job_segment(job: Job, kernel_config: bytes | None = None) -> bytes:
+def job_segment(job: Job, kernel_config: bytes | None = None, module: Path | None = None) -> bytes:
     """Return the archive that is appended to an image to make it run this job.
 
-    ``kernel_config`` is the kernel's ``.config``, without which some LTP tests cannot run.
+    ``kernel_config`` is the kernel's ``.config``, without which some LTP tests cannot run;
+    ``module`` is the one that the job's windows are for.
     """
     entries = [cpio.file("mmrace/job", job.render().encode())]
     if kernel_config is not None:
         entries.append(cpio.file("mmrace/config", kernel_config))
+    if module is not None:
+        entries.append(cpio.file("mmrace/delay.ko", _read(module)))
     return cpio.archive(entries)
 
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Code that kprobes refuse: entry code, and what the handling of a probe runs through."""
+
+import struct
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from mmrace.errors import UserError
+from mmrace.symbols.resolve import Resolved
+
+# Sections of such code, by the symbols at their bounds.
+_SECTIONS = ("__kprobes_text", "__noinstr_text", "__entry_text")
+_LIST = ("__start_kprobe_blacklist", "__stop_kprobe_blacklist")
+
+
+@dataclass(frozen=True)
+class Unprobeable:
+    """Half-open ranges of addresses, and the function or section that each is."""
+
+    ranges: tuple[tuple[int, int, str], ...]
+
+    def why_not(self, address: int) -> str:
+        """Name what an address belongs to that cannot be probed, "" when it can."""
+        return next((name for low, high, name in self.ranges if low <= address < high), "")
+
+    def check(self, point: Resolved) -> None:
+        """Raise UserError, naming the point, when kprobes cannot stand for it."""
+        if point.gate:
+            raise UserError(
+                f"`{point.point}`: in this kernel that place is reached on other ways as well,"
+                " which a kprobe cannot tell apart; steer by the director"
+            )
+        for address in point.addresses:
+            if name := self.why_not(address):
+                raise UserError(
+                    f"`{point.point}`: the kernel lets nobody probe {name}; steer by the director"
+                )
+
+
+def read_unprobeable(vmlinux: Path, symbols: Path) -> Unprobeable:
+    """Read a kernel's vmlinux and its System.map; UserError when they cannot be read."""
+    try:
+        lines = symbols.read_text(encoding="ascii").splitlines()
+        known = [(int(word[0], 16), word[2]) for word in map(str.split, lines) if len(word) == 3]
+        at = {name: address for address, name in known}
+        listed = _words(vmlinux, at.get(_LIST[0], 0), at.get(_LIST[1], 0))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{symbols}: cannot be read: {error}") from error
+    starts = sorted({address for address, _ in known})
+    names = dict(known)
+    ranges = [
+        (at[f"{name}_start"], at[f"{name}_end"], name.strip("_"))
+        for name in _SECTIONS
+        if f"{name}_start" in at and f"{name}_end" in at
+    ]
+    for address in listed:
+        after = bisect_right(starts, address)
+        end = starts[after] if after < len(starts) else address + 1
+        ranges.append((address, end, names.get(address, hex(address))))
+    return Unprobeable(tuple(ranges))
+
+
+def _words(vmlinux: Path, start: int, end: int) -> tuple[int, ...]:
+    """Read the 64-bit words of the vmlinux between two addresses."""
+    if start == end:
+        return ()
+    with vmlinux.open("rb") as file:
+        offsets = list(ELFFile(file).address_offsets(start, end - start))
+        if not offsets:
+            raise ValueError(f"no data at {start:#x}")
+        file.seek(offsets[0])
+        return struct.unpack(f"<{(end - start) // 8}Q", file.read((end - start) // 8 * 8))
