@@ -16,7 +16,7 @@ from mmrace.hunting import hunt as hunting
 from mmrace.hunting.explore import Explorer, Hit, steps
 from mmrace.hunting.hunt import Hunter, Search, choose_points
 from mmrace.hunting.minimise import Trial, minimise, parts
-from mmrace.hunting.pct import Schedule, bound, draw, missed
+from mmrace.hunting.pct import Schedule, bound, draw, missed, pick, picked
 from mmrace.symbols.resolve import Gate, Resolved
 
 A, B = "p1.1", "p1.2"
@@ -77,7 +77,23 @@ def test_who_falls_is_below_all_others_and_all_that_fell_before():
 def test_the_bound_is_that_of_the_paper():
     assert bound(2, 40, 3) == pytest.approx(1 / 3200)
     assert bound(2, 40, 1) == pytest.approx(1 / 2)
-    assert missed(2, 10, 2, 20) == pytest.approx(0.95**20)
+    assert missed(bound(2, 10, 2), 20) == pytest.approx(0.95**20)
+
+
+def test_the_points_of_a_schedule_are_some_of_all():
+    drawn = [pick(seed, range(40), 16) for seed in range(400)]
+    assert {len(points) for points in drawn} == {16}
+    assert pick(3, range(40), 16) == drawn[3]
+    both = sum({7, 8} <= points for points in drawn) / len(drawn)
+    # 0.154; a share beyond these has a chance of less than 1e-3
+    assert 0.09 < both < 0.22
+    assert pick(1, range(4), 16) == frozenset(range(4))
+
+
+def test_a_bug_s_points_have_to_be_drawn():
+    assert picked(40, 16, 3) == pytest.approx(16 / 40 * 15 / 39)
+    assert picked(4, 16, 3) == picked(40, 16, 1) == 1
+    assert picked(40, 1, 3) == 0
 
 
 def test_who_falls_waits_until_the_others_have_gone_on():
@@ -141,10 +157,10 @@ def test_an_order_that_does_not_fail_again_has_no_least_part():
     assert minimise(hits, trial(lambda _order: False)) is None
 
 
-def test_few_and_late_steps_of_a_walk_are_tried_first():
+def test_some_late_steps_of_a_walk_are_tried_first():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
     told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
-    assert told == ["cd", "ad", "bc", "ab", "bcd", "abc", "abcd", "abcd"]
+    assert told == ["bcd", "abc", "cd", "ad", "bc", "ab", "abcd", "abcd"]
 
 
 def test_nothing_is_tried_that_begins_as_what_could_not_be_carried_out():
@@ -156,6 +172,7 @@ def test_nothing_is_tried_that_begins_as_what_could_not_be_carried_out():
         return Trial(False, 1)
 
     assert minimise(hits, attempt) is None
+    assert tried
     assert len({order[:2] for order in tried}) == len(tried)
 
 
@@ -185,6 +202,10 @@ def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch):
     found = made.run(lambda _text: None)
     assert found.witness
     assert found.tried.lost == found.tried.failures == len(found_so_far) >= 2
+
+
+def test_a_walk_that_failed_before_its_first_hit_has_no_order():
+    assert minimise((), trial(lambda _order: True)) is None
 
 
 def test_a_hunt_ends_with_a_witness_that_fails(monkeypatch):

@@ -32,9 +32,9 @@ def witness(*steps, **more):
     )
 
 
-def replay(guest, *steps):
+def replay(guest, *steps, **more):
     placed = tuple(Placed(step, frozenset([int(step.point[0].split("f")[-1])])) for step in steps)
-    return Scheduler(guest, witness(*steps), placed, FakeOracle).replay(0)
+    return Scheduler(guest, witness(*steps, **more), placed, FakeOracle).replay(0)
 
 
 def step(actor, address, **more):
@@ -135,13 +135,13 @@ def waits(guest, thread, at, until):
 def test_another_task_of_a_held_vcpu_is_led_past_the_points():
     guest = SharedGuest({A: [1, 10, 11], B: [2, 20]}, A, 10, [30, 20, 31])
     waits(guest, B, 20, (A, 31))
-    assert replay(guest, step("M", 10), step("E", 20)).complete
+    assert replay(guest, step("M", 10), step("E", 20), patience=5).complete
 
 
 def test_another_task_at_the_very_point_is_not_the_one_that_is_held():
     guest = SharedGuest({A: [1, 10, 12, 11], B: [2, 20]}, A, 10, [10, 11, 13])
     waits(guest, B, 20, (A, 13))
-    done = replay(guest, step("M", 10), step("E", 20), step("M", 11))
+    done = replay(guest, step("M", 10), step("E", 20), step("M", 11), patience=5)
     assert done.complete
     assert in_order(guest.trace, (A, 13), (A, 12))
 
@@ -150,7 +150,7 @@ def test_another_task_at_the_very_point_is_not_the_one_that_is_held():
 def test_a_step_that_names_a_task_counts_for_that_task_only(task, first):
     guest = SharedGuest({A: [1, 10, 12, 11], B: [2, 20, 21]}, A, 10, [11, 13])
     mover = step("M", 10, task=task), step("M", 11, task=task)
-    assert replay(guest, *mover, step("E", 20), step("E", 21)).complete
+    assert replay(guest, *mover, step("E", 20), step("E", 21), patience=5).complete
     assert next(item for item in guest.trace if item in ((A, 12), (B, 20))) == first
 
 

@@ -15,7 +15,6 @@ from mmrace.definitions.race import Race, Workload, load_race
 from mmrace.definitions.witness import save_witness
 from mmrace.errors import UserError
 from mmrace.guests.accel import Accel, steering_under_kvm
-from mmrace.hunting import pct
 from mmrace.hunting.hunt import CONTROLS, Found, Search, hunt
 from mmrace.runs import campaign
 from mmrace.runs.campaign import Choice, Workbench
@@ -32,7 +31,7 @@ from mmrace.runs.replay import JOB_SECONDS
 @click.option(
     "--hits",
     type=click.IntRange(2, 10_000),
-    default=60,
+    default=24,
     show_default=True,
     help="Of sync points, that one schedule orders.",
 )
@@ -116,7 +115,6 @@ def _place(out: Path) -> Path:
 
 def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, out: Path) -> None:
     tried, search, witness = found.tried, found.search, found.witness
-    one = pct.bound(max(tried.actors, 1), search.hits, search.depth)
     again = sum(item.failed for item in found.proofs)
     app.document(
         {
@@ -132,7 +130,7 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
             "seed": search.seed,
             "depth": search.depth,
             "hits_ordered": search.hits,
-            "bound": one,
+            "bound": found.bound,
             "missed_at_most": found.missed,
             "tried": asdict(tried),
         }
@@ -151,7 +149,8 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
         ("reports of watchdogs, which holds can wake", str(tried.stalls)),
         (
             f"a bug of depth {search.depth} within {search.hits} hits",
-            f"p >= {one:.2g} to be found by one schedule, <= {found.missed:.3g} to be missed",
+            f"p >= {found.bound:.2g} to be found by one schedule,"
+            f" <= {found.missed:.3g} to be missed",
         ),
         ("seconds", f"{tried.seconds:.0f}"),
     ]

@@ -13,7 +13,7 @@ from mmrace.outcome import Judgement
 
 # Seconds without a hit after which the one that should run is taken to wait for one that is held;
 # half of that, and half again, for the next time until it makes a hit.
-_BLOCKED, _BLOCKED_LEAST = 0.1, 0.005
+_BLOCKED, _BLOCKED_LEAST = 0.1, 0.02
 _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in this schedule
 
 
@@ -44,7 +44,7 @@ class Walk:
 
 
 class Explorer:
-    """Tries schedules on one guest, each where the one before has left off."""
+    """Carries out schedules on one guest."""
 
     def __init__(self, turns: Turns, points: Mapping[int, str], hits: int) -> None:
         self._turns = turns

@@ -13,9 +13,9 @@ from mmrace.guests.scheduler import Replay, Scheduler, place
 from mmrace.guests.snapshot import Snapshot
 from mmrace.guests.turns import Turns
 from mmrace.home import Home
+from mmrace.hunting import pct
 from mmrace.hunting.explore import Explorer, Walk
 from mmrace.hunting.minimise import Steps, Trial, minimise
-from mmrace.hunting.pct import draw, missed
 from mmrace.judging.oracle import Oracle
 from mmrace.runs import cell
 from mmrace.runs.record import Spec
@@ -23,16 +23,18 @@ from mmrace.runs.replay import start
 from mmrace.symbols.resolve import Resolver
 
 WALK_SECONDS = 1.5  # of one schedule, whatever its hits
-MINIMISE_SECONDS = 90.0  # in which a failure's order is looked for
-# Seconds of a replay, and of them for a failure to show: the first pair is taken in whose time the
-# race seldom shows of itself.
-PACES = ((1.0, 0.3), (0.4, 0.2), (0.15, 0.05), (0.05, 0.02))
+MINIMISE_SECONDS = 120.0  # in which a failure's order is looked for
+# Seconds without any order, and those for a failure to show after one: the first pair is taken in
+# whose time the race seldom shows of itself.
+PACES = ((1.0, 0.3), (0.4, 0.2), (0.15, 0.2), (0.05, 0.2))
 CONTROLS = 6
-SURVEY_SECONDS = 4.0  # in which it is seen who comes where
-CHAIN = 12  # schedules that go on where the one before has left off
-PATIENCE = 1.0
+# Of one schedule: QEMU looks through all breakpoints at each jump, and goes by single instructions
+# in pages that have one.
+POINTS = 16
+SURVEY_SECONDS = 0.8  # in which it is seen who comes to so many points
+PATIENCE = 0.8
 PROOF_SECONDS = 2.0  # of a replay that proves a witness
-TRIES = 2  # replays in which an order has to fail each time, to be one that fails
+TRIES = 3  # replays in which an order has to fail each time, to be one that fails
 PROOFS = 10  # replays that say how often the witness fails
 PROVEN = 9  # of these have to, or the hunt goes on
 
@@ -81,10 +83,15 @@ class Found:
     proofs: tuple[Replay, ...] = ()
 
     @property
+    def bound(self) -> float:
+        """Probability with which one schedule finds a bug of that depth, at least."""
+        found = pct.bound(max(self.tried.actors, 1), self.search.hits, self.search.depth)
+        return found * pct.picked(self.tried.points, POINTS, self.search.depth)
+
+    @property
     def missed(self) -> float:
-        """Probability with which a bug of that depth was missed, at most."""
-        actors = max(self.tried.actors, 1)
-        return missed(actors, self.search.hits, self.search.depth, self.tried.schedules)
+        """Probability with which such a bug was missed, at most."""
+        return pct.missed(self.bound, self.tried.schedules)
 
 
 def _shown(proofs: Sequence[Replay]) -> int:
@@ -167,8 +174,9 @@ class Hunter:
         self._calibrate()
         self._survey()
         while time.monotonic() < self._end:
-            walk = self._chain(tell)
-            if not walk:
+            walk = self._walk()
+            tell(f"{self._tried.schedules} schedules, {self._tried.hits} hits")
+            if not walk.failed:
                 continue
             tell("a schedule failed; looking for the least of it that does")
             self._give_up = min(self._end, time.monotonic() + MINIMISE_SECONDS)
@@ -193,17 +201,20 @@ class Hunter:
                 return
 
     def _survey(self) -> None:
-        """Leave out the places inside of functions that nobody comes to: each costs the guest time.
+        """Leave out the places inside of functions that nobody comes to.
 
         Entries and returns stay: what comes there late, or only in the wrong order, may be the
         very thing that is looked for.
         """
-        left = frozenset(self._points)
-        end = time.monotonic() + SURVEY_SECONDS
-        while time.monotonic() < end:
+        left = set(self._points)
+        places = sorted(self._points)
+        for first in range(0, len(places), POINTS):
             turns = Turns(self._kept.restore(), self._oracle())
-            while stand := turns.run(turns.threads, left, {}, end):
-                left -= {stand.pc}
+            end = time.monotonic() + SURVEY_SECONDS
+            waiting = frozenset(places[first : first + POINTS])
+            while waiting and (stand := turns.run(turns.threads, waiting, {}, end)):
+                waiting -= {stand.pc}
+                left.discard(stand.pc)
         inside = {at for at in left if parse_point(self._points[at]).inner}
         self._points = {at: text for at, text in self._points.items() if at not in inside}
         self._tried.points = len(self._points)
@@ -213,32 +224,26 @@ class Hunter:
         failure = turns.let_go(self._pace[0])
         return failure is not None and failure.signature_matched
 
-    def _chain(self, tell: Callable[[str], None]) -> Walk | None:
-        """Schedules from the race's start, one after the other; the one that failed."""
+    def _walk(self) -> Walk:
+        """A schedule from the race's start, where the replays of its order begin as well."""
         tried, search = self._tried, self._search
         oracle = self._oracle()
         turns = Turns(self._kept.restore(), oracle)
         tried.actors = len(turns.threads)
-        explorer = Explorer(turns, self._points, search.hits)
-        for _ in range(CHAIN):
-            if time.monotonic() >= self._end:
-                break
-            seed = search.seed + tried.schedules
-            schedule = draw(seed, tried.actors, search.hits, search.depth)
-            walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
-            tried.schedules += 1
-            tried.hits += len(walk.hits)
-            tried.blocked += walk.blocked
-            tell(f"{tried.schedules} schedules, {tried.hits} hits")
-            if walk.failed:
-                tried.failures += 1
-                return walk
-            if walk.failure:
-                tried.foreign[walk.failure.title] += 1
-            if turns.over:
-                break
+        seed = search.seed + tried.schedules
+        chosen = pct.pick(seed, self._points, POINTS)
+        points = {at: self._points[at] for at in chosen}
+        explorer = Explorer(turns, points, search.hits)
+        schedule = pct.draw(seed, tried.actors, search.hits, search.depth)
+        walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
+        tried.schedules += 1
+        tried.hits += len(walk.hits)
+        tried.blocked += walk.blocked
+        tried.failures += walk.failed
         tried.stalls += oracle.stalls
-        return None
+        if walk.failure and not walk.failed:
+            tried.foreign[walk.failure.title] += 1
+        return walk
 
     def _oracle(self) -> Oracle:
         return Oracle(self._spec.race, self._spec.workload)

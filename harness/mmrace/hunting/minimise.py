@@ -37,20 +37,20 @@ def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps 
 
 
 def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
-    """Orders that a walk's hits may mean: some of its last steps, the fewest and latest first.
+    """Orders that a walk's hits may mean: four, three, two of its last steps, the latest first.
 
     The failure was sown by a few changes from one actor to another, and seldom long before it
-    showed. Between them the walk has others, where one of them waited for a held one. A short
-    order has less that can go wrong.
+    showed. Between them the walk has others, where one of them waited for a held one.
     """
     whole = steps(hits)
     once = tuple(step.model_copy(update={"hit": 1}) for step in whole)
-    for length in range(2, min(_LONGEST, len(whole) - 1) + 1):
+    for length in range(min(_LONGEST, len(whole) - 1), 1, -1):
         for chosen in combinations(reversed(once[-_LAST:]), length):
             if all(one.actor != next_.actor for one, next_ in pairwise(chosen)):
                 yield chosen[::-1]
-    yield once
-    yield whole
+    if whole:
+        yield once
+        yield whole
 
 
 def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps | None:

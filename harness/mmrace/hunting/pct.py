@@ -5,9 +5,13 @@ Burckhardt, Kothari, Musuvathi, Nagarakatte: "A Randomized Scheduler with Probab
 of Finding Bugs" (ASPLOS 2010). Each actor gets a random priority, the highest that can run runs.
 At d-1 hits of sync points, chosen at random among k, the one that runs falls below all others. A
 bug that needs d ordering constraints is then found with a probability of at least 1/(n k^(d-1)).
+
+Here a schedule has but some of all points, drawn anew: with fewer of them k is smaller as well.
 """
 
+import math
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -33,11 +37,23 @@ def draw(seed: int, actors: int, hits: int, depth: int) -> Schedule:
     return Schedule(tuple(priorities), tuple(changes))
 
 
+def pick(seed: int, points: Collection[int], number: int) -> frozenset[int]:
+    """Draw the points of a schedule, all of them when there are no more."""
+    chance = random.Random(f"points {seed}")  # noqa: S311
+    return frozenset(chance.sample(sorted(points), min(number, len(points))))
+
+
+def picked(points: int, number: int, depth: int) -> float:
+    """Probability with which the points where a bug of this depth needs its changes are drawn."""
+    left = range(min(depth - 1, points))
+    return math.prod(max(min(number, points) - done, 0) / (points - done) for done in left)
+
+
 def bound(actors: int, hits: int, depth: int) -> float:
     """Probability with which one schedule finds a bug of this depth, at least."""
     return 1.0 / (actors * float(hits) ** (depth - 1))
 
 
-def missed(actors: int, hits: int, depth: int, schedules: int) -> float:
-    """Probability with which so many schedules all miss such a bug, at most."""
-    return float((1 - bound(actors, hits, depth)) ** float(schedules))
+def missed(one: float, schedules: int) -> float:
+    """Probability with which so many schedules all miss what one finds with that probability."""
+    return float((1 - one) ** float(schedules))
