@@ -201,6 +201,7 @@ int main(int argc, char **argv)
 	if (setrlimit(RLIMIT_STACK, &stack))
 		stressor_broken("setrlimit");
 
+	stressor_race();
 	for (i = 0; i < number; i++) {
 		int arguments = ARGUMENTS_MIN + rand() % (ARGUMENTS_MAX - ARGUMENTS_MIN + 1);
 
@@ -216,7 +217,6 @@ int main(int argc, char **argv)
 		move(board, storms, number);
 		_exit(STRESSOR_HELD);
 	}
-	stressor_race();
 	run_until(board, stressor_now() + SECONDS);
 	result = reap();
 

@@ -85,6 +85,7 @@ static inline int run_beside_punchers(struct board *board, int fd,
 	struct timespec length = { .tv_sec = SECONDS, .tv_nsec = (SECONDS - (int)SECONDS) * 1e9 };
 	int i, result;
 
+	stressor_race();
 	if (!stressor_spawn(0)) {
 		collapse(board, fd);
 		_exit(STRESSOR_HELD);
@@ -95,7 +96,6 @@ static inline int run_beside_punchers(struct board *board, int fd,
 			_exit(STRESSOR_HELD);
 		}
 	}
-	stressor_race();
 	nanosleep(&length, NULL);
 	atomic_store(&board->stop, true);
 	result = stressor_reap();
