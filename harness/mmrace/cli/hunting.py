@@ -31,7 +31,7 @@ from mmrace.runs.replay import JOB_SECONDS
 @click.option(
     "--hits",
     type=click.IntRange(2, 10_000),
-    default=24,
+    default=30,
     show_default=True,
     help="Of sync points, that one schedule orders.",
 )

@@ -14,6 +14,9 @@ from mmrace.outcome import Judgement
 # Seconds without a hit after which the one that should run is taken to wait for one that is held;
 # half of that, and half again, for the next time until it makes a hit.
 _BLOCKED, _BLOCKED_LEAST = 0.1, 0.02
+# Then the held one has as long to come to its next point alone, so that the order of hits is the
+# order of what happened, before both go.
+_ALONE = 0.03
 _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in this schedule
 
 
@@ -61,6 +64,7 @@ class Explorer:
         counts: dict[tuple[str, int], int] = {}
         hits: list[Hit] = []
         blocked, patience = 0, _BLOCKED
+        helped = ""
         end = time.monotonic() + seconds
         while len(hits) < self._hits and (now := time.monotonic()) < end:
             going = [thread for thread in threads if thread not in standing]
@@ -72,15 +76,20 @@ class Explorer:
             points = frozenset(self._points) - worn
             if not points:
                 break
-            stand = self._turns.run(going, points, standing, min(end, now + patience))
+            running, until = ([helped], now + _ALONE) if helped else (going, now + patience)
+            stand = self._turns.run(running, points, standing, min(end, until))
             if stand is None:
                 if self._turns.over:
                     break
-                if standing:
+                if standing and not helped:
                     blocked += 1
                     patience = max(patience / 2, _BLOCKED_LEAST)
-                    del standing[max(standing, key=priority.__getitem__)]
+                    helped = max(standing, key=priority.__getitem__)
+                    del standing[helped]
+                else:
+                    helped = ""
                 continue
+            helped = ""
             thread, place = stand.thread, (stand.thread, stand.pc)
             if thread == max(threads, key=priority.__getitem__):
                 patience = _BLOCKED

@@ -28,9 +28,9 @@ MINIMISE_SECONDS = 120.0  # in which a failure's order is looked for
 # whose time the race seldom shows of itself.
 PACES = ((1.0, 0.3), (0.4, 0.2), (0.15, 0.2), (0.05, 0.2))
 CONTROLS = 6
-# Of one schedule: QEMU looks through all breakpoints at each jump, and goes by single instructions
-# in pages that have one.
-POINTS = 16
+# Of one schedule, beside the functions' entries: QEMU looks through all breakpoints at each jump,
+# and goes by single instructions in pages that have one.
+POINTS = 12
 SURVEY_SECONDS = 0.8  # in which it is seen who comes to so many points
 PATIENCE = 0.8
 PROOF_SECONDS = 2.0  # of a replay that proves a witness
@@ -231,9 +231,7 @@ class Hunter:
         turns = Turns(self._kept.restore(), oracle)
         tried.actors = len(turns.threads)
         seed = search.seed + tried.schedules
-        chosen = pct.pick(seed, self._points, POINTS)
-        points = {at: self._points[at] for at in chosen}
-        explorer = Explorer(turns, points, search.hits)
+        explorer = Explorer(turns, self._choose(seed), search.hits)
         schedule = pct.draw(seed, tried.actors, search.hits, search.depth)
         walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
         tried.schedules += 1
@@ -244,6 +242,12 @@ class Hunter:
         if walk.failure and not walk.failed:
             tried.foreign[walk.failure.title] += 1
         return walk
+
+    def _choose(self, seed: int) -> dict[int, str]:
+        """All entries of functions, and some of the other points."""
+        entries = {at for at, text in self._points.items() if text.startswith(Where.ENTRY)}
+        chosen = entries | pct.pick(seed, self._points.keys() - entries, POINTS)
+        return {at: self._points[at] for at in chosen}
 
     def _oracle(self) -> Oracle:
         return Oracle(self._spec.race, self._spec.workload)
