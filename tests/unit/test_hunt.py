@@ -118,6 +118,19 @@ def test_one_that_waits_for_a_held_one_is_helped():
     assert len(walk.hits) == 4
 
 
+def test_a_held_one_that_is_helped_goes_alone():
+    guest = FakeGuest({A: [10, 30, 11], B: [20, 5, 6, 21]})
+    plain = guest.pc
+
+    def waits(thread):
+        at = plain(thread)
+        return 0 if at == 30 and (B, 5) not in guest.trace else at
+
+    guest.pc = waits
+    Explorer(Turns(guest, FakeOracle()), POINTS, 4).walk(Schedule((1, 0), ()), 5, 0.001)
+    assert guest.trace.index((B, 6)) < guest.trace.index((A, 30))
+
+
 def test_a_point_that_is_hit_all_the_time_does_not_use_up_a_schedule():
     guest = FakeGuest({A: [10] * 50 + [11], B: []})
     walk = Explorer(Turns(guest, FakeOracle()), POINTS, 20).walk(Schedule((1, 0), ()), 1, 0.001)
