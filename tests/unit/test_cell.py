@@ -12,6 +12,7 @@ from mmrace.guests.accel import Accel
 from mmrace.home import Home
 from mmrace.judging.judge import judge
 from mmrace.outcome import Outcome
+from mmrace.runs import cell
 from mmrace.runs.cell import Parts, probe_kvm, recorded_evidence, run_cell
 from mmrace.runs.record import Spec, all_runs, find_run
 
@@ -55,31 +56,35 @@ def home(tmp_path, monkeypatch):
     return Home(tmp_path / "cache", tmp_path / "data")
 
 
+def spec(**changes):
+    """A cell's spec."""
+    known = {
+        "id": "20260101-000000-r-w-0000",
+        "race": RACE,
+        "workload": WORKLOAD,
+        "machine": Machine(name="m", summary="", node=(Node(memory=64, hugepages=2),)),
+        "tree": "t",
+        "revision": "0" * 40,
+        "series": ("fixes",),
+        "kernel_id": "k",
+        "release": "6.1.192",
+        "program": "p",
+        "accel": "tcg",
+        "steered": False,
+        "seconds": 1,
+        "seed": 7,
+        "boot": ("console=ttyS0",),
+        "command": "mmrace run",
+    }
+    return Spec(**{**known, **changes})
+
+
 def run(home, tmp_path, script):
     kernel, config, image = (tmp_path / name for name in ("kernel", "config", "image"))
     kernel.write_text(script, encoding="utf-8")
     config.write_text("CONFIG_SMP=y\n")
     image.write_bytes(b"")
-    machine = Machine(name="m", summary="", node=(Node(memory=64, hugepages=2),))
-    spec = Spec(
-        id="20260101-000000-r-w-0000",
-        race=RACE,
-        workload=WORKLOAD,
-        machine=machine,
-        tree="t",
-        revision="0" * 40,
-        series=("fixes",),
-        kernel_id="k",
-        release="6.1.192",
-        program="p",
-        accel="tcg",
-        steered=False,
-        seconds=1,
-        seed=7,
-        boot=("console=ttyS0",),
-        command="mmrace run",
-    )
-    return run_cell(home, spec, Parts(kernel, config, image, Accel("tcg", "asked for")), str)
+    return run_cell(home, spec(), Parts(kernel, config, image, Accel("tcg", "asked for")), str)
 
 
 def test_a_run_directory_holds_the_whole_run(home, tmp_path):
@@ -105,6 +110,14 @@ def test_a_run_directory_holds_the_whole_run(home, tmp_path):
 def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
     made = run(home, tmp_path, GOOD)
     assert judge(recorded_evidence(find_run(home, "r-w-0000"))) == made.judgement()
+
+
+def test_a_tolerated_failure_does_not_end_the_loop():
+    known = {"versions": "<5.11", "output": "EIO", "reason": "so it is"}
+    ltp = {**WORKLOAD.model_dump(), "source": "ltp", "tolerated": [known]}
+    old, new = (cell.job(spec(workload=ltp, release=each)) for each in ("5.9.1+", "5.11.0"))
+    assert old.failures > 1000
+    assert new.failures is None
 
 
 def test_the_races_own_crash_ends_the_run_at_once(home, tmp_path):

@@ -103,6 +103,7 @@ def test_ltp_skips_and_fails_by_its_own_codes() -> None:
     lines = Job("m", ("m",), 1, source=Source.LTP).render().splitlines()
     assert "skip 32 4" in lines
     assert "failures 10" in lines
+    assert "failures 99" in Job("m", ("m",), 1, source=Source.LTP, failures=99).render()
 
 
 @pytest.mark.parametrize("bad", ["a\nshell ", "a\0b", "a\x1bb"])
