@@ -81,13 +81,14 @@ def test_the_bound_is_that_of_the_paper():
 
 
 def test_the_points_of_a_schedule_are_some_of_all():
-    drawn = [pick(seed, range(40), 16) for seed in range(400)]
-    assert {len(points) for points in drawn} == {16}
-    assert pick(3, range(40), 16) == drawn[3]
-    both = sum({7, 8} <= points for points in drawn) / len(drawn)
+    points = [f"entry of f{number}" for number in range(40)]
+    drawn = [pick(seed, points, 16) for seed in range(400)]
+    assert {len(found) for found in drawn} == {16}
+    assert pick(3, points, 16) == drawn[3]
+    both = sum(set(points[7:9]) <= found for found in drawn) / len(drawn)
     # 0.154; a share beyond these has a chance of less than 1e-3
     assert 0.09 < both < 0.22
-    assert pick(1, range(4), 16) == frozenset(range(4))
+    assert pick(1, points[:4], 16) == frozenset(points[:4])
 
 
 def test_a_bug_s_points_have_to_be_drawn():
@@ -173,7 +174,17 @@ def test_an_order_that_does_not_fail_again_has_no_least_part():
 def test_some_late_steps_of_a_walk_are_tried_first():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
     told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
-    assert told == ["bcd", "abc", "cd", "ad", "bc", "ab", "abcd", "abcd"]
+    assert told == ["bcd", "abc", "cd", "ad", "bc", "ab", "abcd"]
+
+
+def test_hits_are_counted_from_the_actor_s_step_before():
+    hits = tuple(Hit(f"V{name in 'xy'}", f"entry of {name}") for name in "axaybxac")
+    counts = [[(s.point[0][-1], s.hit) for s in found] for found in parts(hits)]
+    assert [("a", 3), ("x", 2), ("c", 1)] not in counts
+    assert [("x", 2), ("c", 1)] in counts
+    assert [("b", 1), ("x", 2), ("c", 1)] in counts
+    assert [("b", 1), ("x", 1), ("c", 1)] in counts
+    assert [("a", 2), ("y", 1), ("b", 1), ("x", 1)] in counts
 
 
 def test_nothing_is_tried_that_begins_as_what_could_not_be_carried_out():
@@ -233,6 +244,7 @@ def test_a_race_that_shows_of_itself_gets_less_time_to(monkeypatch):
     guest = FakeGuest(PROGRAMS, lambda _trace: True, loop=True)
     made = hunter(monkeypatch, guest, seconds=1)
     monkeypatch.setattr(hunting, "PACES", ((0.04, 0.05), (0.02, 0.01)))
+    monkeypatch.setattr(hunting.pct, "share", lambda _seed: 0)
     found = made.run(lambda _text: None)
     assert found.tried.control == hunting.CONTROLS
     assert found.witness
@@ -249,6 +261,14 @@ def test_places_inside_of_functions_are_left_out_where_nobody_comes(monkeypatch)
     assert made._tried.points == len(POINTS) + 2
 
 
+def test_what_shows_before_a_schedule_begins_is_no_failure_of_it(monkeypatch):
+    made = hunter(monkeypatch, FakeGuest(PROGRAMS, lambda _trace: True, loop=True), seconds=0.3)
+    monkeypatch.setattr(hunting.pct, "share", lambda _seed: 1)
+    found = made.run(lambda _text: None)
+    assert found.tried.schedules == found.tried.early > 0
+    assert found.tried.failures == 0
+
+
 def test_a_hunt_that_finds_nothing_says_what_it_tried(monkeypatch):
     guest = FakeGuest(PROGRAMS, lambda _trace: False, loop=True)
     found = hunter(monkeypatch, guest, seconds=2).run(lambda _text: None)
@@ -263,6 +283,8 @@ def test_points_are_edges_and_what_follows_calls():
         "entry of f": Resolved("entry of f", (1,)),
         "return of f": Resolved("return of f", (9,), Gate((2,), (3,))),
         "after g in f": Resolved("after g in f", (5, 6)),
+        "after h #1 in f": Resolved("after h #1 in f", (8,)),
+        "after h #2 in f": Resolved("after h #2 in f", (7,)),
     }
 
     def resolve(texts):
@@ -271,11 +293,14 @@ def test_points_are_edges_and_what_follows_calls():
         return known[texts[0]]
 
     def occurrences(_function):
-        kinds = (("g", False, False), ("inlined", True, False), ("tail", False, True))
-        return [SimpleNamespace(name=n, inlined=i, tail=t) for n, i, t in kinds]
+        kinds = (("g", 1, False, False), ("inlined", 2, True, False), ("tail", 9, False, True))
+        twice = (("h", 3, True, False), ("h", 4, False, False), ("h", 5, False, False))
+        made = (*kinds, *twice)
+        return [SimpleNamespace(name=n, line=at, inlined=i, tail=t) for n, at, i, t in made]
 
     fake = SimpleNamespace(resolve=resolve, occurrences=occurrences, kernel="6.1")
-    assert choose_points(fake, ["f"]) == {1: "entry of f", 5: "after g in f", 6: "after g in f"}
+    expected = {1: "entry of f", 5: "after g in f", 6: "after g in f", 7: "after h #2 in f"}
+    assert choose_points(fake, ["f"]) == expected
     with pytest.raises(UserError, match="has nothing to hold at in h"):
         choose_points(fake, ["h"])
 

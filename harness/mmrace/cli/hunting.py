@@ -139,6 +139,7 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
         return
     rows = [
         ("schedules", f"{tried.schedules}, {tried.hits} hits of {tried.points} points"),
+        ("of these, the race had shown before they began", str(tried.early)),
         ("helped on, as it waited for one that was held", str(tried.blocked)),
         ("failed as the race does", f"{tried.failures}, of them not shown again {tried.lost}"),
         (

@@ -2,9 +2,8 @@
 """Carries out a random schedule on a guest, and tells the order that came of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
 from mmrace.definitions.witness import Step
 from mmrace.guests.turns import Stand, Turns
@@ -108,10 +107,22 @@ class Explorer:
 
 def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
     """The order of a walk as steps: where each run of one actor's hits ended."""
+    return order(hits, ends(hits))
+
+
+def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:
+    """Which hits are the last of a run of one actor's."""
+    after = [hit.actor for hit in hits[1:]] + [""]
+    return tuple(at for at, hit in enumerate(hits) if hit.actor != after[at])
+
+
+def order(hits: tuple[Hit, ...], chosen: Iterable[int]) -> tuple[Step, ...]:
+    """Some hits of a walk as steps, each counted from the step of its actor before."""
     found = []
-    for actor, group in groupby(hits, key=lambda hit: hit.actor):
-        run = list(group)
-        last = run[-1]
-        step = Step(actor=actor, point=(last.point,), hit=run.count(last), task=last.task)
-        found.append(step)
+    begun: dict[str, int] = {}
+    for at in chosen:
+        hit = hits[at]
+        count = hits[begun.get(hit.actor, 0) : at + 1].count(hit)
+        begun[hit.actor] = at + 1
+        found.append(Step(actor=hit.actor, point=(hit.point,), hit=count, task=hit.task))
     return tuple(found)

@@ -20,7 +20,7 @@ from mmrace.judging.oracle import Oracle
 from mmrace.runs import cell
 from mmrace.runs.record import Spec
 from mmrace.runs.replay import start
-from mmrace.symbols.resolve import Resolver
+from mmrace.symbols.resolve import Occurrence, Resolver
 
 WALK_SECONDS = 1.5  # of one schedule, whatever its hits
 MINIMISE_SECONDS = 120.0  # in which a failure's order is looked for
@@ -55,6 +55,7 @@ class Tried:
     """What has been tried.
 
     ``lost``: failures of which no order came that shows them again in nearly all replays.
+    ``early``: schedules that found the race shown before they began.
     ``control``: how many of ``CONTROLS`` machines that were let go without any order failed in
     the ``pace``, the seconds of a replay.
     """
@@ -66,6 +67,7 @@ class Tried:
     blocked: int = 0
     failures: int = 0
     lost: int = 0
+    early: int = 0
     stalls: int = 0
     control: int = 0
     pace: float = 0.0
@@ -111,8 +113,7 @@ def choose_points(resolver: Resolver, functions: Sequence[str]) -> dict[int, str
             inside = resolver.occurrences(name)
         except UserError:
             continue
-        called = sorted({item.name for item in inside if not item.inlined and not item.tail})
-        texts += [str(Point(Where.AFTER, name, inner=callee)) for callee in called]
+        texts += _behind_calls(name, inside)
     found: dict[int, str] = {}
     for text in texts:
         try:
@@ -123,6 +124,19 @@ def choose_points(resolver: Resolver, functions: Sequence[str]) -> dict[int, str
             found |= {address: text for address in resolved.addresses if address not in found}
     if not found:
         raise UserError(f"{resolver.kernel} has nothing to hold at in {', '.join(functions)}")
+    return found
+
+
+def _behind_calls(function: str, inside: Sequence[Occurrence]) -> list[str]:
+    """Each call of its own, as counts of hits would mean something else where several are one."""
+    found = []
+    for callee in sorted({item.name for item in inside}):
+        calls = [item for item in inside if item.name == callee]
+        lines = sorted({item.line for item in calls})
+        for nth, line in enumerate(lines, 1):
+            if any(item.line == line and not item.inlined and not item.tail for item in calls):
+                number = nth if len(lines) > 1 else 0
+                found.append(str(Point(Where.AFTER, function, inner=callee, nth=number)))
     return found
 
 
@@ -162,7 +176,7 @@ class Hunter:
         self._resolver = resolver
         self._points = points
         self._search = search
-        self._tried = Tried(points=len(points))
+        self._tried = Tried(points=len(set(points.values())))
         self._pace = PACES[0]
         self._end = self._give_up = 0.0
 
@@ -217,7 +231,7 @@ class Hunter:
                 left.discard(stand.pc)
         inside = {at for at in left if parse_point(self._points[at]).inner}
         self._points = {at: text for at, text in self._points.items() if at not in inside}
-        self._tried.points = len(self._points)
+        self._tried.points = len(set(self._points.values()))
 
     def _shows_itself(self) -> bool:
         turns = Turns(self._kept.restore(), self._oracle())
@@ -225,16 +239,22 @@ class Hunter:
         return failure is not None and failure.signature_matched
 
     def _walk(self) -> Walk:
-        """A schedule from the race's start, where the replays of its order begin as well."""
+        """A schedule that begins soon after the race's start, at a moment of its own.
+
+        What an actor does first may keep the other one from coming to its points at all.
+        """
         tried, search = self._tried, self._search
         oracle = self._oracle()
         turns = Turns(self._kept.restore(), oracle)
         tried.actors = len(turns.threads)
         seed = search.seed + tried.schedules
+        tried.schedules += 1
+        if turns.let_go(pct.share(seed) * self._pace[0]):
+            tried.early += 1
+            return Walk((), 0, None)
         explorer = Explorer(turns, self._choose(seed), search.hits)
         schedule = pct.draw(seed, tried.actors, search.hits, search.depth)
         walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
-        tried.schedules += 1
         tried.hits += len(walk.hits)
         tried.blocked += walk.blocked
         tried.failures += walk.failed
@@ -245,9 +265,9 @@ class Hunter:
 
     def _choose(self, seed: int) -> dict[int, str]:
         """All entries of functions, and some of the other points."""
-        entries = {at for at, text in self._points.items() if text.startswith(Where.ENTRY)}
-        chosen = entries | pct.pick(seed, self._points.keys() - entries, POINTS)
-        return {at: self._points[at] for at in chosen}
+        others = {text for text in self._points.values() if not text.startswith(Where.ENTRY)}
+        left_out = others - pct.pick(seed, others, POINTS)
+        return {at: text for at, text in self._points.items() if text not in left_out}
 
     def _oracle(self) -> Oracle:
         return Oracle(self._spec.race, self._spec.workload)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from mmrace.definitions.witness import Step
-from mmrace.hunting.explore import Hit, steps
+from mmrace.hunting.explore import Hit, ends, order
 
 Steps = tuple[Step, ...]
 _LONGEST = 4  # steps of an order that is tried before the whole walk
@@ -29,7 +29,7 @@ def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps 
     """
     found = _first(parts(hits), attempt)
     while found:
-        smaller = _pass(found, lambda order: attempt(order).failed)
+        smaller = _pass(found, lambda steps: attempt(steps).failed)
         if smaller == found:
             return _plain(found)
         found = smaller
@@ -42,51 +42,57 @@ def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
     The failure was sown by a few changes from one actor to another, and seldom long before it
     showed. Between them the walk has others, where one of them waited for a held one.
     """
-    whole = steps(hits)
-    once = tuple(step.model_copy(update={"hit": 1}) for step in whole)
-    for length in range(min(_LONGEST, len(whole) - 1), 1, -1):
-        for chosen in combinations(reversed(once[-_LAST:]), length):
-            if all(one.actor != next_.actor for one, next_ in pairwise(chosen)):
-                yield chosen[::-1]
-    if whole:
+    last = ends(hits)
+    for length in range(min(_LONGEST, len(last) - 1), 1, -1):
+        for chosen in combinations(reversed(last[-_LAST:]), length):
+            if all(hits[one].actor != hits[other].actor for one, other in pairwise(chosen)):
+                yield from _counted(order(hits, chosen[::-1]))
+    if last:
+        yield from _counted(order(hits, last))
+
+
+def _counted(exact: Steps) -> Iterator[Steps]:
+    """With the hits counted as the walk had them, and with the first one each time."""
+    yield exact
+    once = tuple(step.model_copy(update={"hit": 1}) for step in exact)
+    if once != exact:
         yield once
-        yield whole
 
 
 def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps | None:
     """The first that fails; none is tried that begins as one that could not be carried out."""
     dead: set[Steps] = set()
-    for order in orders:
-        if any(order[:length] in dead for length in range(1, len(order) + 1)):
+    for tried in orders:
+        if any(tried[:length] in dead for length in range(1, len(tried) + 1)):
             continue
-        trial = attempt(order)
+        trial = attempt(tried)
         if trial.failed:
-            return order
-        if trial.steps < len(order):
-            dead.add(order[: trial.steps + 1])
+            return tried
+        if trial.steps < len(tried):
+            dead.add(tried[: trial.steps + 1])
     return None
 
 
-def _pass(order: Steps, fails: Callable[[Steps], bool]) -> Steps:
+def _pass(steps: Steps, fails: Callable[[Steps], bool]) -> Steps:
     """What is left when each step has once been left out, or counted only once."""
     number = 0
-    while number < len(order):
-        step = order[number]
-        without = order[:number] + order[number + 1 :]
+    while number < len(steps):
+        step = steps[number]
+        without = steps[:number] + steps[number + 1 :]
         if without and fails(without):
-            order = without
+            steps = without
             continue
         if step.hit > 1:
             once = step.model_copy(update={"hit": 1})
-            changed = (*order[:number], once, *order[number + 1 :])
-            order = changed if fails(changed) else order
+            changed = (*steps[:number], once, *steps[number + 1 :])
+            steps = changed if fails(changed) else steps
         number += 1
-    return order
+    return steps
 
 
-def _plain(order: Steps) -> Steps:
+def _plain(steps: Steps) -> Steps:
     """Without the names of tasks that stand in one step only: any task will do there."""
-    used = Counter(step.task for step in order)
+    used = Counter(step.task for step in steps)
     return tuple(
-        step if used[step.task] > 1 else step.model_copy(update={"task": ""}) for step in order
+        step if used[step.task] > 1 else step.model_copy(update={"task": ""}) for step in steps
     )

@@ -37,7 +37,12 @@ def draw(seed: int, actors: int, hits: int, depth: int) -> Schedule:
     return Schedule(tuple(priorities), tuple(changes))
 
 
-def pick(seed: int, points: Collection[int], number: int) -> frozenset[int]:
+def share(seed: int) -> float:
+    """When a schedule begins, as a share of the time that there is."""
+    return random.Random(f"start {seed}").random()  # noqa: S311
+
+
+def pick(seed: int, points: Collection[str], number: int) -> frozenset[str]:
     """Draw the points of a schedule, all of them when there are no more."""
     chance = random.Random(f"points {seed}")  # noqa: S311
     return frozenset(chance.sample(sorted(points), min(number, len(points))))
