@@ -5,6 +5,7 @@ import difflib
 import os
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,31 @@ _x := $(shell (setsid sleep 4713 > /dev/null 2>&1 &))
 
 
 @pytest.fixture
-def home():
+def home(tmp_path, monkeypatch):
+    """One of its own, with the sources and a copy of the compiler cache: others may be building."""
+    known = Home.from_environment(os.environ)
+    find_tree(known, TREE, lambda _text: None)
+    return apart(known, tmp_path / "first", monkeypatch)
+
+
+def apart(known, folder, monkeypatch):
+    (folder / "data").mkdir(parents=True)
+    (folder / "cache").mkdir()
+    (folder / "data/trees").symlink_to(known.trees)
+    known.ccache.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(
+        known.ccache,
+        folder / "cache/ccache",
+        ignore=shutil.ignore_patterns("tmp"),
+        copy_function=copy_what_is_left,
+    )
+    monkeypatch.setenv("MMRACE_HOME", str(folder))
     return Home.from_environment(os.environ)
+
+
+def copy_what_is_left(source, target):
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
 
 
 def hostile_patch(home, folder, port):
@@ -53,12 +77,14 @@ def cache(home):
 def test_a_hostile_series_changes_and_learns_nothing(mmrace, home, tmp_path, monkeypatch):
     clean = mmrace("build", "--tree", TREE)
     assert clean.code == 0, clean.text
-    (tmp_path / "secret").write_text("xyzzy-secret\n")
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "secret").write_text("xyzzy-secret\n")
     before = cache(home)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.5)
-        patch = hostile_patch(home, tmp_path, listener.getsockname()[1])
-        files = set(tmp_path.iterdir())
+        patch = hostile_patch(home, user, listener.getsockname()[1])
+        files = set(user.iterdir())
         built = mmrace("build", "--tree", TREE, "--series", str(patch))
         with pytest.raises(TimeoutError):
             listener.accept()
@@ -66,18 +92,13 @@ def test_a_hostile_series_changes_and_learns_nothing(mmrace, home, tmp_path, mon
     assert "xyzzy" not in built.text
     assert not built.document["reused"]
     assert cache(home) == before
-    assert set(tmp_path.iterdir()) == files
+    assert set(user.iterdir()) == files
     assert not (Path.home() / MARK).exists()
     assert not (Path("/") / MARK).exists()
     assert not list(home.benches.glob("*-outside"))
-    shutil.rmtree(Path(built.document["image"]).parent)
 
-    # A home of its own, but for the sources and the compiler cache that the series could read.
-    (tmp_path / "home/data").mkdir(parents=True)
-    (tmp_path / "home/cache").mkdir()
-    (tmp_path / "home/data/trees").symlink_to(home.trees)
-    (tmp_path / "home/cache/ccache").symlink_to(home.ccache)
-    monkeypatch.setenv("MMRACE_HOME", str(tmp_path / "home"))
+    # A home that has seen no attack, but for the compiler cache that the series could read.
+    apart(home, tmp_path / "second", monkeypatch)
     again = mmrace("build", "--tree", TREE)
     assert again.code == 0, again.text
     assert not again.document["reused"]
