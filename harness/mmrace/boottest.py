@@ -146,7 +146,12 @@ class Vm:
         self, race: Race, workload: Workload, choice: Choice, source: Path | None = None
     ) -> Shown:
         program = source and compile_program(
-            self._home, source.parent, [source.name], workload.argv[0], self._said.append
+            self._home,
+            source.parent,
+            [source.name],
+            workload.argv[0],
+            self._said.append,
+            self.built.guest_cc,
         )
         command = shlex.join(("pytest", str(source or race.name)))
         with self._home.lock(self._slot, self._said.append):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guest programs from toy sources: a race, a kernel tree, an LTP tree."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_init_compiles_without_a_warning_and_is_static(home: Home) -> None:
     assert b"/lib64/ld-linux" not in init.read_bytes()
     # It touches nothing unless it is PID 1, and then it is the image's /bin/true.
     assert subprocess.run([init], check=False).returncode == 0
+
+
+def test_a_compiler_that_is_not_there_is_said(home: Home) -> None:
+    with pytest.raises(InfraError, match=r"^no-such-cc, which compiles init .* not installed$"):
+        build_init(home, Said(), "no-such-cc")
+
+
+def test_init_for_kernels_that_are_too_old_for_glibc(home: Home) -> None:
+    if not shutil.which("musl-gcc"):
+        pytest.skip("no musl-gcc here")
+    assert b"glibc" in build_init(home, Said()).read_bytes()
+    assert b"glibc" not in build_init(home, Said(), "musl-gcc").read_bytes()
 
 
 def test_stressor_is_built_once(home: Home, race_folder: Path) -> None:

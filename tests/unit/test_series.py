@@ -10,7 +10,7 @@ from mmrace.definitions import base as base_module
 from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.patching.series import Applied, apply_series, resolve_series
+from mmrace.patching.series import Applied, apply_series, resolve_series, with_build
 from mmrace.sources.tree import Tree, add_tree, find_tree, store
 
 
@@ -235,6 +235,22 @@ def test_a_fix_in_other_words_is_there_already(bench: Bench) -> None:
     assert made.already == ("a/0001-mm-walk-our-own-way.patch",)
     assert made.commit == bench.tree.commit
     assert bench.apply("vulnerable", "fixes").already == ()
+
+
+def test_what_a_tree_needs_to_be_compiled_comes_first_and_once(bench: Bench) -> None:
+    assert with_build(("fixes",), bench.base) == ("fixes",)
+    folder = bench.base.folder / "build"
+    git(bench.repo, "format-patch", "-q", "-o", str(folder), "start..HEAD~1")
+    (folder / "series").write_text("0001-mm-walk-make-step-3-longer.patch\n")
+    write_series(bench, "fixes", "a", "HEAD~1..HEAD")
+    names = with_build(("fixes",), bench.base)
+    assert names == ("build", "fixes")
+    assert with_build(names, bench.base) == names
+    assert resolve_series("build", bench.base).outside is False
+    made = bench.apply(*names)
+    assert [name.partition("/")[0][:4] for name in made.applied] == ["0001", "a"]
+    assert made.tree_hash == bench.apply("build", "fixes/a").tree_hash
+    assert not made.already
 
 
 def test_marks_show_what_is_there(bench: Bench) -> None:

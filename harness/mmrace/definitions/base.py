@@ -68,10 +68,14 @@ class RaceState(Table):
 
 
 class Build(Table):
-    """What a build of this range needs: environment, and config lines that fragments lack."""
+    """What a build of this range needs: environment, and config lines that fragments lack.
+
+    ``guest_cc`` compiles PID 1 and our stressors: a C library is too young for some kernels.
+    """
 
     env: dict[str, str] = Field(default_factory=dict)
     config: tuple[str, ...] = ()
+    guest_cc: str = "gcc"
 
 
 class Base(Table):

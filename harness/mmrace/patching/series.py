@@ -13,8 +13,17 @@ from mmrace.patching.applied import Applied, apply_series
 from mmrace.patching.outside import read_outside, read_quilt
 from mmrace.patching.patch import Patch, Series, read_patches
 
+_BUILD = "build"  # makes trees compile that no compiler of today takes as they are
 _CHOSEN = re.compile(r"(.*)\[([\d,]*)\]")
-__all__ = ["Applied", "Patch", "Series", "apply_series", "resolve_series", "series_names"]
+__all__ = [
+    "Applied",
+    "Patch",
+    "Series",
+    "apply_series",
+    "resolve_series",
+    "series_names",
+    "with_build",
+]
 
 
 def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
@@ -33,6 +42,8 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     if kind in ("vulnerable", "fixes"):
         own = rest and not _listed(base.folder / kind, rest) and _beside_race(name, kind, rest)
         return own or _own(base, name, kind, rest)
+    if kind == _BUILD:
+        return _own(base, name, kind, rest)
     if kind == "alternatives":
         alternative, _, race = rest.partition("/")
         return _own(base, name, f"alternatives/{alternative}", race)
@@ -40,6 +51,12 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
         return found
     known = ", ".join(series_names(base))
     raise UserError(f"no series {name!r} for base {base.name}; there are: {known}; or name a file")
+
+
+def with_build(names: tuple[str, ...], base: Base) -> tuple[str, ...]:
+    """Put what the base's trees need to be compiled before everything else, once."""
+    has = (base.folder / _BUILD / "series").is_file()
+    return (_BUILD, *names) if has and _BUILD not in names else names
 
 
 def _choose(whole: Series, numbers: str) -> Series:

@@ -20,7 +20,7 @@ from mmrace.guests.vm import Boot, hand_over, qemu_version
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
 from mmrace.patching.intake import Intake, said
-from mmrace.patching.series import Applied, apply_series
+from mmrace.patching.series import Applied, apply_series, with_build
 from mmrace.patching.subject import Subject, read_change, subjects, unfit
 from mmrace.runs import cell, record
 from mmrace.runs.record import RunDir, Spec
@@ -43,7 +43,8 @@ class Built:
     """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs.
 
     ``configs``: what it has beside the fragments of all races. ``delay`` is the module that steers
-    by kprobes, where the config asked for it.
+    by kprobes, where the config asked for it. ``guest_cc`` compiles programs that the kernel can
+    run.
     """
 
     tree: Tree
@@ -53,6 +54,7 @@ class Built:
     notes: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
     delay: Path | None = None
+    guest_cc: str = "gcc"
 
     def suits(self, race: Race) -> bool:
         """Whether the race can show on it: it has what the race's own kernel has."""
@@ -98,6 +100,7 @@ def build(
         tree = find(home, tree_name, tell)
         tell(f"= Linux {tree.version}, {tree.commit[:12]}")
     base = base_for(tree.version)
+    names = with_build(names, base)
     with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
         resolved = intake.resolve(home, names, base)
         applied = apply_series(home, tree, resolved, tell)
@@ -134,8 +137,10 @@ def build(
             tell(f"= {module.parent.name}")
     notes = [*said(resolved), *applied.notes]
     notes += [] if intake.sandboxed else ["built without a sandbox"]
-    series = tuple(item.name for item in resolved)
-    return Built(tree, series, applied, kernel, tuple(notes), configs, module)
+    done = tuple(item.name for item in resolved)
+    return Built(
+        tree, done, applied, kernel, tuple(notes), configs, module, base.build.guest_cc
+    )
 
 
 def steering_configs(steer_by: str) -> tuple[str, ...]:
@@ -180,7 +185,7 @@ class Workbench:
         self._home = home
         self._step = step
         self._qemu = qemu_version()
-        self._init: Path | None = None
+        self._init: dict[str, Path] = {}
         self._accel: dict[str, accel.Accel] = {}
 
     def plan(
@@ -201,7 +206,7 @@ class Workbench:
             wanted = ", ".join(race.own_config)
             raise NotHereError(f"it shows on a kernel of its own only ({wanted}); name the race")
         program = program or self._program(built, race, workload, choice)
-        image = make_image(self._home, self._guest_init(), program.files)
+        image = make_image(self._home, self._guest_init(built), program.files)
         machine = load_machine(choice.machine or race.machine)
         chosen = self._accelerator(choice.accel, machine, built.kernel, image)
         spec = Spec(
@@ -233,7 +238,7 @@ class Workbench:
         machine = load_machine(machine_name)
         if not BUSYBOX.is_file():
             raise InfraError(f"{BUSYBOX} is not there; apt-get install busybox-static")
-        image = make_image(self._home, self._guest_init(), (), BUSYBOX)
+        image = make_image(self._home, self._guest_init(built), (), BUSYBOX)
         chosen = self._accelerator(wanted, machine, built.kernel, image)
         pages = tuple(node.hugepages for node in machine.node)
         job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, interactive=True)
@@ -274,16 +279,18 @@ class Workbench:
                 raise UserError(f"this kernel was built without --config {DELAY_CONFIG}")
             return replace(parts, delay=delay_for(*what, built.delay))
 
-    def _guest_init(self) -> Path:
-        if self._init is None:
+    def _guest_init(self, built: Built) -> Path:
+        cc = built.guest_cc
+        if cc not in self._init:
             with self._step("guest init") as tell:
-                self._init = build_init(self._home, tell)
-        return self._init
+                self._init[cc] = build_init(self._home, tell, cc)
+        return self._init[cc]
 
     def _program(self, built: Built, race: Race, workload: Workload, choice: Choice) -> Program:
         ltp = self._ltp(choice.ltp).commit if workload.source is Source.LTP else None
         with self._step(f"program {race.name}/{workload.name}") as tell:
-            return build_program(self._home, race, workload, built.applied.commit, ltp, tell)
+            commit = built.applied.commit
+            return build_program(self._home, race, workload, commit, ltp, tell, built.guest_cc)
 
     def _ltp(self, name: str | None) -> Tree:
         if name:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guest programs: PID 1, stressors of ours, the tree's selftests, LTP's tests. All static."""
 
+import shutil
 from pathlib import Path
 
 from mmrace.data import data_dir
@@ -22,14 +23,16 @@ def build_program(
     commit: str,
     ltp_commit: str | None,
     progress: Progress,
+    cc: str = "gcc",
 ) -> Program:
     """Build what a workload runs, or return what was built before from the same inputs.
 
-    ``commit`` is the patched kernel tree's, ``ltp_commit`` LTP's, in the object store. Raises
-    UserError when a source is not there, BuildError with the compiler's lines.
+    ``commit`` is the patched kernel tree's, ``ltp_commit`` LTP's, in the object store; ``cc``
+    compiles stressors. Raises UserError when a source is not there, BuildError with the compiler's
+    lines.
     """
     if workload.source is Source.STRESSOR:
-        return _stressor(home, race, workload, progress)
+        return _stressor(home, race, workload, progress, cc)
     if workload.source is Source.SELFTEST:
         return build_selftest(home, workload, commit, progress)
     if ltp_commit is None:
@@ -37,36 +40,40 @@ def build_program(
     return build_ltp(home, workload, ltp_commit, progress)
 
 
-def build_init(home: Home, progress: Progress) -> Path:
-    """Build PID 1 and return the file."""
+def build_init(home: Home, progress: Progress, cc: str = "gcc") -> Path:
+    """Build PID 1 with a compiler and return the file."""
     guest = data_dir("qemu") / "guest"
     sources = sorted(path.name for path in guest.glob("*.c"))
-    program = compile_program(home, guest, sources, "init", progress)
+    program = compile_program(home, guest, sources, "init", progress, cc)
     return program.files[0]
 
 
-def _stressor(home: Home, race: Race, workload: Workload, progress: Progress) -> Program:
+def _stressor(home: Home, race: Race, workload: Workload, progress: Progress, cc: str) -> Program:
     folder = race_dir(race.name)
     for source in workload.sources:
         if not (folder / source).is_file():
             raise UserError(f"workload {workload.name}: there is no {folder / source}")
     sources = [source for source in workload.sources if source.endswith(".c")]
-    return compile_program(home, folder, sources, workload.argv[0], progress)
+    return compile_program(home, folder, sources, workload.argv[0], progress, cc)
 
 
 def compile_program(
-    home: Home, folder: Path, sources: list[str], name: str, progress: Progress
+    home: Home, folder: Path, sources: list[str], name: str, progress: Progress, cc: str = "gcc"
 ) -> Program:
     """Compile C files of one folder into one program, with qemu/guest as include directory.
 
-    Raises BuildError with the compiler's lines, InfraError for a file that is not there.
+    Raises BuildError with the compiler's lines, InfraError for a file or a compiler that is not
+    there.
     """
+    if not shutil.which(cc):
+        where = "; apt-get install musl-tools" if cc == "musl-gcc" else ""
+        raise InfraError(f"{cc}, which compiles {name} for this kernel, is not installed{where}")
     guest = data_dir("qemu") / "guest"
     headers = sorted({*folder.glob("*.h"), *guest.glob("*.h")})
 
     def make(_scratch: Path, out: Path) -> None:
         binds = (Bind(folder, "/race"), Bind(guest, "/guest"), Bind(out, "/out", writable=True))
-        argv = ["gcc", *STATIC, "-I", "/guest", "-o", f"/out/{name}", *sources]
+        argv = [cc, *STATIC, "-I", "/guest", "-o", f"/out/{name}", *sources]
         sandboxed(name, argv, binds, "/race")
 
     try:
@@ -74,6 +81,7 @@ def compile_program(
         inputs += [header.read_bytes() for header in headers]
     except OSError as error:
         raise InfraError(f"{error.filename}: {error.strerror}") from error
+    other = [] if cc == "gcc" else [cc]
     names = [*sources, *(header.name for header in headers)]
-    built = cached(home, name, key(name, *STATIC, *names, *inputs), progress, make)
+    built = cached(home, name, key(name, *other, *STATIC, *names, *inputs), progress, make)
     return Program(built, (built / name,))
