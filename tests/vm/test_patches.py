@@ -14,7 +14,14 @@ from mmrace.definitions.base import Base, Pristine, base_for, load_bases
 from mmrace.definitions.race import load_race, race_dir
 from mmrace.errors import MmraceError
 from mmrace.home import Home
-from mmrace.patching.series import Applied, Series, apply_series, resolve_series, series_names
+from mmrace.patching.series import (
+    Applied,
+    Series,
+    apply_series,
+    resolve_series,
+    series_names,
+    with_build,
+)
 from mmrace.sources.tree import Tree, export, find_tree
 
 IGNORED = "MISSING_SIGN_OFF,UNKNOWN_COMMIT_ID"  # reasons: patches/README.md
@@ -116,17 +123,26 @@ def test_alternatives_apply_in_place_of_a_fix(source: Source) -> None:
         assert not made.already, name
 
 
+def test_what_makes_a_tree_compile_applies_beneath_its_fixes(source: Source) -> None:
+    fixes = source.series("fixes")
+    needed = [source.series(name) for name in with_build((), source.base)]
+    assert bool(needed) == (source.base.name == "2.6.34")
+    made = source.apply(*needed, fixes)
+    assert set(made.applied) >= {patch.name for item in needed for patch in item.patches}
+    races = {name.partition("/")[0] for name in made.applied if "/" in name}
+    assert races == has(source.base)
+
+
 @pytest.mark.slow
 def test_every_prefix_of_the_series_builds(source: Source) -> None:
-    if source.base.name == "2.6.34":
-        pytest.skip("no compiler of today builds it")
+    needed = [source.series(name) for name in with_build((), source.base)]
     vulnerable, fixes = source.series("vulnerable"), source.series("fixes")
     counts = [(n, 0) for n in range(1, len(vulnerable.patches) + 1)]
     counts += [(len(vulnerable.patches), n) for n in range(1, len(fixes.patches) + 1)]
     for taken, put in counts:
         first = Series("vulnerable", vulnerable.patches[:taken], outside=False)
         second = Series("fixes", fixes.patches[:put], outside=False, opposite=fixes.opposite)
-        made = source.apply(*((first, second) if put else (first,)))
+        made = source.apply(*needed, *((first, second) if put else (first,)))
         kernel = build_kernel(
             source.home,
             made.commit,
