@@ -138,9 +138,7 @@ def build(
     notes = [*said(resolved), *applied.notes]
     notes += [] if intake.sandboxed else ["built without a sandbox"]
     done = tuple(item.name for item in resolved)
-    return Built(
-        tree, done, applied, kernel, tuple(notes), configs, module, base.build.guest_cc
-    )
+    return Built(tree, done, applied, kernel, tuple(notes), configs, module, base.build.guest_cc)
 
 
 def steering_configs(steer_by: str) -> tuple[str, ...]:
