@@ -158,6 +158,16 @@ def _want_json(context: click.Context, _option: click.Parameter, value: bool) ->
         context.find_root().obj.as_json = True
 
 
+# Of commands that lead vCPUs over the gdbstub.
+stub_accel_option = click.option(
+    "--accel",
+    type=click.Choice(["tcg", "kvm"]),
+    default="tcg",
+    show_default=True,
+    help="KVM: untested; where a guest boots under it.",
+)
+
+
 def json_option(command: Decorated) -> Decorated:
     """Let ``--json`` stand behind a command's name too."""
     option = click.option(

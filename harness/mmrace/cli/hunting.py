@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option, stub_accel_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
@@ -43,13 +43,7 @@ from mmrace.runs.replay import JOB_SECONDS
     help="Where the witness goes; default: RACE-WORKLOAD.witness.toml here.",
 )
 @click.option("--machine", help="Default: the race's.")
-@click.option(
-    "--accel",
-    type=click.Choice(["tcg", "kvm"]),
-    default="tcg",
-    show_default=True,
-    help="KVM: untested; where a guest boots under it.",
-)
+@stub_accel_option
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @json_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option
+from mmrace.cli.app import CONFIG_HELP, App, json_option, stub_accel_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
@@ -31,13 +31,7 @@ from mmrace.runs.replay import JOB_SECONDS, Replays, follow
     show_default=True,
     help="Of a replay: the order is tried again until then.",
 )
-@click.option(
-    "--accel",
-    type=click.Choice(["tcg", "kvm"]),
-    default="tcg",
-    show_default=True,
-    help="KVM: untested; where a guest boots under it.",
-)
+@stub_accel_option
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
 @json_option
