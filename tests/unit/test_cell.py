@@ -112,6 +112,12 @@ def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
     assert judge(recorded_evidence(find_run(home, "r-w-0000"))) == made.judgement()
 
 
+def test_a_workload_may_limit_its_iterations():
+    assert cell.job(spec()).iterations == 0
+    once = {**WORKLOAD.model_dump(), "iterations": 1}
+    assert cell.job(spec(workload=once)).iterations == 1
+
+
 def test_a_tolerated_failure_does_not_end_the_loop():
     known = {"versions": "<5.11", "output": "EIO", "reason": "so it is"}
     ltp = {**WORKLOAD.model_dump(), "source": "ltp", "tolerated": [known]}

@@ -82,8 +82,10 @@ class Workload(Table):
     result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
     floor below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
     in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
-    hold on a vulnerable kernel when nobody steers. ``tolerated``: failures of an LTP test that are
-    not the race's; an iteration with these alone is no failure, and still has to be exercised.
+    hold on a vulnerable kernel when nobody steers. ``iterations``: at most so many a boot, where
+    one uses up what the next would need; 0: as many as the time allows. ``tolerated``: failures of
+    an LTP test that are not the race's; an iteration with these alone is no failure, and still has
+    to be exercised.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
@@ -98,6 +100,7 @@ class Workload(Table):
     probes: tuple[str, ...] = ()
     default: bool = True
     rare: bool = False
+    iterations: int = Field(default=0, ge=0)
     tolerated: tuple[Tolerated, ...] = ()
 
     def tolerates(self, release: str) -> tuple[Tolerated, ...]:

@@ -142,6 +142,7 @@ def job(spec: Spec) -> Job:
         hugepages=tuple(node.hugepages for node in spec.machine.node),
         probes=chosen,
         source=workload.source,
+        iterations=workload.iterations,
         failures=ENDLESS if workload.tolerates(spec.release) else None,
     )
 
