@@ -213,13 +213,18 @@ def test_a_run_of_hits_counts_those_of_the_last_one_s_task():
     assert steps(tuple(hits)) == (Step(actor="V0", point="entry of a", hit=2, task="T0"),)
 
 
-def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch):
+@pytest.mark.parametrize(("shown", "tries"), [(8, 1), (10, 2)])
+def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch, shown, tries):
     made = hunter(monkeypatch, FakeGuest(PROGRAMS, between, loop=True), seconds=1.5)
     found_so_far = []
 
     def seldom(order, times, seconds):
         found_so_far.append(order)
-        return iter([SimpleNamespace(shown=number == 0, failed=True) for number in range(times)])
+        attempts = (None,) * tries
+        made = [
+            SimpleNamespace(shown=n < shown, failed=True, attempts=attempts) for n in range(times)
+        ]
+        return iter(made)
 
     monkeypatch.setattr(hunting, "minimise", lambda hits, _attempt: steps(hits)[:1])
     monkeypatch.setattr(made, "_replays", seldom)

@@ -26,17 +26,17 @@ WALK_SECONDS = 1.5  # of one schedule, whatever its hits
 MINIMISE_SECONDS = 120.0  # in which a failure's order is looked for
 # Seconds without any order, and those for a failure to show after one: the first pair is taken in
 # whose time the race seldom shows of itself.
-PACES = ((1.0, 0.3), (0.4, 0.2), (0.15, 0.2), (0.05, 0.2))
+PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
 CONTROLS = 6
 # Of one schedule, beside the functions' entries: QEMU looks through all breakpoints at each jump,
 # and goes by single instructions in pages that have one.
 POINTS = 12
 SURVEY_SECONDS = 0.8  # in which it is seen who comes to so many points
-PATIENCE = 0.8
+PATIENCE = 0.5
 PROOF_SECONDS = 2.0  # of a replay that proves a witness
-TRIES = 3  # replays in which an order has to fail each time, to be one that fails
+TRIES = 4  # replays in which an order has to fail each time, to be one that fails
 PROOFS = 10  # replays that say how often the witness fails
-PROVEN = 9  # of these have to, or the hunt goes on
+PROVEN, AT_ONCE = 9, 7  # of these have to, and at the first attempt, or the hunt goes on
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,12 @@ class Found:
 
 def _shown(proofs: Sequence[Replay]) -> int:
     return sum(replay.shown for replay in proofs)
+
+
+def _proven(proofs: Sequence[Replay]) -> bool:
+    """Whether it is the order that fails: a race that shows of itself would, sooner or later."""
+    at_once = sum(replay.shown and len(replay.attempts) == 1 for replay in proofs)
+    return _shown(proofs) >= PROVEN and at_once >= AT_ONCE
 
 
 def choose_points(resolver: Resolver, functions: Sequence[str]) -> dict[int, str]:
@@ -198,7 +204,7 @@ class Hunter:
             proofs = tuple(self._replays(order, PROOFS, PROOF_SECONDS)) if order else ()
             if order and (not best or _shown(proofs) > _shown(best[1])):
                 best = order, proofs
-            if best and _shown(best[1]) >= PROVEN:
+            if best and _proven(best[1]):
                 break
             self._tried.lost += 1
         self._tried.seconds = time.monotonic() - begun
