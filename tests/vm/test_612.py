@@ -10,6 +10,12 @@ WORKLOADS = [
     ("hugetlb-anon-migration", "move-share"),
     ("hugetlb-uffd", "missing-by-migration"),
 ]
+VERIFIED = [
+    ("exec-stack-migration", "--no-steer", "10s"),
+    ("khugepaged-retract", "--no-steer", "8s"),
+    ("hugetlb-uffd", "--no-steer", "10s"),
+    ("hugetlb-anon-migration", "--steer", "20s"),
+]
 SELFTESTS = [("hugetlb-uffd", "uffd-stress"), ("khugepaged-retract", "khugepaged-selftest")]
 before = pytest.mark.mmrace(tree="debian:6.12", series="vulnerable")
 after = pytest.mark.mmrace(tree="debian:6.12", series=("vulnerable", "fixes"))
@@ -34,3 +40,10 @@ def test_the_race_holds_after_its_fix(mmrace_vm, race, workload):
 def test_the_trees_own_selftest_runs(mmrace_vm, race, workload):
     shown = mmrace_vm.run(workload, race=race, seconds=20)
     assert shown.outcome == "PASS", shown.judgement
+
+
+@pytest.mark.parametrize(("race", "steer", "seconds"), VERIFIED)
+def test_the_fix_is_fixed(mmrace, race, steer, seconds):
+    words = ("--race", race, "--tree", "debian:6.12", "--before", "vulnerable", "--after", "fixes")
+    said = mmrace("verify", *words, steer, "--for", seconds, timeout=3600)
+    assert said.document["verdict"] == "FIXED", said.text
