@@ -22,7 +22,6 @@ CASES = [
     ("v5.9", "none", ANON, "move-unmap", "CRASH"),
     ("v5.9", "none", *PUNCH),
     ("v5.9", HIDDEN, *MISSING),
-    ("v2.6.34", "none", "exec-stack-migration", "exec-offline", "CRASH"),
 ]
 # The base of a tree, and the races that `fixes` puts right in it; a note of a fixed tree is all.
 APPLIED = {
