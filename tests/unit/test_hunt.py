@@ -230,7 +230,8 @@ def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch, shown, tri
     monkeypatch.setattr(made, "_replays", seldom)
     found = made.run(lambda _text: None)
     assert found.witness
-    assert found.tried.lost == found.tried.failures == len(found_so_far) >= 2
+    assert found.tried.lost == found.tried.failures == len(found_so_far) >= 1
+    assert found.tried.seconds >= 1.5
 
 
 def test_a_walk_that_failed_before_its_first_hit_has_no_order():

@@ -115,7 +115,7 @@ def test_a_held_vcpu_answers_interrupts_and_goes_no_farther():
     guest.pc = lambda thread: (
         0 if thread == B and plain(B) == 21 and guest.blocked else plain(thread)
     )
-    done = replay(guest, step("M", 10), step("E", 20), step("E", 21))
+    done = replay(guest, step("M", 10), step("E", 20), step("E", 21), patience=5)
     assert done.complete
     assert asked
     assert guest.at[A] <= len(guest.programs[A])
