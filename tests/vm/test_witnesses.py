@@ -8,14 +8,15 @@ from mmrace.definitions.race import load_race
 
 TREE = ("--tree", "debian:6.1", "--series")
 TIMES = 4
-# 38 of 100 right after the order, the others of themselves: docs/steering.md.
-OF_ITSELF = ("hugetlb-uffd",)
+# Their replays hang on what else the host does, and miss what is asked below: docs/steering.md.
+UNSTEADY = ("hugetlb-anon-migration", "hugetlb-uffd")
 
 
 def case(path):
-    """A witness and its race's series; one whose kernels have to be built is slow."""
+    """A witness and its race's series; slow is one whose kernels have to be built, or unsteady."""
     race = load_race(path.parent.name)
-    own, marks = ("", ()) if race.shared else (f"/{race.name}", pytest.mark.slow)
+    own = "" if race.shared else f"/{race.name}"
+    marks = pytest.mark.slow if own or race.name in UNSTEADY else ()
     series = (f"vulnerable{own}", f"fixes{own}")
     return pytest.param(path, *series, id=race.name, marks=marks)
 
@@ -30,8 +31,6 @@ def test_a_witness_shows_its_race_before_the_fix(mmrace, path, bug, fix):
     assert said.document["reached"] == TIMES
     assert not said.document["foreign"]
     assert said.code == 1
-    if said.document["shown"] < TIMES - 2 and path.parent.name in OF_ITSELF:
-        pytest.xfail("its witness mostly fails of itself, not of the order")
     assert said.document["shown"] >= TIMES - 2, "it fails of itself, not of the order"
 
 
