@@ -10,7 +10,8 @@ from made_runs import FAILED, made_run
 from mmrace.cli import cli, verifying
 from mmrace.cli.app import App
 from mmrace.cli.verifying import campaign_of
-from mmrace.definitions.race import load_race
+from mmrace.definitions.race import load_race, race_dir
+from mmrace.definitions.witness import load_witness
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.runs.trial import Trial
@@ -73,10 +74,26 @@ def test_the_budget_ends_a_campaign_that_shows_nothing(tmp_path: Path) -> None:
 
 
 def test_a_witness_of_another_race_is_bad_input(tmp_path: Path) -> None:
-    witness = Path("harness/races/exec-stack-migration/witness.toml").absolute()
+    witness = load_witness(race_dir("exec-stack-migration") / "witness.toml")
     app = App(Home(tmp_path / "cache", tmp_path / "data"), as_json=False)
     with pytest.raises(UserError, match="exec-stack-migration"):
         verifying._replays(app, load_race("hugetlb-uffd"), witness, None)
+
+
+def test_a_witness_says_which_race_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[object] = []
+
+    def build(_home: object, _tree: str, _series: object, configs: object, *_: object) -> None:
+        built.append(configs)
+        raise UserError("enough")
+
+    monkeypatch.setattr(verifying.campaign, "build", build)
+    witness = race_dir("exec-stack-migration") / "witness.toml"
+    words = ["verify", "--witness", str(witness), "--tree", "t", "--config", "lockdep"]
+    words += ["--before", "vulnerable", "--after", "fixes"]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert str(done.exception) == "enough"
+    assert built == [load_race("exec-stack-migration").fragments(["lockdep"])]
 
 
 def test_both_kernels_have_what_is_asked_for_beside_the_races_own(

@@ -17,7 +17,7 @@ from mmrace.cli.records import write_report
 from mmrace.cli.running import pick_races
 from mmrace.cli.tables import table
 from mmrace.definitions.race import Race, load_race
-from mmrace.definitions.witness import load_witness
+from mmrace.definitions.witness import Witness, load_witness
 from mmrace.errors import UserError
 from mmrace.reports.report import Section
 from mmrace.runs import campaign
@@ -32,7 +32,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 
 
 @click.command("verify")
-@click.option("--race", "race_name", help="See `mmrace races`; default: what --after is about.")
+@click.option("--race", "race_name", help="Default: the witness's, else what --after is about.")
 @click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
 @click.option("--before", "before", multiple=True, required=True, help="Series; none: the tree.")
 @click.option("--after", "after", multiple=True, required=True, help="Series on top of --before.")
@@ -88,11 +88,13 @@ def verify(
     witness's first point is no run. With --each every prefix of the series has to apply, build
     without new warnings, boot and hold; where --before fails, only the whole series has to hold.
     """
-    race = load_race(race_name) if race_name else _pick(app, tree_name, before, after)
+    witness = load_witness(witness_path) if witness_path else None
+    name = race_name or (witness and witness.race)
+    race = load_race(name) if name else _pick(app, tree_name, before, after)
     wanted = race.fragments(configs)
     choice = Choice(machine=machine, accel=accel, seconds=seconds, ltp=ltp, steer=steer, boot=boot)
-    if witness_path:
-        make: Maker = _replays(app, race, witness_path, ltp)
+    if witness:
+        make: Maker = _replays(app, race, witness, ltp)
     else:
         chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
         make = Boots(Workbench(app.home, app.step), race, chosen, choice)
@@ -232,10 +234,9 @@ def _sections(done: Done) -> list[Section]:
     return made
 
 
-def _replays(app: App, race: Race, path: Path, ltp: str | None) -> Replays:
-    witness = load_witness(path)
+def _replays(app: App, race: Race, witness: Witness, ltp: str | None) -> Replays:
     if witness.race != race.name:
-        raise UserError(f"{path} is a witness of {witness.race}, not of {race.name}")
+        raise UserError(f"the witness is one of {witness.race}, not of {race.name}; omit --race")
     bench = Workbench(app.home, app.step)
     return Replays(app.home, bench, race, witness, resolver_for, app.step, REPLAY_SECONDS, ltp)
 
