@@ -6,26 +6,11 @@
  * argv: program, bytes. It then hands itself on: program, "again", execs left, those that had
  * their stack shifted, arguments that only have to be long.
  */
-#include "stressor.h"
-
-#include <sys/auxv.h>
-#include <sys/resource.h>
+#include "storm.h"
 
 #define EXECS 40
-#define PAGE 4096UL
-#define ARGUMENT 120000UL	/* below the kernel's limit of 128 KiB a string */
 #define FIXED 4			/* arguments before the long ones */
 #define ARGUMENTS_MAX 20
-#define TOP ((1UL << 47) - PAGE) /* where exec builds a stack, with tables of four levels */
-
-/* The program's name and eight bytes of 0 are the last in a stack. */
-static int is_shifted(void)
-{
-	const char *name = (const char *)getauxval(AT_EXECFN);
-	unsigned long end = (unsigned long)name + strlen(name) + 1 + 8;
-
-	return ((end + PAGE - 1) & ~(PAGE - 1)) != TOP;
-}
 
 static void hand_on(char **argv, int left, int shifted)
 {
@@ -41,7 +26,7 @@ static void hand_on(char **argv, int left, int shifted)
 
 static int again(char **argv)
 {
-	int left = atoi(argv[2]), shifted = atoi(argv[3]) + is_shifted();
+	int left = atoi(argv[2]), shifted = atoi(argv[3]) + stack_shifted();
 
 	if (left)
 		hand_on(argv, left - 1, shifted);
@@ -50,23 +35,10 @@ static int again(char **argv)
 	return STRESSOR_HELD;
 }
 
-static char *text(unsigned long length)
-{
-	char *made = malloc(length + 1);
-
-	if (!made)
-		stressor_broken("malloc");
-	memset(made, 'a', length);
-	made[length] = '\0';
-	return made;
-}
-
 int main(int argc, char **argv)
 {
-	const struct rlimit stack = { 16 << 20, RLIM_INFINITY };
 	char *long_argv[FIXED + ARGUMENTS_MAX + 1] = { "exec-cost", "again" };
 	unsigned long bytes;
-	int i;
 
 	if (argc > FIXED && !strcmp(argv[1], "again"))
 		return again(argv);
@@ -75,14 +47,8 @@ int main(int argc, char **argv)
 		stressor_say("usage: exec-cost BYTES, at most %lu", ARGUMENT * ARGUMENTS_MAX);
 		return STRESSOR_BROKEN;
 	}
-	if (setrlimit(RLIMIT_STACK, &stack))
-		stressor_broken("setrlimit");
-	for (i = FIXED; bytes; i++) {
-		unsigned long length = bytes < ARGUMENT ? bytes : ARGUMENT;
-
-		long_argv[i] = text(length - 1);
-		bytes -= length;
-	}
+	limit_stack(16 << 20);
+	make_arguments(long_argv + FIXED, bytes);
 	stressor_race();
 	hand_on(long_argv, EXECS - 1, 0);
 	return STRESSOR_BROKEN;

@@ -9,19 +9,11 @@
  * argv: program, bytes of arguments, way. Needs a kernel with fault injection (mmrace run --config
  * faults).
  */
-#include "stressor.h"
+#include "storm.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #define SECONDS 2.5
-#define ARGUMENT 120000UL	/* below the kernel's limit of 128 KiB a string */
 #define FIXED 2			/* arguments before the long ones */
 #define ARGUMENTS_MAX 50
 #define SMALLEST 64		/* bytes: slab objects of an exec are no smaller, but for a few */
@@ -29,11 +21,6 @@
 
 #define SLAB "/sys/kernel/debug/failslab/"
 #define PAGES "/sys/kernel/debug/fail_page_alloc/"
-
-struct board {
-	atomic_ulong compactions;
-	atomic_bool stop;
-};
 
 static void set(const char *path, const char *value)
 {
@@ -121,31 +108,6 @@ static void exec_with_fault(char **argv, const struct way *way, int nth)
 	_exit(errno == ENOMEM ? REFUSED : STRESSOR_BROKEN);
 }
 
-static char *text(unsigned long length)
-{
-	char *made = malloc(length + 1);
-
-	if (!made)
-		stressor_broken("malloc");
-	memset(made, 'a', length);
-	made[length] = '\0';
-	return made;
-}
-
-static void make_arguments(char **argv, unsigned long bytes)
-{
-	int i;
-
-	if (!bytes || bytes > ARGUMENT * ARGUMENTS_MAX)
-		stressor_broken("bytes of arguments");
-	for (i = FIXED; bytes; i++) {
-		unsigned long length = bytes < ARGUMENT ? bytes : ARGUMENT;
-
-		argv[i] = text(length - 1);
-		bytes -= length;
-	}
-}
-
 static pid_t start_compaction(struct board *board)
 {
 	pid_t pid = stressor_spawn(0);
@@ -159,9 +121,8 @@ static pid_t start_compaction(struct board *board)
 
 int main(int argc, char **argv)
 {
-	const struct rlimit stack = { 32 << 20, RLIM_INFINITY };
 	char *long_argv[FIXED + ARGUMENTS_MAX + 1] = { "exec-faults", "done" };
-	unsigned long done = 0, refused = 0, killed = 0;
+	unsigned long bytes, done = 0, refused = 0, killed = 0;
 	const struct way *way;
 	struct board *board;
 	pid_t compactor, pid;
@@ -170,12 +131,16 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "done"))
 		return STRESSOR_HELD;
-	make_arguments(long_argv, argc > 1 ? strtoul(argv[1], NULL, 10) : 0);
+	bytes = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+	if (!bytes || bytes > ARGUMENT * ARGUMENTS_MAX)
+		stressor_broken("bytes of arguments");
+	make_arguments(long_argv + FIXED, bytes);
 	way = find_way(argc > 2 ? argv[2] : "each");
 	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
-	if (board == MAP_FAILED || setrlimit(RLIMIT_STACK, &stack))
-		stressor_broken("set-up");
+	if (board == MAP_FAILED)
+		stressor_broken("mmap of the board");
+	limit_stack(32 << 20);
 	allow_faults(way);
 	compactor = start_compaction(board);
 	stressor_race();
