@@ -132,6 +132,22 @@ def waits(guest, thread, at, until):
     guest.pc = pc
 
 
+def test_a_held_vcpu_answers_interrupts_less_and_less_often():
+    guest = FakeGuest({A: [1, 10], B: [2, 20] + [3] * 100_000})
+    resumed = []
+    go_on = guest.resume
+
+    def resume(threads):
+        resumed.append(tuple(threads))
+        go_on(threads)
+
+    guest.resume = resume
+    done = replay(guest, step("M", 10), step("E", 99), patience=0.3)
+    assert done.infeasible
+    let_go = sum(A in threads for threads in resumed[1:-1])
+    assert 3 <= let_go <= 8, "QEMU translates everything anew each time"
+
+
 def test_another_task_of_a_held_vcpu_is_led_past_the_points():
     guest = SharedGuest({A: [1, 10, 11], B: [2, 20]}, A, 10, [30, 20, 31])
     waits(guest, B, 20, (A, 31))

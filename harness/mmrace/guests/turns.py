@@ -10,7 +10,9 @@ from mmrace.guests.guest import Guest
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Judgement
 
-_SLICE = 0.005  # seconds after which held vCPUs answer interrupts
+# Seconds after which held vCPUs answer interrupts, at first and at most. Twice as long each time:
+# when one is back at its breakpoint QEMU drops all code that it has translated.
+_SLICE, _SLICE_MAX = 0.005, 0.16
 _REPORT_SECONDS = 15.0  # in which a report that has begun must be complete
 _REPORT_PAUSE = 1.0  # within it
 _STACK = 14  # bits of an offset in a kernel stack, which lies at a multiple of its size
@@ -72,10 +74,12 @@ class Turns:
         going = tuple(going)
         self._insert(points | {stand.pc for stand in held.values()})
         self._away &= set(held)
+        length = _SLICE
         while True:
             self._resume((*going, *self._away), held)
-            stop = self._wait(min(end, time.monotonic() + _SLICE))
+            stop = self._wait(min(end, time.monotonic() + length))
             if stop is None:
+                length = min(2 * length, _SLICE_MAX)
                 self._ask()
                 if self.over or time.monotonic() >= end:
                     return None
