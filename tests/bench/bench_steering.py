@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What steering costs and what it brings: the director, steered runs, replays.
 
-    python -m tests.bench.bench_steering [director|runs|replays|hunts] [COUNT]
+    python -m tests.bench.bench_steering [director|runs|replays|hunts] [COUNT] [RACE...]
 
 Through the command line as a user has it, on Debian's 6.1 with the bugs put back and with the
 fixes on top; kernels come from the user's own home. Needs an idle machine.
@@ -48,13 +48,22 @@ NEVER = Window(name="never", hold="entry of panic", until="return of panic")
 def main(words: Sequence[str] = ()) -> None:
     """Run the parts that are named, or all but the hunts."""
     count = next((int(word) for word in words if word.isdigit()), 10)
-    wanted = [word for word in words if not word.isdigit()] or ["director", "runs", "replays"]
+    races = [word for word in words if word in STEERED] or list(STEERED)
+    parts = {
+        "director": lambda: _director(count),
+        "runs": lambda: _runs(count, races),
+        "replays": lambda: _replays(count, races),
+        "hunts": lambda: _hunts(count, races),
+    }
+    if unknown := [word for word in words if not (word.isdigit() or word in {*parts, *STEERED})]:
+        raise SystemExit(f"neither a part nor a race: {', '.join(unknown)}")
+    wanted = [word for word in words if word in parts] or ["director", "runs", "replays"]
     load = os.getloadavg()[0]
     print(
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, {platform.machine()}, load {load:.1f}"
     )
     for part in wanted:
-        {"director": _director, "runs": _runs, "replays": _replays, "hunts": _hunts}[part](count)
+        parts[part]()
 
 
 def _director(count: int) -> None:
@@ -92,9 +101,10 @@ def _quiet(_title: str) -> Iterator[Callable[[str], None]]:
     yield lambda _text: None
 
 
-def _runs(count: int) -> None:
+def _runs(count: int, races: Sequence[str]) -> None:
     """Median time to failure of steered runs, from the workload's start."""
-    for race, workload in STEERED.items():
+    for race in races:
+        workload = STEERED[race]
         found = _mmrace(
             "run", "--race", race, "--workload", workload, *TREE, *VULNERABLE,
             "--for", "60s", "--runs", str(count), "--steer",
@@ -109,9 +119,9 @@ def _runs(count: int) -> None:
         )
 
 
-def _replays(count: int) -> None:
+def _replays(count: int, races: Sequence[str]) -> None:
     """How often witnesses fail on the vulnerable kernel, and how far they get on the fixed one."""
-    for race in STEERED:
+    for race in races:
         path = f"harness/races/{race}/witness.toml"
         for name, series, times in (("vulnerable", VULNERABLE, count), ("fixed", FIXED, 3 * count)):
             said = _mmrace("replay", path, *TREE, *series, "--times", str(times))
@@ -125,13 +135,13 @@ def _replays(count: int) -> None:
             )
 
 
-def _hunts(count: int) -> None:
+def _hunts(count: int, races: Sequence[str]) -> None:
     """What hunts of ten minutes find from function names alone."""
     with TemporaryDirectory() as folder:
-        for race, workload in STEERED.items():
+        for race in races:
             for number in range(count):
                 said = _mmrace(
-                    "hunt", "--race", race, "--workload", workload, *TREE, *VULNERABLE,
+                    "hunt", "--race", race, "--workload", STEERED[race], *TREE, *VULNERABLE,
                     "--for", "10m", "--out", f"{folder}/{race}-{number}.toml",
                 )  # fmt: skip
                 tried = said["tried"]
