@@ -9,9 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from test_cell import GOOD, RACE, WORKLOAD, home  # noqa: F401 - a fixture
 from test_cpio import parse
 
+from mmrace.cli import cli, running
 from mmrace.definitions.machine import Machine, Node
 from mmrace.definitions.race import Race, Source, Workload
 from mmrace.definitions.window import Window
@@ -21,7 +23,13 @@ from mmrace.guests.vm import Boot, Ended, run_vm
 from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import WindowCount
-from mmrace.runs.campaign import Choice, Workbench, command_line, steering_configs
+from mmrace.runs.campaign import (
+    DELAY_CONFIG,
+    Choice,
+    Workbench,
+    command_line,
+    steering_configs,
+)
 from mmrace.runs.cell import Parts, run_cell
 from mmrace.runs.record import RunDir, Spec
 from mmrace.symbols.resolve import Gate, Resolved
@@ -123,10 +131,37 @@ def test_under_kvm_the_director_cannot_and_kprobes_are_not_the_default() -> None
 
 
 def test_the_command_that_makes_the_run_again_says_who_holds() -> None:
-    built: Any = SimpleNamespace(tree=SimpleNamespace(name="t"), series=())
+    built: Any = SimpleNamespace(tree=SimpleNamespace(name="t"), series=(), configs=())
     by_kprobe = command_line(built, RACE, WORKLOAD, Choice(steer_by="kprobe"))
     assert by_kprobe.endswith("--steer-by kprobe")
     assert "--steer-by" not in command_line(built, RACE, WORKLOAD, Choice())
+
+
+def test_the_command_that_makes_the_run_again_has_what_the_kernel_was_built_with() -> None:
+    configs = ("lockdep", DELAY_CONFIG)
+    built: Any = SimpleNamespace(tree=SimpleNamespace(name="t"), series=(), configs=configs)
+    words = command_line(built, RACE, WORKLOAD, Choice(steer_by="kprobe")).split()
+    assert words[words.index("--config") + 1] == "lockdep"
+    assert DELAY_CONFIG not in words
+
+
+def test_a_run_is_made_again_on_a_kernel_with_the_same_config(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = SimpleNamespace(
+        race=RACE, configs=("lockdep",), steer_by="director", tree="t", series=()
+    )
+    asked: list[object] = []
+
+    def build(_home: object, _tree: str, _series: object, configs: object, *_: object) -> None:
+        asked.append(configs)
+        raise UserError("enough")
+
+    monkeypatch.setattr(running, "find_run", lambda *_: SimpleNamespace(spec=lambda: spec))
+    monkeypatch.setattr(running.campaign, "build", build)
+    done = CliRunner().invoke(cli, ["again", "x"], standalone_mode=False)
+    assert str(done.exception) == "enough"
+    assert asked == [("lockdep",)]
 
 
 def steered_run(home: Home, tmp_path: Path, script: str) -> RunDir:  # noqa: F811

@@ -197,7 +197,8 @@ def bisect_exit_code(runs: Sequence[RunDir]) -> int:
 def again(app: App, run: str) -> int:
     """Make the same run again: same kernel, workload, machine and seed."""
     spec = find_run(app.home, run).spec()
-    wanted = spec.race.fragments(campaign.steering_configs(spec.steer_by))
+    # Runs of earlier versions do not say what they had.
+    wanted = spec.configs or spec.race.fragments(campaign.steering_configs(spec.steer_by))
     built = campaign.build(app.home, spec.tree, spec.series, wanted, app.step)
     if built.kernel.id != spec.kernel_id:
         app.note(f"the kernel is another one now: {built.kernel.id}, then {spec.kernel_id}")

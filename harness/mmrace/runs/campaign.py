@@ -164,6 +164,9 @@ def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -
     words += ["--tree", built.tree.name]
     for name in built.series:
         words += ["--series", name]
+    implied = (*race.own_config, *steering_configs(choice.steer_by))
+    for name in built.configs:
+        words += [] if name in implied else ["--config", name]
     words += ["--for", f"{choice.seconds:g}s"]
     if choice.machine:
         words += ["--machine", choice.machine]
@@ -227,6 +230,7 @@ class Workbench:
             notes=built.notes,
             slot=choice.slot,
             steer_by=choice.steer_by,
+            configs=built.configs,
         )
         parts = cell.Parts(built.kernel.image, built.kernel.config, image, chosen)
         return spec, self._steering(spec, parts, built) if spec.steered else parts

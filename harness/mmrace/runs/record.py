@@ -28,6 +28,7 @@ class Spec(Table):
     a run can be judged and repeated after their files have changed. ``notes`` are about the kernel:
     which revision of a series it has, what that was made on, that it was built unconfined. ``slot``
     is its place in a campaign. ``steer_by``: who holds in it, ``director`` or ``kprobe``.
+    ``configs``: what the kernel has beside the fragments of all races.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Spec(Table):
     notes: tuple[str, ...] = ()
     slot: str = ""
     steer_by: str = "director"
+    configs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
