@@ -3,6 +3,8 @@
 
 import pytest
 
+from mmrace.definitions.race import race_dir
+
 RACE = "exec-stack-migration"
 SERIES = "alternatives/exec-placeholder-"
 FAULTS = ["exec-faults", "exec-faults-two", "exec-faults-halfway"]
@@ -47,6 +49,17 @@ def test_a_right_fix_is_fixed_with_lockdep(mmrace, tree, after, workload, steer)
 def test_the_wrong_order_is_not_fixed_with_lockdep(mmrace, tree):
     said = verify(mmrace, tree, SERIES + "unordered", "exec-storm-visits")
     assert said.document["verdict"] == "NOT_FIXED", said.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tree", TREES)
+@pytest.mark.parametrize("form", ["unordered", "ordered", "locked"])
+def test_the_witness_of_two_visits_tells_the_orders_apart(mmrace, tree, form):
+    path = race_dir(RACE) / "witness-visits.toml"
+    words = ("--tree", tree, "--series", "vulnerable", "--series", SERIES + form, "--times", "6")
+    said = mmrace("replay", str(path), *words)
+    assert said.document["reached"] == 6
+    assert said.document["failed"] >= 5 if form == "unordered" else not said.document["failed"]
 
 
 @pytest.mark.slow

@@ -16,10 +16,10 @@ def case(path):
     own = "" if race.shared else f"/{race.name}"
     marks = pytest.mark.slow if own else ()
     series = (f"vulnerable{own}", f"fixes{own}")
-    return pytest.param(path, *series, id=race.name, marks=marks)
+    return pytest.param(path, *series, id=f"{race.name}-{path.stem}", marks=marks)
 
 
-WITNESSES = [case(path) for path in sorted(data_dir("races").glob("*/witness.toml"))]
+WITNESSES = [case(path) for path in sorted(data_dir("races").glob("*/witness*.toml"))]
 
 
 @pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)

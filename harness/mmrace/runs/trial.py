@@ -10,6 +10,7 @@ from typing import Protocol
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.witness import Witness
+from mmrace.errors import InfraError
 from mmrace.guests.scheduler import Replay
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
@@ -91,7 +92,10 @@ class Replays:
     ltp: str | None = None
 
     def __call__(self, built: Built, seed: int) -> Trial:
-        """Boot, and follow the witness once; the workload's seed is the witness's own."""
+        """Boot, and follow the witness once; the workload's seed is the witness's own.
+
+        InfraError when QEMU fails, or the race does not start, twice in a row.
+        """
         choice = Choice(
             machine=self.witness.machine,
             accel="tcg",
@@ -102,10 +106,15 @@ class Replays:
         )
         workload = self.race.find_workload(self.witness.workload)
         spec, parts = self.bench.plan(built, self.race, workload, choice, "")
+        what = spec, parts, self.resolver(built), self.witness, 1, self.seconds
         with self.step(f"replay on {' + '.join(built.series) or built.tree.name}") as tell:
-            followed = follow(
-                self.home, spec, parts, self.resolver(built), self.witness, 1, self.seconds, tell
-            )
+            try:
+                followed = follow(self.home, *what, tell)
+            except (
+                InfraError
+            ) as error:  # once; a machine that never comes to the race is not run on
+                tell(f"again, as {error}")
+                followed = follow(self.home, *what, tell)
             one = followed.done[0]
             judged = judgement_of(one)
             tell(f"= {judged.outcome} {judged.title}")
