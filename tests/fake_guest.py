@@ -8,8 +8,11 @@ from mmrace.outcome import Judgement, Outcome
 class FakeGuest:
     """vCPUs execute a list of addresses each, in turns; ``fails`` looks at the trace.
 
-    It is its own snapshot and its own gdbstub. ``loop``: lists begin again at their end.
+    It is its own snapshot and its own gdbstub. ``loop``: lists begin again at their end. A vCPU
+    that comes to ``OFF`` powers the machine off, with its last words.
     """
+
+    OFF = -1
 
     def __init__(self, programs, fails=lambda trace: False, loop=False):
         self.programs = programs
@@ -27,6 +30,7 @@ class FakeGuest:
         self.running = ()
         self.breakpoints.clear()
         self.console, self.channel = bytearray(), bytearray()
+        self.off = False
         self.restores += 1
         return self
 
@@ -46,11 +50,13 @@ class FakeGuest:
         self.breakpoints.remove(address)
 
     def step(self, thread):
+        assert not self.off, "it would never answer"
         self.trace.append((thread, self.pc(thread)))
         self.at[thread] += 1
         return Stop(5, thread)
 
     def resume(self, threads):
+        assert not self.off
         self.running = tuple(threads)
 
     def stop(self):
@@ -64,6 +70,9 @@ class FakeGuest:
                 if self.pc(thread) in self.breakpoints:
                     self.running = ()
                     return Stop(5, thread)
+                if self.pc(thread) == self.OFF:
+                    self.running, self.off = (), True
+                    return Stop(3, thread)
                 if self.pc(thread):
                     self.step(thread)
         if self.fails(self.trace):

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What replays add up to, and what a machine that still runs is asked."""
 
-from contextlib import contextmanager
-from types import SimpleNamespace
-
 import pytest
 
 from mmrace.cli.replaying import exit_code
 from mmrace.definitions.race import Race, Signature, Source, Workload
-from mmrace.errors import InfraError
 from mmrace.guests.scheduler import Attempt, Replay
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs import trial
 from mmrace.runs.replay import Replays
 
 WARNING = (
@@ -111,31 +106,3 @@ def test_other_failures_are_named():
 
 def test_a_failure_right_after_the_whole_order_is_told_from_one_of_itself():
     assert Replays((replay(2, OWN), replay(1, OWN), replay(2, FOREIGN), replay(2))).shown == 1
-
-
-@pytest.mark.parametrize("failures", [1, 2])
-def test_a_replay_that_qemu_spoils_is_made_once_more(monkeypatch, failures):
-    made = []
-
-    def follow(*_arguments):
-        made.append(1)
-        if len(made) <= failures:
-            raise InfraError("QEMU is gone")
-        return Replays((replay(2, OWN),))
-
-    @contextmanager
-    def step(_title):
-        yield lambda _text: None
-
-    monkeypatch.setattr(trial, "follow", follow)
-    bench = SimpleNamespace(plan=lambda *_: (None, None))
-    witness = SimpleNamespace(machine="m", seed=1, workload="w")
-    race = SimpleNamespace(find_workload=lambda _name: None)
-    built = SimpleNamespace(series=("s",))
-    make = trial.Replays(None, bench, race, witness, lambda _built: None, step, 3.0)
-    if failures == 1:
-        assert make(built, 1).judgement == OWN
-        assert len(made) == 2
-    else:
-        with pytest.raises(InfraError, match="QEMU is gone"):
-            make(built, 1)

@@ -52,6 +52,23 @@ def test_vcpus_go_in_the_order_of_the_steps():
     assert not guest.breakpoints
 
 
+def test_a_guest_that_powers_off_amid_the_order_is_asked_for_its_last_words():
+    """They are read after the stop that tells of the end, as from a socket."""
+    guest = FakeGuest({A: [1, 10, 11], B: [2, 20, FakeGuest.OFF]}, fails=lambda _trace: guest.off)
+    done = replay(guest, step("M", 10), step("E", 21))
+    assert done.failed
+    assert len(done.attempts) == 1
+
+
+def test_a_guest_that_powers_off_without_a_failure_has_held():
+    guest = FakeGuest({A: [1, 10, 11], B: [2, 20, FakeGuest.OFF]})
+    done = replay(guest, step("M", 10), step("E", 20))
+    assert done.complete
+    assert not done.failed
+    assert guest.off
+    assert len(done.attempts) == 1
+
+
 def test_the_same_guest_holds_in_another_order():
     guest = FakeGuest(
         {A: [1, 10, 11, 12], B: [2, 20, 21, 22]},

@@ -17,6 +17,7 @@ from mmrace.errors import InfraError
 
 ANSWER_SECONDS = 20.0
 INTERRUPT = b"\x03"
+_QUIT = 3
 _RSP, _RIP = 7, 16  # x86-64's numbers of them in QEMU's description of the registers
 _PACKET = re.compile(rb"\$([^#]*)#([0-9a-f]{2})", re.DOTALL)
 _THREAD = re.compile(r"thread:([^;]+);")
@@ -25,10 +26,19 @@ _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Stop:
-    """Why all vCPUs stopped: the signal's number (5: breakpoint or step, 2: asked to), whose."""
+    """Why all vCPUs stopped, and whose doing it was.
+
+    ``signal`` is the number that QEMU sends: 5 for a breakpoint or a step, 2 when it was asked
+    to, 3 when the machine has powered itself off or reset.
+    """
 
     signal: int
     thread: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether the machine is off: it runs no more, and answers no request to stop."""
+        return self.signal == _QUIT
 
 
 def frame(text: str) -> bytes:

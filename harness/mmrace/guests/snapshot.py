@@ -19,8 +19,9 @@ from mmrace.guests.guest import Guest, last_line, listen_at
 from mmrace.guests.vm import START_SECONDS, Boot, Ram, accept
 from mmrace.windows.director import race_phase
 
-# A guest that resets after a panic would take QEMU, and what it has to say, with it.
+# A guest that resets or powers off would take QEMU, and what it has to say, with it.
 STAY = ("panic=0",)
+_STAY_ON = "-no-shutdown"
 _MIB = 1 << 20
 
 
@@ -67,7 +68,7 @@ class Snapshot:
     def restore(self) -> Guest:
         """Return the machine at the race's start, stopped, and end the one given before."""
         self._end()
-        extra = (*self._boot.extra, "-S", "-incoming", "defer")
+        extra = (*self._boot.extra, _STAY_ON, "-S", "-incoming", "defer")
         boot = replace(self._boot, extra=extra, ram=Ram(self._files, shared=False))
         with ExitStack() as stack:
             guest = stack.enter_context(Guest(boot, self._folder, debugged=True))

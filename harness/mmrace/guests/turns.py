@@ -51,12 +51,13 @@ class Turns:
         self._inserted: set[int] = set()
         self._seen: dict[str, Stand] = {}  # vCPUs that were seen to arrive, not gone on since
         self._away: set[str] = set()  # held vCPUs that are not where they are held
+        self._off = False
         self.failure: Judgement | None = None
 
     @property
     def over(self) -> bool:
-        """Whether the kernel has failed, so that nothing more is to be tried."""
-        return self.failure is not None or self._oracle.dead
+        """Whether the kernel has failed or is off, so that nothing more is to be tried."""
+        return self.failure is not None or self._off or self._oracle.dead
 
     @property
     def threads(self) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ class Turns:
         """Run vCPUs until one of them is at a point, and tell where it stands.
 
         ``held`` are the vCPUs that are held; ``end`` is in terms of the monotonic clock. None
-        when the time is over, or the kernel has failed meanwhile.
+        when the time is over, or the kernel has failed or gone off meanwhile.
         """
         going = tuple(going)
         self._insert(points | {stand.pc for stand in held.values()})
@@ -102,13 +103,13 @@ class Turns:
         self._away.clear()
         begun = time.monotonic()
         end, heard = begun + seconds, len(self._guest.console)
-        while not self.failure and (left := end - time.monotonic()) > 0:
-            self._guest.listen(left)
+        while not (self.failure or self._off) and (left := end - time.monotonic()) > 0:
+            self._listen(left)
             self._ask()
             if len(self._guest.console) > heard:
                 heard = len(self._guest.console)
                 end = max(end, min(time.monotonic() + _REPORT_PAUSE, begun + _REPORT_SECONDS))
-        self._guest.stop()
+        self._stop()
         self._ask(silent=heard > 0)
         return self.failure
 
@@ -127,17 +128,35 @@ class Turns:
         threads = tuple(threads)
         for thread in threads:
             stand = self._seen.pop(thread, None)
-            if stand and stand.pc in self._inserted and held.get(thread) != stand:
-                self._stub.step(thread)
-        self._stub.resume(threads)
+            passes = stand and stand.pc in self._inserted and held.get(thread) != stand
+            if passes and not self._off:
+                self._note(self._stub.step(thread))
+        if not self._off:
+            self._stub.resume(threads)
 
     def _wait(self, end: float) -> Stop | None:
         """The stop at a breakpoint; None when the time is over, the machine is stopped then."""
-        while (left := end - time.monotonic()) > 0:
-            if stop := self._guest.listen(left):
+        while not self._off and (left := end - time.monotonic()) > 0:
+            if stop := self._listen(left):
                 return stop
-        self._guest.stop()
+        self._stop()
         return None
+
+    def _listen(self, seconds: float) -> Stop | None:
+        """The next stop that is not the machine's end."""
+        stop = self._guest.listen(seconds)
+        if stop:
+            self._note(stop)
+        return None if self._off else stop
+
+    def _stop(self) -> None:
+        if not self._off:
+            self._note(self._guest.stop())
+
+    def _note(self, stop: Stop) -> None:
+        if stop.ended:
+            self._off = True
+            self._guest.listen(0)  # what it said before its end may still wait to be read
 
     def _ask(self, *, silent: bool = False) -> None:
         if not self.failure:

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.witness import Witness
-from mmrace.errors import InfraError
 from mmrace.guests.scheduler import Replay
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
@@ -94,7 +93,7 @@ class Replays:
     def __call__(self, built: Built, seed: int) -> Trial:
         """Boot, and follow the witness once; the workload's seed is the witness's own.
 
-        InfraError when QEMU fails, or the race does not start, twice in a row.
+        InfraError when QEMU fails, or the race does not start.
         """
         choice = Choice(
             machine=self.witness.machine,
@@ -108,13 +107,7 @@ class Replays:
         spec, parts = self.bench.plan(built, self.race, workload, choice, "")
         what = spec, parts, self.resolver(built), self.witness, 1, self.seconds
         with self.step(f"replay on {' + '.join(built.series) or built.tree.name}") as tell:
-            try:
-                followed = follow(self.home, *what, tell)
-            except (
-                InfraError
-            ) as error:  # once; a machine that never comes to the race is not run on
-                tell(f"again, as {error}")
-                followed = follow(self.home, *what, tell)
+            followed = follow(self.home, *what, tell)
             one = followed.done[0]
             judged = judgement_of(one)
             tell(f"= {judged.outcome} {judged.title}")
