@@ -117,13 +117,15 @@ def _runs(count: int, races: Sequence[str]) -> None:
             "--for", "60s", "--runs", str(count), "--steer",
         )["runs"]  # fmt: skip
         seconds = [run["seconds_to_failure"] for run in found if run["signature_matched"]]
-        met = [min((window["met"] for window in run["windows"]), default=0) for run in found]
         median = f"{statistics.median(seconds):.1f} s" if seconds else "-"
         print(
             f"{race}/{workload}: {len(seconds)} of {len(found)} failed, median {median},"
-            f" longest {max(seconds, default=0):.1f} s; all windows met in"
-            f" {sum(number > 0 for number in met)}"
+            f" longest {max(seconds, default=0):.1f} s"
         )
+        windows = [window for run in found for window in run["windows"]]
+        for name in dict.fromkeys(window["name"] for window in windows):
+            met = [window["met"] for window in windows if window["name"] == name]
+            print(f"  {name}: met in {sum(map(bool, met))} runs, {sum(met)} times")
 
 
 def _replays(count: int, races: Sequence[str]) -> None:
