@@ -194,6 +194,23 @@ def test_a_point_with_a_condition_is_refused():
         place(witness(step("M", 1)), resolver)
 
 
+def test_of_alternatives_the_first_one_without_a_condition_counts():
+    found = {
+        "return of f": Resolved("return of f", (1,), Gate((2,), (3,))),
+        "entry of f": Resolved("entry of f", (4,), None),
+    }
+
+    def resolve(texts):
+        known = [found[text] for text in texts if text in found]
+        if not known:
+            raise UserError("none")
+        return known[0]
+
+    step = Step(actor="M", point=["entry of gone", "return of f", "entry of f"])
+    (placed,) = place(witness(step), SimpleNamespace(resolve=resolve))
+    assert placed.addresses == {4}
+
+
 def test_a_witness_is_read_as_it_was_written(tmp_path):
     written = witness(
         Step(actor="M", point=["entry of a", "before b #2 in a"], hit=3, alone=False),

@@ -4,6 +4,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mmrace.definitions.witness import Step, Witness
@@ -78,17 +79,24 @@ class Replay:
 
 
 def place(witness: Witness, resolver: Resolver) -> tuple[Placed, ...]:
-    """Find the steps' points in a kernel; UserError says which it does not have, and why."""
-    placed = []
-    for step in witness.step:
-        found = resolver.resolve(step.point)
-        if found.gate:
-            raise UserError(
-                f"`{found.point}`: in this kernel that place is reached on other ways as well,"
-                " which the scheduler cannot tell apart; name another"
-            )
-        placed.append(Placed(step, frozenset(found.addresses)))
-    return tuple(placed)
+    """Find the steps' points in a kernel; UserError says which it does not have, and why.
+
+    Of a step's alternatives the first one counts that the scheduler can stop at.
+    """
+    return tuple(Placed(step, _addresses(step, resolver)) for step in witness.step)
+
+
+def _addresses(step: Step, resolver: Resolver) -> frozenset[int]:
+    for text in step.point:
+        with suppress(UserError):
+            found = resolver.resolve((text,))
+            if not found.gate:
+                return frozenset(found.addresses)
+    gated = resolver.resolve(step.point)  # or the error of a kernel that has none of them
+    raise UserError(
+        f"`{gated.point}`: in this kernel that place is reached on other ways as well,"
+        " which the scheduler cannot tell apart; name another"
+    )
 
 
 class Scheduler:
