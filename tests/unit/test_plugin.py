@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The pytest plugin, in a pytest of its own, with a QEMU that boots nothing."""
 
+import json
 import os
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -39,7 +40,7 @@ def mmrace_kernel(request):
     applied = Applied("0" * 40, "1" * 40, (), (), ())
     image, config = folder / "kernel", folder / "config"
     kernel = Kernel("k", "6.1.192", image, image, config, folder, 0.0, True)
-    return Built(tree, (), applied, kernel)
+    return Built(tree, (), applied, kernel, boot=("panic=1",))
 """
 PROGRAM = '#include "stressor.h"\nint main(void) { stressor_race(); return STRESSOR_HELD; }\n'
 
@@ -78,6 +79,14 @@ def test_a_boot_test_is_an_ordinary_test(tests: pytest.Pytester) -> None:
     tests.runpytest_subprocess().assert_outcomes(passed=1)
     runs = list((tests.path / "home" / "data" / "runs").glob("*-test-program-*"))
     assert len(runs) == 1
+
+
+def test_what_a_base_wants_comes_after_the_machine_s_parameters(tests: pytest.Pytester) -> None:
+    tests.makepyfile(BOOTS % 3)
+    tests.runpytest_subprocess().assert_outcomes(passed=1)
+    (run,) = (tests.path / "home" / "data" / "runs").glob("*-test-program-*")
+    boot = json.loads((run / "spec.json").read_text())["boot"]
+    assert boot.index("panic=-1") < boot.index("panic=1"), "the kernel takes the last one"
 
 
 def test_a_failure_names_the_run(tests: pytest.Pytester) -> None:

@@ -81,12 +81,14 @@ class Build(Table):
 class Base(Table):
     """Kernel versions that one directory of patches is for.
 
-    ``tested`` is the release on which the patches were last verified.
+    ``tested`` is the release on which the patches were last verified. ``boot``: kernel parameters
+    that these kernels want beside the machine's.
     """
 
     name: str
     versions: Versions
     tested: str
+    boot: tuple[str, ...] = ()
     build: Build = Build()
     race: dict[str, RaceState] = Field(default_factory=dict)
 

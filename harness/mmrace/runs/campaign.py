@@ -44,7 +44,7 @@ class Built:
 
     ``configs``: what it has beside the fragments of all races. ``delay`` is the module that steers
     by kprobes, where the config asked for it. ``guest_cc`` compiles programs that the kernel can
-    run.
+    run; ``boot`` are the parameters that its base wants.
     """
 
     tree: Tree
@@ -55,6 +55,7 @@ class Built:
     configs: tuple[str, ...] = ()
     delay: Path | None = None
     guest_cc: str = "gcc"
+    boot: tuple[str, ...] = ()
 
     def suits(self, race: Race) -> bool:
         """Whether the race can show on it: it has what the race's own kernel has."""
@@ -138,7 +139,17 @@ def build(
     notes = [*said(resolved), *applied.notes]
     notes += [] if intake.sandboxed else ["built without a sandbox"]
     done = tuple(item.name for item in resolved)
-    return Built(tree, done, applied, kernel, tuple(notes), configs, module, base.build.guest_cc)
+    return Built(
+        tree,
+        done,
+        applied,
+        kernel,
+        tuple(notes),
+        configs,
+        module,
+        guest_cc=base.build.guest_cc,
+        boot=base.boot,
+    )
 
 
 def steering_configs(steer_by: str) -> tuple[str, ...]:
@@ -225,7 +236,7 @@ class Workbench:
             steered=self._steered(race, workload, choice, chosen),
             seconds=choice.seconds,
             seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
-            boot=(*machine.boot, *race.boot, *choice.boot),
+            boot=(*machine.boot, *built.boot, *race.boot, *choice.boot),
             command=command,
             notes=built.notes,
             slot=choice.slot,
