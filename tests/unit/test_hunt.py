@@ -2,6 +2,8 @@
 """Random schedules, what they find on a guest whose vCPUs are lists, and how that is made small."""
 
 from collections import Counter
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,7 +47,7 @@ def spec():
     return SimpleNamespace(**names, seed=1, kernel_id="k", release="6.1")
 
 
-def hunter(monkeypatch, guest, **search):
+def hunter(monkeypatch, guest, other=None, **search):
     monkeypatch.setattr(hunting, "Oracle", lambda *_: FakeOracle())
     monkeypatch.setattr(hunting, "WALK_SECONDS", 0.2)
     monkeypatch.setattr(hunting, "PACES", ((0.05, 0.005),))
@@ -53,7 +55,8 @@ def hunter(monkeypatch, guest, **search):
     monkeypatch.setattr(hunting, "SURVEY_SECONDS", 0.1)
     monkeypatch.setattr(hunting, "PROOF_SECONDS", 0.1)
     fields = {"functions": ("f",), "depth": 2, "hits": 12, "seconds": 20, "seed": 7, **search}
-    return Hunter(guest, spec(), resolver(), dict(POINTS), Search(**fields))
+    boot = partial(nullcontext, other or guest)
+    return Hunter(guest, boot, spec(), resolver(), dict(POINTS), Search(**fields))
 
 
 def test_a_seed_determines_a_schedule():
@@ -218,7 +221,7 @@ def test_a_witness_that_seldom_fails_does_not_end_a_hunt(monkeypatch, shown, tri
     made = hunter(monkeypatch, FakeGuest(PROGRAMS, between, loop=True), seconds=1.5)
     found_so_far = []
 
-    def seldom(order, times, seconds):
+    def seldom(_snapshot, order, times, seconds):
         found_so_far.append(order)
         attempts = (None,) * tries
         made = [
@@ -244,6 +247,15 @@ def test_a_hunt_ends_with_a_witness_that_fails(monkeypatch):
     assert len(found.witness.step) <= 3
     assert sum(proof.failed for proof in found.proofs) == len(found.proofs)
     assert found.tried.failures >= 1
+
+
+def test_what_fails_from_one_snapshot_only_is_no_witness(monkeypatch):
+    other = FakeGuest(PROGRAMS, lambda _trace: False, loop=True)
+    guest = FakeGuest(PROGRAMS, between, loop=True)
+    found = hunter(monkeypatch, guest, other, seconds=4).run(lambda _text: None)
+    assert found.witness is None
+    assert found.tried.lost == found.tried.failures >= 1
+    assert other.restores > hunting.PROOFS
 
 
 def test_a_race_that_shows_of_itself_gets_less_time_to(monkeypatch):

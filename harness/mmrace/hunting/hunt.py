@@ -4,6 +4,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from mmrace.definitions.point import Point, Where, parse_point
@@ -163,21 +164,25 @@ def hunt(
     points = choose_points(resolver, search.functions)
     tell("booting")
     with start(home, spec, parts) as kept:
-        return Hunter(kept, spec, resolver, points, search).run(tell)
+        return Hunter(kept, lambda: start(home, spec, parts), spec, resolver, points, search).run(
+            tell
+        )
 
 
 class Hunter:
-    """One hunt on one snapshot."""
+    """One hunt on one snapshot; ``boot`` gives the snapshots on which its finds are proven."""
 
     def __init__(
         self,
         kept: Snapshot,
+        boot: Callable[[], AbstractContextManager[Snapshot]],
         spec: Spec,
         resolver: Resolver,
         points: dict[int, str],
         search: Search,
     ) -> None:
         self._kept = kept
+        self._boot = boot
         self._spec = spec
         self._resolver = resolver
         self._points = points
@@ -201,8 +206,8 @@ class Hunter:
             tell("a schedule failed; looking for the least of it that does")
             self._give_up = min(self._end, time.monotonic() + MINIMISE_SECONDS)
             order = minimise(walk.hits, self._attempt)
-            proofs = tuple(self._replays(order, PROOFS, PROOF_SECONDS)) if order else ()
-            if order and (not best or _shown(proofs) > _shown(best[1])):
+            proofs = self._prove(order) if order else ()
+            if order and _shown(proofs) > (_shown(best[1]) if best else 0):
                 best = order, proofs
             if best and _proven(best[1]):
                 break
@@ -282,15 +287,28 @@ class Hunter:
         """Whether an order shows the failure each time; nothing is tried when the time is over."""
         if time.monotonic() > self._give_up:
             return Trial(False, len(order))
-        for replay in self._replays(order, TRIES, 0):
+        for replay in self._replays(self._kept, order, TRIES, 0):
             if not replay.shown:
                 return Trial(False, len(order) if replay.failure else replay.attempts[0].steps)
         return Trial(True, len(order))
 
-    def _replays(self, order: Steps, times: int, seconds: float) -> Iterator[Replay]:
+    def _prove(self, order: Steps) -> tuple[Replay, ...]:
+        """Replays from another boot, or from this one where they do not prove the order even here.
+
+        One snapshot may stand so near to the failure that anything at all brings it about.
+        """
+        proofs = tuple(self._replays(self._kept, order, PROOFS, PROOF_SECONDS))
+        if not _proven(proofs):
+            return proofs
+        with self._boot() as other:
+            return tuple(self._replays(other, order, PROOFS, PROOF_SECONDS))
+
+    def _replays(
+        self, snapshot: Snapshot, order: Steps, times: int, seconds: float
+    ) -> Iterator[Replay]:
         witness = self._witness(order)
         placed = place(witness, self._resolver)
-        scheduler = Scheduler(self._kept, witness, placed, self._oracle)
+        scheduler = Scheduler(snapshot, witness, placed, self._oracle)
         return (scheduler.replay(seconds) for _ in range(times))
 
     def _witness(self, order: Steps) -> Witness:
