@@ -18,6 +18,7 @@
 #define ARGUMENTS_MAX 50
 #define SMALLEST 64		/* bytes: slab objects of an exec are no smaller, but for a few */
 #define REFUSED 10		/* exit code: exec came back with ENOMEM */
+#define PATIENCE 2		/* seconds: far beyond an exec */
 
 #define SLAB "/sys/kernel/debug/failslab/"
 #define PAGES "/sys/kernel/debug/fail_page_alloc/"
@@ -103,6 +104,8 @@ static void compact(struct board *board)
 
 static void exec_with_fault(char **argv, const struct way *way, int nth)
 {
+	/* What fails may be the new program's: a libc without memory for its start waits for ever. */
+	alarm(PATIENCE);
 	way->arm(nth);
 	execv("/proc/self/exe", argv);
 	_exit(errno == ENOMEM ? REFUSED : STRESSOR_BROKEN);
