@@ -245,8 +245,34 @@ def test_a_hunt_ends_with_a_witness_that_fails(monkeypatch):
     found = hunter(monkeypatch, FakeGuest(PROGRAMS, between, loop=True)).run(lambda _text: None)
     assert found.witness, found.tried
     assert len(found.witness.step) <= 3
-    assert sum(proof.failed for proof in found.proofs) == len(found.proofs)
+    assert sum(proof.failed for proof in found.proof.replays) == len(found.proof.replays)
     assert found.tried.failures >= 1
+
+
+def test_what_fails_without_its_order_as_well_is_no_witness(monkeypatch):
+    """The other boot's machines fail whatever is done; this one's when the order is carried out."""
+    other = FakeGuest(PROGRAMS, lambda trace: len(trace) > 2, loop=True)
+    guest = FakeGuest(PROGRAMS, between, loop=True)
+    made = hunter(monkeypatch, guest, other, seconds=4)
+    proofs = []
+    prove = made._prove
+    monkeypatch.setattr(made, "_prove", lambda order: proofs.append(prove(order)) or proofs[-1])
+    found = made.run(lambda _text: None)
+    assert any(proof.unheld > hunting.UNHELD for proof in proofs), proofs
+    assert not any(proof.holds for proof in proofs if proof.unheld > hunting.UNHELD)
+    assert found.tried.lost == found.tried.failures
+
+
+def test_a_proof_that_holds_is_better_than_one_that_failed_as_often(monkeypatch):
+    made = hunter(monkeypatch, FakeGuest(PROGRAMS, between, loop=True))
+    shown = (SimpleNamespace(shown=True, attempts=(None,)),) * hunting.PROOFS
+    proofs = [hunting.Proof(shown, hunting.PROOFS), hunting.Proof(shown, 0)]
+    left = iter(proofs)
+    monkeypatch.setattr(hunting, "minimise", lambda hits, _attempt: steps(hits)[:1])
+    monkeypatch.setattr(made, "_prove", lambda _order: next(left))
+    found = made.run(lambda _text: None)
+    assert found.proof is proofs[1]
+    assert found.tried.lost == 1
 
 
 def test_what_fails_from_one_snapshot_only_is_no_witness(monkeypatch):

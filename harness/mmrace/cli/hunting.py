@@ -109,7 +109,8 @@ def _place(out: Path) -> Path:
 
 def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, out: Path) -> None:
     tried, search, witness = found.tried, found.search, found.witness
-    again = sum(item.failed for item in found.proofs)
+    proof = found.proof
+    again = sum(item.failed for item in proof.replays)
     app.document(
         {
             "race": race.name,
@@ -118,8 +119,9 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
             "kvm": steering_under_kvm(accel),
             "witness": str(out) if witness else None,
             "steps": len(witness.step) if witness else None,
-            "replays": len(found.proofs),
+            "replays": len(proof.replays),
             "failed": again,
+            "failed_unheld": proof.unheld,
             "functions": list(search.functions),
             "seed": search.seed,
             "depth": search.depth,
@@ -150,7 +152,8 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
         ("seconds", f"{tried.seconds:.0f}"),
     ]
     if witness:
-        rows.append((f"witness {out}", f"{again} of {len(found.proofs)} replays failed"))
+        rows.append((f"witness {out}", f"{again} of {len(proof.replays)} replays failed"))
+        rows.append(("as many machines without the order", f"{proof.unheld} failed"))
     app.out.print(table(("", ""), rows))
 
 

@@ -38,6 +38,9 @@ PROOF_SECONDS = 2.0  # of a replay that proves a witness
 TRIES = 4  # replays in which an order has to fail each time, to be one that fails
 PROOFS = 10  # replays that say how often the witness fails
 PROVEN, AT_ONCE = 9, 7  # of these have to, and at the first attempt, or the hunt goes on
+# Of as many machines without the order at most so many may: 9 against 3 of 10 have a chance of 1 %
+# where the order does nothing (Fisher's exact test, one-sided).
+UNHELD = 3
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,35 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """Replays of an order.
+
+    ``unheld``: of as many machines, let go for as long without the order, so many failed.
+    """
+
+    replays: tuple[Replay, ...] = ()
+    unheld: int = 0
+
+    @property
+    def shown(self) -> int:
+        """Replays that failed right after the order."""
+        return sum(replay.shown for replay in self.replays)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is the order that fails: a race that shows of itself would as well."""
+        at_once = sum(one.shown and len(one.attempts) == 1 for one in self.replays)
+        return self.shown >= PROVEN and at_once >= AT_ONCE and self.unheld <= UNHELD
+
+
+@dataclass(frozen=True)
 class Found:
-    """The end of a hunt: a witness and its last replays, or none."""
+    """The end of a hunt: a witness and what proves it, or none."""
 
     tried: Tried
     search: Search
     witness: Witness | None = None
-    proofs: tuple[Replay, ...] = ()
+    proof: Proof = Proof()
 
     @property
     def bound(self) -> float:
@@ -95,16 +120,6 @@ class Found:
     def missed(self) -> float:
         """Probability with which such a bug was missed, at most."""
         return pct.missed(self.bound, self.tried.schedules)
-
-
-def _shown(proofs: Sequence[Replay]) -> int:
-    return sum(replay.shown for replay in proofs)
-
-
-def _proven(proofs: Sequence[Replay]) -> bool:
-    """Whether it is the order that fails: a race that shows of itself would, sooner or later."""
-    at_once = sum(replay.shown and len(replay.attempts) == 1 for replay in proofs)
-    return _shown(proofs) >= PROVEN and at_once >= AT_ONCE
 
 
 def choose_points(resolver: Resolver, functions: Sequence[str]) -> dict[int, str]:
@@ -195,7 +210,7 @@ class Hunter:
         """Search until a witness is found or the time is spent."""
         begun = time.monotonic()
         self._end = begun + self._search.seconds
-        best: tuple[Steps, tuple[Replay, ...]] | None = None
+        best: tuple[Steps, Proof] | None = None
         self._calibrate()
         self._survey()
         while time.monotonic() < self._end:
@@ -206,10 +221,10 @@ class Hunter:
             tell("a schedule failed; looking for the least of it that does")
             self._give_up = min(self._end, time.monotonic() + MINIMISE_SECONDS)
             order = minimise(walk.hits, self._attempt)
-            proofs = self._prove(order) if order else ()
-            if order and _shown(proofs) > (_shown(best[1]) if best else 0):
-                best = order, proofs
-            if best and _proven(best[1]):
+            proof = self._prove(order) if order else Proof()
+            if order and (proof.holds or proof.shown > (best[1].shown if best else 0)):
+                best = order, proof
+            if proof.holds:
                 break
             self._tried.lost += 1
         self._tried.seconds = time.monotonic() - begun
@@ -221,7 +236,8 @@ class Hunter:
         """Choose a pace at which the race seldom shows of itself."""
         for self._pace in PACES:
             self._tried.pace = self._pace[0]
-            self._tried.control = sum(self._shows_itself() for _ in range(CONTROLS))
+            shown = (self._shows_itself(self._kept, self._pace[0]) for _ in range(CONTROLS))
+            self._tried.control = sum(shown)
             if self._tried.control <= CONTROLS // 6:
                 return
 
@@ -244,9 +260,9 @@ class Hunter:
         self._points = {at: text for at, text in self._points.items() if at not in inside}
         self._tried.points = len(set(self._points.values()))
 
-    def _shows_itself(self) -> bool:
-        turns = Turns(self._kept.restore(), self._oracle())
-        failure = turns.let_go(self._pace[0])
+    def _shows_itself(self, snapshot: Snapshot, seconds: float) -> bool:
+        turns = Turns(snapshot.restore(), self._oracle())
+        failure = turns.let_go(seconds)
         return failure is not None and failure.signature_matched
 
     def _walk(self) -> Walk:
@@ -292,16 +308,18 @@ class Hunter:
                 return Trial(False, len(order) if replay.failure else replay.attempts[0].steps)
         return Trial(True, len(order))
 
-    def _prove(self, order: Steps) -> tuple[Replay, ...]:
+    def _prove(self, order: Steps) -> Proof:
         """Replays from another boot, or from this one where they do not prove the order even here.
 
         One snapshot may stand so near to the failure that anything at all brings it about.
         """
-        proofs = tuple(self._replays(self._kept, order, PROOFS, PROOF_SECONDS))
-        if not _proven(proofs):
-            return proofs
+        here = Proof(tuple(self._replays(self._kept, order, PROOFS, PROOF_SECONDS)))
+        if not here.holds:
+            return here
         with self._boot() as other:
-            return tuple(self._replays(other, order, PROOFS, PROOF_SECONDS))
+            replays = tuple(self._replays(other, order, PROOFS, PROOF_SECONDS))
+            spans = [replay.seconds - replay.restore for replay in replays]
+            return Proof(replays, sum(self._shows_itself(other, span) for span in spans))
 
     def _replays(
         self, snapshot: Snapshot, order: Steps, times: int, seconds: float
