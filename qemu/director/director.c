@@ -3,12 +3,15 @@
  * A QEMU TCG plugin that steers vCPUs: `-plugin director.so,state=FILE`.
  *
  * FILE (shared.h) lists guest addresses. Only their instructions get a callback, when QEMU
- * translates them, whether or not the race phase has begun: later it could be too late, since code
- * once translated is not translated again. Under `thread=multi` a callback that sleeps stalls its
- * own vCPU only.
+ * translates them. Under `thread=multi` a callback that sleeps stalls its own vCPU only.
+ *
+ * Whoever looks at what is translated makes QEMU bring in instrumentation for each instruction and
+ * take it out again, a fifth of a boot's time. So nothing is looked at before the race phase: the
+ * first vCPU that goes on in it has QEMU drop all translated code, and then it is looked at.
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,7 @@ struct visit {
 
 static struct director *director;
 static struct shared_header *header;
+static atomic_bool watched;
 static struct visit *visits;
 static pthread_mutex_t visits_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -94,6 +98,20 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 	}
 }
 
+static void watch(qemu_plugin_id_t id)
+{
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	director_watches(director);
+}
+
+/* Out of translated code, where QEMU can drop it. The harness stops the machine to get us here. */
+static void on_resume(qemu_plugin_id_t id, unsigned int vcpu)
+{
+	(void)vcpu;
+	if (director_armed(director) && !atomic_exchange(&watched, true))
+		qemu_plugin_reset(id, watch);
+}
+
 static int refuse(const char *what, const char *why)
 {
 	fprintf(stderr, "director: %s: %s\n", what, why);
@@ -131,7 +149,7 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, i
 		return refuse("arguments", "state=FILE is missing");
 	if (open_state(path, info->system.max_vcpus))
 		return -1;
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	qemu_plugin_register_vcpu_resume_cb(id, on_resume);
 	__atomic_store_n(&header->attached, qemu_plugin_version, __ATOMIC_RELEASE);
 	return 0;
 }

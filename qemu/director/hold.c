@@ -66,7 +66,7 @@ static void add(uint64_t *counter, uint64_t value)
 	__atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
 }
 
-static bool armed(const struct director *director)
+bool director_armed(const struct director *director)
 {
 	return __atomic_load_n(&director->header->armed, __ATOMIC_RELAXED);
 }
@@ -136,7 +136,7 @@ static bool wait_for_partner(struct director *director, struct holding *holding,
 		uint64_t now = now_ns();
 		struct timespec wake;
 
-		if (now >= end || !armed(director)) {
+		if (now >= end || !director_armed(director)) {
 			atomic_fetch_sub(&holding->waiting, 1);
 			director->held--;
 			return false;
@@ -190,7 +190,7 @@ static void hold(struct director *director, unsigned int number, unsigned int in
 
 static void sleep_until(const struct director *director, uint64_t end)
 {
-	for (uint64_t now = now_ns(); now < end && armed(director); now = now_ns()) {
+	for (uint64_t now = now_ns(); now < end && director_armed(director); now = now_ns()) {
 		struct timespec wake = to_timespec(end < now + SLICE_NS ? end : now + SLICE_NS);
 
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
@@ -280,7 +280,7 @@ void director_reach(struct director *director, unsigned int number, const struct
 {
 	struct vcpu *vcpu = &director->vcpus[number];
 	uint64_t at = vcpu->instructions - ahead;
-	bool locked = place->chained && armed(director);
+	bool locked = place->chained && director_armed(director);
 
 	if (locked)
 		pthread_mutex_lock(&director->lock);
@@ -289,7 +289,7 @@ void director_reach(struct director *director, unsigned int number, const struct
 
 		if (point->role <= ROLE_GATE_CALL) {
 			gate(vcpu, point);
-		} else if (armed(director) && (!point->gate || vcpu->open[point->gate - 1])) {
+		} else if (director_armed(director) && (!point->gate || vcpu->open[point->gate - 1])) {
 			add(&point->hits, 1);
 			act(director, number, i, locked, at);
 		}
@@ -313,6 +313,11 @@ struct place *director_find(const struct director *director, uint64_t address)
 	if (low < director->n_places && director->places[low].address == address)
 		return &director->places[low];
 	return NULL;
+}
+
+void director_watches(struct director *director)
+{
+	__atomic_store_n(&director->header->watching, 1, __ATOMIC_RELEASE);
 }
 
 void director_translated(struct director *director, const struct place *place)

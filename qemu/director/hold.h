@@ -24,8 +24,14 @@ struct place {
  */
 struct director *director_open(void *map, size_t size, unsigned int vcpus, const char **why);
 
+/* Whether the race phase is on. */
+bool director_armed(const struct director *director);
+
 /* The place at an address, or NULL. */
 struct place *director_find(const struct director *director, uint64_t address);
+
+/* From now on it is told what QEMU translates. */
+void director_watches(struct director *director);
 
 /* QEMU has translated this place's instruction. */
 void director_translated(struct director *director, const struct place *place);

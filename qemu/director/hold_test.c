@@ -4,6 +4,7 @@
  * and obeys one command a line on standard input, each answered by a line when it is done:
  *
  *   reach VCPU ADDRESS     in the vCPU's own thread; the answer comes when it may go on
+ *   watch                  as if QEMU had dropped all translated code
  *   block VCPU LENGTH      as QEMU announces a block; later visits are at its end
  *   end
  *
@@ -97,6 +98,10 @@ int main(int argc, char **argv)
 		} else if (sscanf(line, "block %u %llu", &vcpu, &number) == 2 && vcpu < VCPUS) {
 			director_block(director, vcpu, number);
 			printf("block\n");
+			fflush(stdout);
+		} else if (!strcmp(line, "watch\n")) {
+			director_watches(director);
+			printf("watch\n");
 			fflush(stdout);
 		} else {
 			break;

@@ -37,12 +37,16 @@ enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS = 0 };
 
 typedef void (*plugin_translated_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *block);
 typedef void (*plugin_executed_fn)(unsigned int vcpu, void *data);
+typedef void (*plugin_vcpu_fn)(qemu_plugin_id_t id, unsigned int vcpu);
+typedef void (*plugin_reset_fn)(qemu_plugin_id_t id);
 
 /* What a plugin has to export. */
 extern int qemu_plugin_version;
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
 /* What QEMU exports. */
+void qemu_plugin_register_vcpu_resume_cb(qemu_plugin_id_t id, plugin_vcpu_fn fn);
+void qemu_plugin_reset(qemu_plugin_id_t id, plugin_reset_fn fn);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, plugin_translated_fn fn);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, plugin_executed_fn fn,
 					  enum qemu_plugin_cb_flags flags, void *data);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The state file that harness and director both map. harness/mmrace/director.py writes the same
+ * The state file that harness and director both map. harness/mmrace/windows/shared.py writes the same
  * layout with struct formats; change both, and SHARED_VERSION with them. Little endian.
  *
  *   struct shared_header
@@ -52,7 +52,7 @@ struct shared_header {
 	uint32_t delay_share_ppm; /* H: most of the race phase that a vCPU may be delayed */
 	uint32_t attached;        /* D: plugin interface version, when the director has started */
 	uint32_t vcpus;           /* D */
-	uint32_t reserved;
+	uint32_t watching;        /* D: 1 since it sees what is translated, in the first race phase */
 	uint64_t event_count;     /* D: events ever written */
 	uint64_t delays;          /* D */
 	uint64_t delay_ns;        /* D: of all vCPUs together */

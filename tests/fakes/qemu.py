@@ -66,6 +66,9 @@ class Machine:
             match request["execute"]:
                 case "stop":
                     self.goes.clear()
+                case "cont":
+                    os.write(1, b"going on\r\n")
+                    self.goes.set()
                 case "migrate":
                     with self._link(request, "connect") as link:
                         link.sendall(str(self.line).encode())

@@ -150,6 +150,16 @@ def test_before_the_race_phase_nothing_is_held_or_counted(stage: type[Stage]) ->
     assert on.director.counts()[0].hits == 0
 
 
+def test_it_is_blind_from_its_arming_on_until_qemu_has_it_look(stage: type[Stage]) -> None:
+    on = stage(Plan((window(),)), armed=False)
+    assert not on.director.blind
+    on.director.arm()
+    assert on.director.blind
+    on.player.tell("watch")
+    assert on.player.answer() == "watch"
+    assert not on.director.blind
+
+
 def test_disarming_lets_holders_go(stage: type[Stage]) -> None:
     on = stage(Plan((window(),)))
     on.player.reach(0, HOLD)

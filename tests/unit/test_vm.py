@@ -91,6 +91,14 @@ def test_a_failure_on_the_console_ends_the_run_after_its_grace(tmp_path):
     assert b"trace" in (tmp_path / "console.log").read_bytes()
 
 
+def test_a_machine_is_stopped_and_goes_on_as_often_as_somebody_asks(tmp_path):
+    asked = iter([True, False, True])
+    script = "channel # start x\nsleep 0.2\nchannel a\nsleep 0.2\nchannel b\nsleep 0.2\npoweroff\n"
+    ended = play(tmp_path, script, hooks=Hooks(pause=lambda: next(asked)))
+    assert ended.end is VmEnd.EXITED
+    assert (tmp_path / "console.log").read_bytes() == b"going on\r\n" * 2
+
+
 def test_qemu_that_ignores_sigterm_is_gone_all_the_same(tmp_path):
     started = time.monotonic()
     play(tmp_path, "deaf\nchannel # start x\nsleep 60\n", Limits(silence=0.3))

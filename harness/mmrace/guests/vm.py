@@ -26,6 +26,7 @@ QEMU = "qemu-system-x86_64"
 LOG_CAP = 64 * 1024 * 1024
 LINE_CAP = 64 * 1024
 START_SECONDS = 20
+MONITOR_SECONDS = 20
 # Of QEMU's address space, beside the guest's memory and copies of it: code, stacks, libraries.
 OWN_MEMORY = 8 << 30
 
@@ -70,12 +71,14 @@ class Boot:
 class Hooks:
     """What the caller wants to know while the machine runs.
 
-    ``line`` gets each line of the result channel. ``failing`` looks at each piece of console
-    output and says whether it shows a kernel failure: the machine is then given ``grace``
-    seconds to print the rest.
+    ``line`` gets each line of the result channel; ``pause`` says after them whether the machine
+    has to be stopped and let go on. ``failing`` looks at each piece of console output and says
+    whether it shows a kernel failure: the machine is then given ``grace`` seconds to print the
+    rest.
     """
 
     line: Callable[[str], None] = lambda _line: None
+    pause: Callable[[], bool] = lambda: False
     failing: Callable[[bytes], bool] = lambda _data: False
     grace: float = 3.0
 
@@ -254,6 +257,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         try:
             link = stack.enter_context(accept(listener, child.isalive))
             monitor.accept(timeout=START_SECONDS)
+            monitor.settimeout(MONITOR_SECONDS)
         except (OSError, QMPError, TimeoutError) as error:
             said = _drain(child.child_fd)
             console.write(said)
@@ -261,7 +265,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
                 Ended(VmEnd.QEMU_DIED, time.monotonic() - begun, _last_line(said) or str(error)),
                 tuple(argv),
             )
-        end = _pump(child.child_fd, link, console, channel, watch, hooks)
+        end = _pump(child.child_fd, link, monitor, console, channel, watch, hooks)
         seconds = time.monotonic() - begun
         if end is None:
             end = _reason(monitor)
@@ -288,7 +292,13 @@ def accept(listener: socket.socket, alive: Callable[[], bool]) -> socket.socket:
 
 
 def _pump(
-    terminal: int, link: socket.socket, console: _Log, channel: _Log, watch: _Watch, hooks: Hooks
+    terminal: int,
+    link: socket.socket,
+    monitor: QEMUMonitorProtocol,
+    console: _Log,
+    channel: _Log,
+    watch: _Watch,
+    hooks: Hooks,
 ) -> VmEnd | None:
     """Copy both logs until QEMU closes its terminal (None) or a deadline passes."""
     with selectors.DefaultSelector() as selector:
@@ -319,6 +329,19 @@ def _pump(
                     channel.write(chunk)
                     if seen:
                         watch.channel(chunk, hooks)
+                    if hooks.pause():
+                        _pause(monitor)
+
+
+def _pause(monitor: QEMUMonitorProtocol) -> None:
+    """Stop the machine and let it go on; InfraError when QEMU does not say that it has."""
+    try:
+        monitor.cmd("stop")
+        monitor.cmd("cont")
+    except TimeoutError as error:
+        raise InfraError("QEMU does not answer on its monitor") from error
+    except (QMPError, OSError):
+        return  # QEMU is gone, as its terminal will say
 
 
 def read(fd: int) -> bytes:
@@ -365,7 +388,6 @@ def _reason(monitor: QEMUMonitorProtocol) -> VmEnd:
 def _registers(monitor: QEMUMonitorProtocol) -> str:
     """Registers of all vCPUs of a machine that hangs, for people."""
     try:
-        monitor.settimeout(5)
         answer = monitor.cmd("human-monitor-command", **{"command-line": "info registers -a"})
     except (QMPError, OSError, TimeoutError) as error:
         return f"QEMU's monitor did not answer: {error}\n"

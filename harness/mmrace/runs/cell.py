@@ -70,7 +70,7 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             silence=spec.workload.silence,
             total=BOOT_SECONDS + 3 * spec.seconds + min(20 * spec.workload.silence, LONGEST),
         )
-        hooks = Hooks(line=watcher.line, failing=watcher.failing)
+        hooks = Hooks(line=watcher.line, failing=watcher.failing, pause=watcher.pause)
         tell("booting")
         ended, argv = run_vm(boot, folder, limits, hooks)
         initrd.unlink()
@@ -193,6 +193,10 @@ class _Watcher:
                 self._director.arm()
             elif phase is False:
                 self._director.disarm()
+
+    def pause(self) -> bool:
+        """Whether the director needs the vCPUs to stop for a moment."""
+        return self._director is not None and self._director.blind
 
     def failing(self, data: bytes) -> bool:
         """Whether the race's own crash is complete on the console: nothing can change that."""

@@ -31,6 +31,7 @@ from mmrace.windows.shared import (
     POINT,
     U32,
     U64,
+    WATCHING_AT,
     WINDOW,
     EventKind,
     Layout,
@@ -142,6 +143,15 @@ class Director:
     def attached(self) -> bool:
         """Whether QEMU has loaded the plugin."""
         return bool(U32.unpack_from(self._map, ATTACHED_AT)[0])
+
+    @property
+    def blind(self) -> bool:
+        """Whether it is armed and does not see what QEMU translates.
+
+        It begins to when a vCPU that was stopped goes on.
+        """
+        armed = ARMED.unpack_from(self._map, ARMED_AT)[2]
+        return bool(armed) and not U32.unpack_from(self._map, WATCHING_AT)[0]
 
     def arm(self) -> None:
         """Begin a race phase; InfraError when QEMU runs without the director."""

@@ -20,7 +20,7 @@ METER = struct.Struct(f"<2Q{METER_SAMPLES}Q")
 EVENT = struct.Struct("<QI2H")
 U32, U64 = struct.Struct("<I"), struct.Struct("<Q")
 ARMED = struct.Struct("<2QI")  # armed_since, armed_before, armed
-ARMED_AT, ATTACHED_AT, EVENT_COUNT_AT, DELAY_NS_AT = 40, 68, 80, 96
+ARMED_AT, ATTACHED_AT, WATCHING_AT, EVENT_COUNT_AT, DELAY_NS_AT = 40, 68, 76, 80, 96
 _MILLION = 1_000_000
 
 
