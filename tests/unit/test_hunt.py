@@ -258,9 +258,18 @@ def test_what_fails_without_its_order_as_well_is_no_witness(monkeypatch):
     prove = made._prove
     monkeypatch.setattr(made, "_prove", lambda order: proofs.append(prove(order)) or proofs[-1])
     found = made.run(lambda _text: None)
-    assert any(proof.unheld > hunting.UNHELD for proof in proofs), proofs
-    assert not any(proof.holds for proof in proofs if proof.unheld > hunting.UNHELD)
+    assert any(proof.unheld == hunting.PROOFS for proof in proofs), proofs
+    assert not any(proof.holds for proof in proofs)
     assert found.tried.lost == found.tried.failures
+
+
+@pytest.mark.parametrize(
+    ("shown", "unheld", "holds"),
+    [(20, 10, True), (18, 12, False), (17, 0, False), (20, None, True)],
+)
+def test_an_order_has_to_fail_nearly_always_and_more_often_than_none(shown, unheld, holds):
+    replays = [SimpleNamespace(shown=n < shown, attempts=(None,)) for n in range(20)]
+    assert hunting.Proof(tuple(replays), unheld).holds is holds
 
 
 def test_a_proof_that_holds_is_better_than_one_that_failed_as_often(monkeypatch):

@@ -153,7 +153,8 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
     ]
     if witness:
         rows.append((f"witness {out}", f"{again} of {len(proof.replays)} replays failed"))
-        rows.append(("as many machines without the order", f"{proof.unheld} failed"))
+        if proof.unheld is not None:
+            rows.append(("as many machines without the order", f"{proof.unheld} failed"))
     app.out.print(table(("", ""), rows))
 
 

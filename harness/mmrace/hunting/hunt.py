@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from scipy.stats import fisher_exact
+
 from mmrace.definitions.point import Point, Where, parse_point
 from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
@@ -36,11 +38,10 @@ SURVEY_SECONDS = 0.8  # in which it is seen who comes to so many points
 PATIENCE = 0.5
 PROOF_SECONDS = 2.0  # of a replay that proves a witness
 TRIES = 4  # replays in which an order has to fail each time, to be one that fails
-PROOFS = 10  # replays that say how often the witness fails
-PROVEN, AT_ONCE = 9, 7  # of these have to, and at the first attempt, or the hunt goes on
-# Of as many machines without the order at most so many may: 9 against 3 of 10 have a chance of 1 %
-# where the order does nothing (Fisher's exact test, one-sided).
-UNHELD = 3
+SCREEN = 10  # replays from the snapshot that an order was found on, before another boot is made
+PROOFS = 20  # replays from there, which say how often the witness fails
+PROVEN, AT_ONCE = 0.9, 0.7  # shares of them that have to, and at the first attempt
+CHANCE = 0.01  # of failing so much more often than machines without the order, if it did nothing
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ class Tried:
 class Proof:
     """Replays of an order.
 
-    ``unheld``: of as many machines, let go for as long without the order, so many failed.
+    ``unheld``: of as many machines, let go for as long without the order, so many failed; None
+    where that was not looked at.
     """
 
     replays: tuple[Replay, ...] = ()
-    unheld: int = 0
+    unheld: int | None = None
 
     @property
     def shown(self) -> int:
@@ -96,9 +98,18 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether it is the order that fails: a race that shows of itself would as well."""
+        """Whether it is the order that fails: a race that shows of itself would as well.
+
+        By Fisher's exact test, one-sided.
+        """
+        total = len(self.replays)
         at_once = sum(one.shown and len(one.attempts) == 1 for one in self.replays)
-        return self.shown >= PROVEN and at_once >= AT_ONCE and self.unheld <= UNHELD
+        if not total or self.shown < PROVEN * total or at_once < AT_ONCE * total:
+            return False
+        if self.unheld is None:
+            return True
+        shown = [[self.shown, total - self.shown], [self.unheld, total - self.unheld]]
+        return bool(fisher_exact(shown, alternative="greater").pvalue <= CHANCE)
 
 
 @dataclass(frozen=True)
@@ -313,7 +324,7 @@ class Hunter:
 
         One snapshot may stand so near to the failure that anything at all brings it about.
         """
-        here = Proof(tuple(self._replays(self._kept, order, PROOFS, PROOF_SECONDS)))
+        here = Proof(tuple(self._replays(self._kept, order, SCREEN, PROOF_SECONDS)))
         if not here.holds:
             return here
         with self._boot() as other:
