@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fake_guest import FakeGuest, FakeOracle
-from mmrace.cli.hunting import _place
+from mmrace.cli.hunting import _place, _told
 from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
 from mmrace.guests.turns import Turns
@@ -282,6 +282,19 @@ def test_a_proof_that_holds_is_better_than_one_that_failed_as_often(monkeypatch)
     found = made.run(lambda _text: None)
     assert found.proof is proofs[1]
     assert found.tried.lost == 1
+
+
+def test_what_is_not_proven_is_told_as_such():
+    search = Search(("f",), 2, 12, 1.0, 7)
+    witness = SimpleNamespace(step=(1, 2))
+    replays = (SimpleNamespace(shown=True, attempts=(None,)),) * 20
+    proven, lost = (
+        hunting.Found(hunting.Tried(), search, witness, hunting.Proof(replays, unheld))
+        for unheld in (0, 20)
+    )
+    assert _told(proven) == "a witness of 2 steps"
+    assert _told(lost) == "a witness of 2 steps, not proven"
+    assert _told(hunting.Found(hunting.Tried(), search)) == "none"
 
 
 def test_what_fails_from_one_snapshot_only_is_no_witness(monkeypatch):

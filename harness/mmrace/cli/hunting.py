@@ -85,11 +85,18 @@ def hunting(
     spec, parts = Workbench(app.home, app.step).plan(built, race, workload, choice, "")
     with app.step(f"hunt {race.name}/{workload.name}") as tell:
         found = hunt(app.home, spec, parts, resolver_for(built), search, tell)
-        tell(f"= {f'a witness of {len(found.witness.step)} steps' if found.witness else 'none'}")
+        tell(f"= {_told(found)}")
     if found.witness:
         save_witness(out, found.witness)
     _show(app, race, workload, parts.accel, found, out)
-    return 0 if found.witness else 3
+    return 0 if found.proof.holds else 3
+
+
+def _told(found: Found) -> str:
+    if not found.witness:
+        return "none"
+    steps = f"a witness of {len(found.witness.step)} steps"
+    return steps if found.proof.holds else f"{steps}, not proven"
 
 
 def _functions(race: Race, chosen: tuple[str, ...]) -> tuple[str, ...]:
@@ -122,6 +129,7 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
             "replays": len(proof.replays),
             "failed": again,
             "failed_unheld": proof.unheld,
+            "proven": proof.holds,
             "functions": list(search.functions),
             "seed": search.seed,
             "depth": search.depth,
@@ -152,7 +160,8 @@ def _show(app: App, race: Race, workload: Workload, accel: Accel, found: Found, 
         ("seconds", f"{tried.seconds:.0f}"),
     ]
     if witness:
-        rows.append((f"witness {out}", f"{again} of {len(proof.replays)} replays failed"))
+        name = f"witness {out}" if proof.holds else f"{out}, not proven"
+        rows.append((name, f"{again} of {len(proof.replays)} replays failed"))
         if proof.unheld is not None:
             rows.append(("as many machines without the order", f"{proof.unheld} failed"))
     app.out.print(table(("", ""), rows))
