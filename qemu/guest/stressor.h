@@ -79,6 +79,27 @@ static inline double stressor_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/*
+ * A random rest between two rounds, up to the milliseconds that the workload's STRESSOR_REST says;
+ * none where it says nothing. For schedules: parties that rest seldom meet of themselves.
+ */
+static inline void stressor_rest(void)
+{
+	static long longest = -1;	/* nanoseconds */
+	struct timespec rest;
+
+	if (longest < 0) {
+		const char *text = getenv("STRESSOR_REST");
+
+		longest = text ? strtol(text, NULL, 10) * 1000000 : 0;
+	}
+	if (!longest)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &rest);
+	rest = (struct timespec){ .tv_nsec = rest.tv_nsec % longest };
+	nanosleep(&rest, NULL);
+}
+
 /* On a machine with a single CPU all share that one. */
 static inline void stressor_pin(int cpu)
 {

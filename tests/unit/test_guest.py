@@ -83,6 +83,13 @@ def test_guest_reads_what_the_host_writes(show_job) -> None:
     ]
 
 
+@pytest.mark.parametrize(("longest", "least", "most"), [(None, 0, 5), ("20", 20, 20 * 20 + 100)])
+def test_a_stressor_rests_as_its_workload_says(build, longest, least, most) -> None:
+    env = {} if longest is None else {"STRESSOR_REST": longest}
+    said = subprocess.run([build("rest")], env=env, check=True, capture_output=True)
+    assert least <= int(said.stdout) <= most
+
+
 def test_windows_and_when_they_are_armed(show_job) -> None:
     windows = ("first 5000 1000000 ffffffff81000010 ffffffff81000020,ffffffff81000030",)
     shown = show_job(Job("w", ("w",), 1, windows=windows).render())

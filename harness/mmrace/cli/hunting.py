@@ -25,7 +25,7 @@ from mmrace.runs.replay import JOB_SECONDS
 @click.option("--race", "race_name", required=True, help="The race whose failure is looked for.")
 @click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
-@click.option("--workload", "workload_name", help="Default: the race's first.")
+@click.option("--workload", "workload_name", help="Default: the race's for hunts, or its first.")
 @click.option("--function", "functions", multiple=True, help="Default: all that the race names.")
 @click.option("--depth", type=click.IntRange(1, 8), default=3, show_default=True)
 @click.option(
@@ -71,7 +71,7 @@ def hunting(
     small and saved as a witness for `mmrace replay`.
     """
     race = load_race(race_name)
-    workload = race.find_workload(workload_name) if workload_name else race.workload[0]
+    workload = race.find_workload(workload_name) if workload_name else race.hunted_workload()
     search = Search(
         functions=_functions(race, functions),
         depth=depth,

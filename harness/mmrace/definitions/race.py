@@ -128,7 +128,8 @@ class Race(Table):
     """One race: what to run, what proves it was exercised, what its failure looks like.
 
     ``config`` is in the kernels of all races, which so are the same ones; ``own_config`` only in
-    a kernel that is built for this race. ``demo``: whether ``mmrace demo`` runs it.
+    a kernel that is built for this race. ``demo``: whether ``mmrace demo`` runs it. ``hunt``: the
+    workload in which `mmrace hunt` looks for an order, one that seldom fails of itself.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -146,6 +147,7 @@ class Race(Table):
     delays: Delays | None = None
     cost: tuple[Cost, ...] = ()
     demo: bool = False
+    hunt: str = ""
 
     @property
     def shared(self) -> bool:
@@ -163,6 +165,10 @@ class Race(Table):
     def default_workloads(self) -> list[Workload]:
         """The workloads that run when none is named."""
         return [workload for workload in self.workload if workload.default]
+
+    def hunted_workload(self) -> Workload:
+        """Return the workload for a hunt; UserError when the race names one that it has not."""
+        return self.find_workload(self.hunt) if self.hunt else self.workload[0]
 
     def find_workload(self, name: str) -> Workload:
         """Return the workload of that name, or raise UserError with the names there are."""

@@ -66,9 +66,11 @@ static void move(struct board *board, const pid_t *storms, int number)
 	unsigned long top = stack_top();
 	unsigned int round;
 
-	for (round = 0; !atomic_load(&board->stop); round++)
+	for (round = 0; !atomic_load(&board->stop); round++) {
 		if (sweep(storms[round % number], top, round / number % 2))
 			atomic_fetch_add(&board->aimed, 1);
+		stressor_rest();
+	}
 }
 
 int main(int argc, char **argv)

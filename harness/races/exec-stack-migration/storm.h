@@ -105,6 +105,7 @@ static inline int storm(char **argv)
 		atomic_fetch_add(&board->shifted, 1);
 	if (atomic_load(&board->stop))
 		return STRESSOR_HELD;
+	stressor_rest();
 	execv("/proc/self/exe", argv);
 	stressor_broken("exec of itself");
 	return STRESSOR_BROKEN;

@@ -142,7 +142,7 @@ static inline void *uffd_victim(void *argument)
 	before = uffd_faults();
 	atomic_store(&uffd->ready, true);
 	while (!atomic_load(&uffd->stop)) {
-		for (int access = 1; access < 1024; access++) {
+		for (int access = 1; access < 1024 && !atomic_load(&uffd->stop); access++) {
 			unsigned long small = rand_r(&seed) %
 					      (uffd->pages * (HUGE_SIZE / SMALL_SIZE));
 			volatile char *at = uffd->area + small * SMALL_SIZE;
@@ -151,6 +151,7 @@ static inline void *uffd_victim(void *argument)
 				*at = 1;
 			else
 				(void)*at;
+			stressor_rest();
 		}
 		atomic_store(&uffd->faults, uffd_faults() - before);
 	}

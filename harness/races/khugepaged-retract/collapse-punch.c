@@ -8,6 +8,8 @@
  *
  * CPU 0: splits the mapping of a huge page into small entries and collapses it again.
  * CPU 1: processes that punch holes in the same file.
+ *
+ * collapse-punch [PUNCHERS]: how many, 3 if nothing else is said.
  */
 #include "punch.h"
 
@@ -54,17 +56,21 @@ static void collapse(struct board *board, int fd)
 		if (madvise(start, HUGE, MADV_COLLAPSE))
 			stressor_broken("madvise(MADV_COLLAPSE)");
 		atomic_fetch_add(&board->collapses, 1);
+		stressor_rest();
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	int punchers = argc > 1 ? atoi(argv[1]) : PUNCHERS;
 	struct board *board = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int fd = syscall(SYS_memfd_create, "collapse-punch", 0);
 
+	if (punchers < 1 || punchers > PUNCHERS)
+		stressor_broken("number of punchers");
 	if (board == MAP_FAILED || fd < 0 || ftruncate(fd, HUGE))
 		stressor_broken("set-up");
 	form_huge_page(fd);
-	return run_beside_punchers(board, fd, collapse);
+	return run_beside_punchers(board, fd, punchers, collapse);
 }

@@ -19,7 +19,7 @@
 #define SECONDS 2.5
 #define PAGE 4096UL
 #define HUGE (512 * PAGE)
-#define PUNCHERS 3		/* while one waits for the page lock, another zaps */
+#define PUNCHERS 3		/* at most; while one waits for the page lock, another zaps */
 #define HOLE_MAX 16		/* pages; the kernel zeroes them under the page lock, which faults want */
 
 struct board {
@@ -75,11 +75,12 @@ static inline void punch(struct board *board, int fd, unsigned int seed)
 			      first * PAGE, pages * PAGE))
 			stressor_broken("punching a hole");
 		atomic_fetch_add(&board->punches, 1);
+		stressor_rest();
 	}
 }
 
-/* Run `collapse` on one CPU and the punchers on the other; returns the program's exit code. */
-static inline int run_beside_punchers(struct board *board, int fd,
+/* Run `collapse` on one CPU and punchers on the other; returns the program's exit code. */
+static inline int run_beside_punchers(struct board *board, int fd, int punchers,
 			       void (*collapse)(struct board *board, int fd))
 {
 	struct timespec length = { .tv_sec = SECONDS, .tv_nsec = (SECONDS - (int)SECONDS) * 1e9 };
@@ -90,7 +91,7 @@ static inline int run_beside_punchers(struct board *board, int fd,
 		collapse(board, fd);
 		_exit(STRESSOR_HELD);
 	}
-	for (i = 0; i < PUNCHERS; i++) {
+	for (i = 0; i < punchers; i++) {
 		if (!stressor_spawn(1)) {
 			punch(board, fd, stressor_seed() * PUNCHERS + i);
 			_exit(STRESSOR_HELD);

@@ -93,5 +93,5 @@ int main(void)
 		stressor_broken("set-up");
 	uprobe_type();
 	form_huge_page(fd);
-	return run_beside_punchers(board, fd, collapse);
+	return run_beside_punchers(board, fd, PUNCHERS, collapse);
 }

@@ -41,6 +41,7 @@ static void *touch(void *unused)
 			exit(STRESSOR_SEEN);
 		}
 		atomic_fetch_add(&rounds, 1);
+		stressor_rest();
 	}
 	return unused;
 }
@@ -52,6 +53,7 @@ static void *take(void *unused)
 		if (madvise(area, PAGES * PAGE, MADV_DONTNEED))
 			stressor_broken("madvise");
 		atomic_fetch_add(&taken, 1);
+		stressor_rest();
 	}
 	return unused;
 }
