@@ -150,15 +150,15 @@ def _hunts(count: int, races: Sequence[str]) -> None:
         for race in races:
             for number in range(count):
                 said = _mmrace(
-                    "hunt", "--race", race, "--workload", STEERED[race], *TREE, *VULNERABLE,
+                    "hunt", "--race", race, *TREE, *VULNERABLE, "--seed", str(number + 1),
                     "--for", "10m", "--out", f"{folder}/{race}-{number}.toml",
                 )  # fmt: skip
                 tried = said["tried"]
                 print(
-                    f"{race}: a witness of {said['steps'] or 'no'} steps,"
-                    f" {tried['schedules']} schedules, {tried['seconds']:.0f} s;"
-                    f" {said['failed']} of {said['replays']} replays failed,"
-                    f" {tried['control']} of 6 without an order"
+                    f"{race}, seed {number + 1}: a witness of {said['steps'] or 'no'} steps,"
+                    f" {'' if said['proven'] else 'not '}proven, {tried['schedules']} schedules,"
+                    f" {tried['seconds']:.0f} s; {said['failed']} of {said['replays']} replays"
+                    f" failed, {said['failed_unheld']} machines without the order"
                 )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from fake_guest import FakeGuest, FakeOracle
 from mmrace.cli.hunting import _place, _told
+from mmrace.definitions.race import load_race, race_names
 from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
 from mmrace.guests.turns import Turns
@@ -119,7 +120,22 @@ def test_one_that_waits_for_a_held_one_is_helped():
     guest.pc = waits
     walk = Explorer(Turns(guest, FakeOracle()), POINTS, 4).walk(Schedule((1, 0), ()), 5, 0.001)
     assert walk.blocked >= 1
-    assert len(walk.hits) == 4
+    assert walk.made == 4
+    assert [hit.point[-2:] for hit in walk.hits] == ["10", "20", "", "21", "11"]
+
+
+def test_who_waits_for_long_is_told_once():
+    guest = FakeGuest({A: [10, 30, 11], B: [20, 21, 20, 5, 21]})
+    plain = guest.pc
+
+    def waits(thread):
+        at = plain(thread)
+        return 0 if at == 30 and (B, 5) not in guest.trace else at
+
+    guest.pc = waits
+    walk = Explorer(Turns(guest, FakeOracle()), POINTS, 6).walk(Schedule((1, 0), ()), 5, 0.001)
+    assert walk.blocked >= 3
+    assert [hit.point[-2:] for hit in walk.hits] == ["10", "20", "", "21", "20", "21", "11"]
 
 
 def test_a_held_one_that_is_helped_goes_alone():
@@ -177,7 +193,20 @@ def test_an_order_that_does_not_fail_again_has_no_least_part():
 def test_some_late_steps_of_a_walk_are_tried_first():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
     told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
-    assert told == ["bcd", "abc", "cd", "ad", "bc", "ab", "abcd"]
+    assert told == ["bcd", "cd", "abc", "ad", "bc", "ab", "abcd"]
+
+
+def test_who_went_on_without_a_hit_is_a_step_of_its_own():
+    hits = [Hit("V0", "entry of a"), Hit("V1", "entry of b"), Hit("V1", "")]
+    hits += [Hit("V0", "entry of a")]
+    assert steps(tuple(hits)) == (
+        Step(actor="V0", point="entry of a"),
+        Step(actor="V1", seconds=0.1),
+        Step(actor="V0", point="entry of a"),
+    )
+    tried = []
+    minimise(tuple(hits[1:]), lambda order: tried.append(order) or Trial(False, len(order)))
+    assert all(order[0].point for order in tried)
 
 
 def test_hits_are_counted_from_the_actor_s_step_before():
@@ -375,3 +404,17 @@ def test_points_are_edges_and_what_follows_calls():
 def test_a_witness_is_not_written_where_no_file_can_be(out):
     with pytest.raises(UserError, match=out.partition("/w")[0]):
         _place(Path(out))
+
+
+@pytest.mark.parametrize("name", race_names())
+def test_a_hunt_takes_the_workload_that_the_race_names_for_it(name):
+    race = load_race(name)
+    assert race.hunted_workload() == (
+        race.find_workload(race.hunt) if race.hunt else race.workload[0]
+    )
+
+
+def test_a_race_that_names_no_such_workload_says_which_it_has():
+    race = load_race("khugepaged-retract").model_copy(update={"hunt": "collapse-slow"})
+    with pytest.raises(UserError, match="no workload 'collapse-slow'; it has: collapse-punch"):
+        race.hunted_workload()

@@ -33,7 +33,9 @@ def witness(*steps, **more):
 
 
 def replay(guest, *steps, **more):
-    placed = tuple(Placed(step, frozenset([int(step.point[0].split("f")[-1])])) for step in steps)
+    placed = tuple(
+        Placed(step, frozenset(int(text.split("f")[-1]) for text in step.point)) for step in steps
+    )
     return Scheduler(guest, witness(*steps, **more), placed, FakeOracle).replay(0)
 
 
@@ -50,6 +52,34 @@ def test_vcpus_go_in_the_order_of_the_steps():
     assert done.failed
     assert done.complete
     assert not guest.breakpoints
+
+
+def test_a_step_of_seconds_lets_its_actor_go_on_while_the_other_is_held():
+    guest = FakeGuest(
+        {A: [1, 10, 11], B: [2, 20, 21, 22]},
+        fails=lambda trace: in_order(trace, (B, 22), (A, 11)),
+    )
+    done = replay(guest, step("M", 11), Step(actor="E", seconds=0.02))
+    assert done.complete
+    assert done.failed
+    assert not replay(guest, step("M", 11)).failed
+
+
+def test_after_a_step_of_seconds_the_actor_is_the_same_vcpu():
+    guest = FakeGuest({A: [1, 10, 11, 12], B: [2, 20, 21, 22]})
+    done = replay(guest, step("M", 10), Step(actor="M", seconds=0.01), step("M", 22))
+    assert [attempt.steps for attempt in done.attempts] == [2]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"point": "entry of f", "seconds": 0.1}])
+def test_a_step_has_a_point_or_seconds(wrong):
+    with pytest.raises(ValidationError, match="either a point or seconds"):
+        Step(actor="M", **wrong)
+
+
+def test_a_witness_begins_with_a_hold():
+    with pytest.raises(ValidationError, match="the first step needs a point"):
+        witness(Step(actor="M", seconds=0.1))
 
 
 def test_a_guest_that_powers_off_amid_the_order_is_asked_for_its_last_words():

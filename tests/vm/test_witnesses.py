@@ -37,3 +37,16 @@ def test_a_witness_comes_to_its_first_point_after_the_fix_and_holds(mmrace, path
     assert said.document["failed"] == 0, said.text
     assert said.document["reached"] == TIMES
     assert not said.document["foreign"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["exec-stack-migration", "hugetlb-uffd", "khugepaged-retract"])
+def test_a_hunt_finds_an_order_that_shows_the_race_before_the_fix_only(mmrace, tmp_path, name):
+    found = tmp_path / "found.toml"
+    said = mmrace("hunt", "--race", name, *TREE, "vulnerable", "--seed", "1", "--out", str(found))
+    assert said.code == 0, said.text
+    assert said.document["proven"]
+    fixed = ("vulnerable", "--series", "fixes", "--times", str(TIMES))
+    said = mmrace("replay", str(found), *TREE, *fixed)
+    assert said.document["failed"] == 0, said.text
+    assert said.document["reached"] == TIMES

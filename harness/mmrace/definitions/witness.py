@@ -4,8 +4,9 @@
 import json
 import textwrap
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmrace.definitions.point import Points
 from mmrace.errors import UserError
@@ -23,15 +24,24 @@ class Step(Table):
     false: then only those stand still that are held. It is held until its next step; after the
     last step of all everybody runs.
 
+    With ``seconds`` in place of a point the actor goes on for so long, and is held no more.
+
     ``task``: a vCPU runs one task after another. With this name, which the witness chooses, the
     step counts only for the task that made the first step with it.
     """
 
     actor: str = Field(pattern=r"^[A-Za-z]\w*$")
-    point: Points
+    point: Points = ()
+    seconds: float = Field(default=0.0, ge=0, le=2)
     hit: int = Field(default=1, ge=1)
     alone: bool = True
     task: str = Field(default="", pattern=r"^\w*$")
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Self:
+        if bool(self.point) == bool(self.seconds):
+            raise ValueError("a step has either a point or seconds")
+        return self
 
 
 class Witness(Table):
@@ -52,6 +62,12 @@ class Witness(Table):
     patience: float = Field(default=2.0, gt=0, le=10)
     settle: float = Field(default=0.3, gt=0, le=10)
     step: tuple[Step, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _begins_with_a_hold(self) -> Self:
+        if not self.step[0].point:
+            raise ValueError("the first step needs a point: nobody is held before it")
+        return self
 
 
 def load_witness(path: Path) -> Witness:
@@ -77,7 +93,8 @@ def render(witness: Witness) -> str:
     for step in witness.step:
         lines += ["", "[[step]]"]
         fields = step.model_dump(mode="json", exclude_defaults=True)
-        fields["point"] = step.point[0] if len(step.point) == 1 else list(step.point)
+        if len(step.point) == 1:
+            fields["point"] = step.point[0]
         lines += [f"{key} = {_value(value)}" for key, value in fields.items()]
     return "\n".join(lines) + "\n"
 

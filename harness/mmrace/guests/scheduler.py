@@ -87,6 +87,8 @@ def place(witness: Witness, resolver: Resolver) -> tuple[Placed, ...]:
 
 
 def _addresses(step: Step, resolver: Resolver) -> frozenset[int]:
+    if not step.point:
+        return frozenset()
     for text in step.point:
         with suppress(UserError):
             found = resolver.resolve((text,))
@@ -139,22 +141,29 @@ class Scheduler:
 
     def _attempt(self, turns: Turns, end: float, last: float) -> Attempt:
         """All steps: the first until ``end``, the others by their patience until ``last``."""
-        actors: dict[str, Stand] = {}
+        actors: dict[str, str] = {}
         tasks: dict[str, int] = {}
+        standing: dict[str, Stand] = {}
         for number, placed in enumerate(self._placed):
             step = placed.step
-            own = actors.get(step.actor)
-            held = {stand.thread: stand for stand in actors.values() if stand is not own}
-            free = [thread for thread in turns.threads if thread not in held]
-            going = [own.thread] if own and step.alone else free
+            own = actors.get(step.actor, "")
+            standing.pop(own, None)
+            free = [thread for thread in turns.threads if thread not in standing]
+            going = [own] if own and step.alone else free
             if not going:
                 return Attempt(number, True, f"no vCPU is left to be {step.actor}")
-            wanted = _Wanted(placed, own.thread if own else "", tasks.get(step.task))
-            stand = _arrive(turns, wanted, going, held, end)
+            if step.seconds:
+                turns.run(going, frozenset(), standing, time.monotonic() + step.seconds)
+                if turns.over:
+                    return Attempt(number + 1)
+                continue
+            wanted = _Wanted(placed, own, tasks.get(step.task))
+            stand = _arrive(turns, wanted, going, standing, end)
             if stand is None:
                 why = f"{step.actor} did not come to `{step.point[0]}` in time"
                 return Attempt(number, number > 0, why)
-            actors[step.actor] = stand
+            actors[step.actor] = stand.thread
+            standing[stand.thread] = stand
             if step.task:
                 tasks.setdefault(step.task, stand.task)
             if number == 0:

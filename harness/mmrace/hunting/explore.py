@@ -2,7 +2,8 @@
 """Carries out a random schedule on a guest, and tells the order that came of it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmrace.definitions.witness import Step
@@ -11,8 +12,8 @@ from mmrace.hunting.pct import Schedule
 from mmrace.outcome import Judgement
 
 # Seconds without a hit after which the one that should run is taken to wait for one that is held;
-# half of that, and half again, for the next time until it makes a hit.
-_BLOCKED, _BLOCKED_LEAST = 0.1, 0.02
+# a little more than a stressor's rest for the next time, until it makes a hit.
+_BLOCKED, _BLOCKED_AGAIN = 0.1, 0.06
 # Then the held one has as long to come to its next point alone, so that the order of hits is the
 # order of what happened, before both go.
 _ALONE = 0.03
@@ -21,7 +22,10 @@ _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in thi
 
 @dataclass(frozen=True)
 class Hit:
-    """A vCPU came to a point, in one of the tasks that take turns on it."""
+    """A vCPU came to a point, in one of the tasks that take turns on it.
+
+    Without a point: it went on for a while and came to none, as another one was held.
+    """
 
     actor: str
     point: str
@@ -32,10 +36,12 @@ class Hit:
 class Walk:
     """One schedule: the hits in their order, and the failure that they led to.
 
-    ``blocked``: how often the one that should have run had to be helped by one of lower priority.
+    ``made``: those that came to a point. ``blocked``: how often the one that should have run had to
+    be helped by one of lower priority.
     """
 
     hits: tuple[Hit, ...]
+    made: int
     blocked: int
     failure: Judgement | None
 
@@ -43,6 +49,38 @@ class Walk:
     def failed(self) -> bool:
         """Whether the race's own failure showed."""
         return self.failure is not None and self.failure.signature_matched
+
+
+class _Record:
+    """What a walk has come to so far."""
+
+    def __init__(self) -> None:
+        self.hits: list[Hit] = []
+        self.made = self.blocked = 0
+        self._tasks: dict[int, str] = {}
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._idle: set[str] = set()
+
+    def hit(self, actor: str, point: str, stand: Stand) -> None:
+        """An actor has come to a point."""
+        task = self._tasks.setdefault(stand.task, f"T{len(self._tasks)}")
+        self.hits.append(Hit(actor, point, task))
+        self.made += 1
+        self._counts[stand.thread, stand.pc] += 1
+        self._idle.discard(actor)
+
+    def block(self, actor: str) -> None:
+        """An actor goes on without a hit; told once, until it makes one."""
+        self.blocked += 1
+        if actor not in self._idle:
+            self.hits.append(Hit(actor, ""))
+        self._idle.add(actor)
+
+    def worn(self, threads: Sequence[str], points: Iterable[int]) -> set[int]:
+        """The points that one of these vCPUs has come to often enough."""
+        return {
+            at for at in points if any(self._counts[thread, at] >= _OFTEN for thread in threads)
+        }
 
 
 class Explorer:
@@ -58,21 +96,14 @@ class Explorer:
         threads = self._turns.threads
         priority = dict(zip(threads, schedule.priorities, strict=True))
         names = {thread: f"V{number}" for number, thread in enumerate(threads)}
-        tasks: dict[int, str] = {}
+        record = _Record()
         standing: dict[str, Stand] = {}
-        counts: dict[tuple[str, int], int] = {}
-        hits: list[Hit] = []
-        blocked, patience = 0, _BLOCKED
+        patience = _BLOCKED
         helped = ""
         end = time.monotonic() + seconds
-        while len(hits) < self._hits and (now := time.monotonic()) < end:
+        while record.made < self._hits and (now := time.monotonic()) < end:
             going = [thread for thread in threads if thread not in standing]
-            worn = {
-                at
-                for at in self._points
-                if sum(counts.get((thread, at), 0) >= _OFTEN for thread in going)
-            }
-            points = frozenset(self._points) - worn
+            points = frozenset(self._points) - record.worn(going, self._points)
             if not points:
                 break
             running, until = ([helped], now + _ALONE) if helped else (going, now + patience)
@@ -81,28 +112,27 @@ class Explorer:
                 if self._turns.over:
                     break
                 if standing and not helped:
-                    blocked += 1
-                    patience = max(patience / 2, _BLOCKED_LEAST)
+                    record.block(names[max(going, key=priority.__getitem__)])
+                    patience = _BLOCKED_AGAIN
                     helped = max(standing, key=priority.__getitem__)
                     del standing[helped]
                 else:
                     helped = ""
                 continue
             helped = ""
-            thread, place = stand.thread, (stand.thread, stand.pc)
+            thread = stand.thread
             if thread == max(threads, key=priority.__getitem__):
                 patience = _BLOCKED
-            counts[place] = counts.get(place, 0) + 1
-            task = tasks.setdefault(stand.task, f"T{len(tasks)}")
-            hits.append(Hit(names[thread], self._points[stand.pc], task))
-            fallen = schedule.fallen(len(hits))
+            record.hit(names[thread], self._points[stand.pc], stand)
+            fallen = schedule.fallen(record.made)
             if fallen is not None:
                 priority[thread] = fallen
             best = max(threads, key=priority.__getitem__)
             if thread != best:
                 standing[thread] = stand
                 standing.pop(best, None)
-        return Walk(tuple(hits), blocked, self._turns.let_go(settle))
+        failure = self._turns.let_go(settle)
+        return Walk(tuple(record.hits), record.made, record.blocked, failure)
 
 
 def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
@@ -122,6 +152,10 @@ def order(hits: tuple[Hit, ...], chosen: Iterable[int]) -> tuple[Step, ...]:
     begun: dict[str, int] = {}
     for at in chosen:
         hit = hits[at]
+        if not hit.point:
+            begun[hit.actor] = at + 1
+            found.append(Step(actor=hit.actor, seconds=_BLOCKED))
+            continue
         count = hits[begun.get(hit.actor, 0) : at + 1].count(hit)
         begun[hit.actor] = at + 1
         found.append(Step(actor=hit.actor, point=(hit.point,), hit=count, task=hit.task))

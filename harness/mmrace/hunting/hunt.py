@@ -26,7 +26,7 @@ from mmrace.runs.replay import start
 from mmrace.symbols.resolve import Occurrence, Resolver
 
 WALK_SECONDS = 1.5  # of one schedule, whatever its hits
-MINIMISE_SECONDS = 120.0  # in which a failure's order is looked for
+MINIMISE_SECONDS = 30.0  # in which a failure's order is looked for: the next one comes sooner
 # Seconds without any order, and those for a failure to show after one: the first pair is taken in
 # whose time the race seldom shows of itself.
 PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
@@ -289,11 +289,11 @@ class Hunter:
         tried.schedules += 1
         if turns.let_go(pct.share(seed) * self._pace[0]):
             tried.early += 1
-            return Walk((), 0, None)
+            return Walk((), 0, 0, None)
         explorer = Explorer(turns, self._choose(seed), search.hits)
         schedule = pct.draw(seed, tried.actors, search.hits, search.depth)
         walk = explorer.walk(schedule, WALK_SECONDS, self._pace[1])
-        tried.hits += len(walk.hits)
+        tried.hits += walk.made
         tried.blocked += walk.blocked
         tried.failures += walk.failed
         tried.stalls += oracle.stalls

@@ -4,7 +4,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, zip_longest
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.explore import Hit, ends, order
@@ -27,9 +27,9 @@ def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps 
 
     Greedy: what is left out stays out.
     """
-    found = _first(parts(hits), attempt)
+    found = _first(filter(_holds, parts(hits)), attempt)
     while found:
-        smaller = _pass(found, lambda steps: attempt(steps).failed)
+        smaller = _pass(found, lambda steps: _holds(steps) and attempt(steps).failed)
         if smaller == found:
             return _plain(found)
         found = smaller
@@ -37,18 +37,31 @@ def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps 
 
 
 def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
-    """Orders that a walk's hits may mean: four, three, two of its last steps, the latest first.
+    """Orders that a walk's hits may mean: four, three, two of its last steps in turn, latest first.
 
     The failure was sown by a few changes from one actor to another, and seldom long before it
     showed. Between them the walk has others, where one of them waited for a held one.
     """
     last = ends(hits)
-    for length in range(min(_LONGEST, len(last) - 1), 1, -1):
-        for chosen in combinations(reversed(last[-_LAST:]), length):
-            if all(hits[one].actor != hits[other].actor for one, other in pairwise(chosen)):
-                yield from _counted(order(hits, chosen[::-1]))
+    lengths = range(min(_LONGEST, len(last) - 1), 1, -1)
+    for group in zip_longest(*(_alternating(hits, last[-_LAST:], length) for length in lengths)):
+        for chosen in filter(None, group):
+            yield from _counted(order(hits, chosen))
     if last:
         yield from _counted(order(hits, last))
+
+
+def _alternating(
+    hits: tuple[Hit, ...], last: tuple[int, ...], length: int
+) -> Iterator[tuple[int, ...]]:
+    for chosen in combinations(reversed(last), length):
+        if all(hits[one].actor != hits[other].actor for one, other in pairwise(chosen)):
+            yield chosen[::-1]
+
+
+def _holds(steps: Steps) -> bool:
+    """Whether anybody is held while others go on."""
+    return bool(steps[0].point)
 
 
 def _counted(exact: Steps) -> Iterator[Steps]:
