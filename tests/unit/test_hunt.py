@@ -193,7 +193,7 @@ def test_an_order_that_does_not_fail_again_has_no_least_part():
 def test_some_late_steps_of_a_walk_are_tried_first():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
     told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
-    assert told == ["bcd", "cd", "abc", "ad", "bc", "ab", "abcd"]
+    assert told == ["bcd", "cd", "abc", "bc", "ad", "ab", "abcd"]
 
 
 def test_who_went_on_without_a_hit_is_a_step_of_its_own():
@@ -230,6 +230,40 @@ def test_nothing_is_tried_that_begins_as_what_could_not_be_carried_out():
     assert minimise(hits, attempt) is None
     assert tried
     assert len({order[:2] for order in tried}) == len(tried)
+
+
+def test_a_step_that_was_not_needed_for_the_failure_is_one_of_going_on():
+    hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abc"))
+
+    def attempt(order):
+        if order[-1].seconds:
+            return Trial([step.actor for step in order] == ["V1", "V0"], len(order))
+        return Trial(False, 1, early=order[0].point == ("entry of b",))
+
+    assert minimise(hits, attempt) == (
+        Step(actor="V1", point="entry of b"),
+        Step(actor="V0", seconds=0.1),
+    )
+
+
+def test_an_order_that_fails_sometimes_may_want_the_other_to_go_on_first():
+    hits = tuple(Hit(f"V{n}", f"entry of {name}") for n, name in enumerate("ab"))
+
+    def attempt(order):
+        return Trial(len(order) == 3 and order[2].seconds > 0, len(order), shown=True)
+
+    assert minimise(hits, attempt) == (
+        Step(actor="V0", point="entry of a"),
+        Step(actor="V1", point="entry of b"),
+        Step(actor="V0", seconds=0.1),
+    )
+
+
+def test_an_order_is_first_tried_with_each_point_s_first_hit():
+    hits = tuple(Hit(f"V{name in 'xy'}", f"entry of {name}") for name in "axaaybxac")
+    counted = [max(step.hit for step in found) > 1 for found in parts(hits)]
+    assert any(counted)
+    assert counted == sorted(counted)
 
 
 def test_a_task_is_named_where_more_than_one_step_is_its_own():

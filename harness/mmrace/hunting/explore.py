@@ -140,6 +140,11 @@ def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
     return order(hits, ends(hits))
 
 
+def going_on(actor: str) -> Step:
+    """The step of one that goes on and comes to no point."""
+    return Step(actor=actor, seconds=_BLOCKED)
+
+
 def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:
     """Which hits are the last of a run of one actor's."""
     after = [hit.actor for hit in hits[1:]] + [""]
@@ -154,7 +159,7 @@ def order(hits: tuple[Hit, ...], chosen: Iterable[int]) -> tuple[Step, ...]:
         hit = hits[at]
         if not hit.point:
             begun[hit.actor] = at + 1
-            found.append(Step(actor=hit.actor, seconds=_BLOCKED))
+            found.append(going_on(hit.actor))
             continue
         count = hits[begun.get(hit.actor, 0) : at + 1].count(hit)
         begun[hit.actor] = at + 1

@@ -314,9 +314,12 @@ class Hunter:
         """Whether an order shows the failure each time; nothing is tried when the time is over."""
         if time.monotonic() > self._give_up:
             return Trial(False, len(order))
-        for replay in self._replays(self._kept, order, TRIES, 0):
+        for number, replay in enumerate(self._replays(self._kept, order, TRIES, 0)):
             if not replay.shown:
-                return Trial(False, len(order) if replay.failure else replay.attempts[0].steps)
+                steps = replay.attempts[0].steps
+                early = replay.failed and 0 < steps < len(order)
+                steps = steps if early or not replay.failure else len(order)
+                return Trial(False, steps, early, number > 0)
         return Trial(True, len(order))
 
     def _prove(self, order: Steps) -> Proof:

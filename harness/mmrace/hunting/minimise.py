@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise, zip_longest
 
 from mmrace.definitions.witness import Step
-from mmrace.hunting.explore import Hit, ends, order
+from mmrace.hunting.explore import Hit, ends, going_on, order
 
 Steps = tuple[Step, ...]
 _LONGEST = 4  # steps of an order that is tried before the whole walk
 _LAST = 10  # of a walk's steps, of which they are taken
+_BETTER = 2  # orders tried in place of one that fails, but not always or not as it stands
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Whether an order failed each time it was carried out, and how many of its steps were."""
+    """Whether an order failed each time it was carried out, and how many of its steps were.
+
+    ``early``: the failure came though the next step could not be carried out. ``shown``: it failed
+    once at least.
+    """
 
     failed: bool
     steps: int
+    early: bool = False
+    shown: bool = False
 
 
 def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps | None:
@@ -37,26 +44,35 @@ def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps 
 
 
 def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
-    """Orders that a walk's hits may mean: four, three, two of its last steps in turn, latest first.
+    """Orders that a walk's hits may mean: four, three, two of its last steps in turn, then all.
 
     The failure was sown by a few changes from one actor to another, and seldom long before it
     showed. Between them the walk has others, where one of them waited for a held one.
     """
     last = ends(hits)
     lengths = range(min(_LONGEST, len(last) - 1), 1, -1)
-    for group in zip_longest(*(_alternating(hits, last[-_LAST:], length) for length in lengths)):
-        for chosen in filter(None, group):
-            yield from _counted(order(hits, chosen))
+    chosen = [
+        order(hits, one)
+        for group in zip_longest(*(_alternating(hits, last[-_LAST:], length) for length in lengths))
+        for one in filter(None, group)
+    ]
     if last:
-        yield from _counted(order(hits, last))
+        chosen.append(order(hits, last))
+    once = [tuple(step.model_copy(update={"hit": 1}) for step in steps) for steps in chosen]
+    yield from dict.fromkeys(once + chosen)
 
 
 def _alternating(
     hits: tuple[Hit, ...], last: tuple[int, ...], length: int
-) -> Iterator[tuple[int, ...]]:
-    for chosen in combinations(reversed(last), length):
-        if all(hits[one].actor != hits[other].actor for one, other in pairwise(chosen)):
-            yield chosen[::-1]
+) -> list[tuple[int, ...]]:
+    """Those first of which the fewest steps are left out, between them and behind them."""
+    found = [
+        chosen
+        for chosen in combinations(range(len(last)), length)
+        if all(hits[last[one]].actor != hits[last[other]].actor for one, other in pairwise(chosen))
+    ]
+    found.sort(key=lambda chosen: (len(last) - chosen[0] - length, -chosen[-1]))
+    return [tuple(last[one] for one in chosen) for chosen in found]
 
 
 def _holds(steps: Steps) -> bool:
@@ -64,26 +80,38 @@ def _holds(steps: Steps) -> bool:
     return bool(steps[0].point)
 
 
-def _counted(exact: Steps) -> Iterator[Steps]:
-    """With the hits counted as the walk had them, and with the first one each time."""
-    yield exact
-    once = tuple(step.model_copy(update={"hit": 1}) for step in exact)
-    if once != exact:
-        yield once
-
-
 def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps | None:
-    """The first that fails; none is tried that begins as one that could not be carried out."""
+    """The first that fails; none is tried that begins as one that could not be carried out.
+
+    One that fails, but not always or not as it stands, has better ones tried after it.
+    """
     dead: set[Steps] = set()
-    for tried in orders:
-        if any(tried[:length] in dead for length in range(1, len(tried) + 1)):
+    for wanted in orders:
+        if any(wanted[:length] in dead for length in range(1, len(wanted) + 1)):
             continue
-        trial = attempt(tried)
+        tried, trial = wanted, attempt(wanted)
+        for _ in range(_BETTER):
+            if trial.failed or not (better := _better(tried, trial)):
+                break
+            tried, trial = better, attempt(better)
         if trial.failed:
             return tried
-        if trial.steps < len(tried):
+        if tried == wanted and trial.steps < len(tried):
             dead.add(tried[: trial.steps + 1])
     return None
+
+
+def _better(steps: Steps, trial: Trial) -> Steps:
+    """What else such an order may mean, if anything.
+
+    Where it could not be carried out, its next actor only had to go on. Where it fails sometimes,
+    the other one of the last two has to go on first when both are let go.
+    """
+    if trial.early:
+        return (*steps[: trial.steps], going_on(steps[trial.steps].actor))
+    if trial.shown and len(steps) > 1 and steps[-1].point:
+        return (*steps, going_on(steps[-2].actor))
+    return ()
 
 
 def _pass(steps: Steps, fails: Callable[[Steps], bool]) -> Steps:
