@@ -109,8 +109,9 @@ def test_who_falls_waits_until_the_others_have_gone_on():
     assert guest.trace.index((A, 11)) > guest.trace.index((B, 20))
 
 
-def test_one_that_waits_for_a_held_one_is_helped():
-    guest = FakeGuest({A: [10, 30, 11], B: [20, 5, 21]})
+def a_waits(programs):
+    """A guest in which A waits at 30 until B has come past 5."""
+    guest = FakeGuest(programs)
     plain = guest.pc
 
     def waits(thread):
@@ -118,6 +119,11 @@ def test_one_that_waits_for_a_held_one_is_helped():
         return 0 if at == 30 and (B, 5) not in guest.trace else at
 
     guest.pc = waits
+    return guest
+
+
+def test_one_that_waits_for_a_held_one_is_helped():
+    guest = a_waits({A: [10, 30, 11], B: [20, 5, 21]})
     walk = Explorer(Turns(guest, FakeOracle()), POINTS, 4).walk(Schedule((1, 0), ()), 5, 0.001)
     assert walk.blocked >= 1
     assert walk.made == 4
@@ -125,28 +131,14 @@ def test_one_that_waits_for_a_held_one_is_helped():
 
 
 def test_who_waits_for_long_is_told_once():
-    guest = FakeGuest({A: [10, 30, 11], B: [20, 21, 20, 5, 21]})
-    plain = guest.pc
-
-    def waits(thread):
-        at = plain(thread)
-        return 0 if at == 30 and (B, 5) not in guest.trace else at
-
-    guest.pc = waits
+    guest = a_waits({A: [10, 30, 11], B: [20, 21, 20, 5, 21]})
     walk = Explorer(Turns(guest, FakeOracle()), POINTS, 6).walk(Schedule((1, 0), ()), 5, 0.001)
     assert walk.blocked >= 3
     assert [hit.point[-2:] for hit in walk.hits] == ["10", "20", "", "21", "20", "21", "11"]
 
 
 def test_a_held_one_that_is_helped_goes_alone():
-    guest = FakeGuest({A: [10, 30, 11], B: [20, 5, 6, 21]})
-    plain = guest.pc
-
-    def waits(thread):
-        at = plain(thread)
-        return 0 if at == 30 and (B, 5) not in guest.trace else at
-
-    guest.pc = waits
+    guest = a_waits({A: [10, 30, 11], B: [20, 5, 6, 21]})
     Explorer(Turns(guest, FakeOracle()), POINTS, 4).walk(Schedule((1, 0), ()), 5, 0.001)
     assert guest.trace.index((B, 6)) < guest.trace.index((A, 30))
 
