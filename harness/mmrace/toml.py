@@ -31,4 +31,5 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {where}: {first['msg']}") from error
+        said = (str(path), where, first["msg"])
+        raise UserError(": ".join(filter(None, said))) from error

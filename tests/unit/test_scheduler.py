@@ -82,6 +82,14 @@ def test_a_witness_begins_with_a_hold():
         witness(Step(actor="M", seconds=0.1))
 
 
+def test_an_error_of_the_whole_file_names_the_file_and_no_empty_key(tmp_path):
+    path = tmp_path / "w.toml"
+    save_witness(path, witness(step("M", 1)))
+    path.write_text(path.read_text().replace('point = "entry of f1"', "seconds = 0.1"))
+    with pytest.raises(UserError, match=r"w\.toml: Value error, the first step needs a point"):
+        load_witness(path)
+
+
 def test_a_guest_that_powers_off_amid_the_order_is_asked_for_its_last_words():
     """They are read after the stop that tells of the end, as from a socket."""
     guest = FakeGuest({A: [1, 10, 11], B: [2, 20, FakeGuest.OFF]}, fails=lambda _trace: guest.off)
