@@ -3,7 +3,9 @@
 """A QEMU that boots no guest: it keeps vm.py's side of the contract and plays a script.
 
 The kernel "image" is a script, one step a line:
-  console TEXT | channel TEXT | sleep SECONDS | poweroff | reset | die STATUS | deaf
+  console TEXT | channel TEXT | hear | sleep SECONDS | poweroff | reset | die STATUS | deaf
+
+``hear`` waits for a line on the channel, and prints it on the console.
 
 It "migrates" by saying which line it plays. With -incoming it waits for that number, and for the
 word to go on from its gdbstub, which knows two vCPUs.
@@ -107,6 +109,32 @@ class Machine:
                 link.sendall(b"$T02thread:p01.01;#%02x" % (sum(b"T02thread:p01.01;") % 256))
 
 
+def step(word, rest, channel, monitor):
+    """Carry out a line of the script; the exit status of one that ends QEMU."""
+    if word == "console":
+        os.write(1, rest.encode() + b"\r\n")
+    elif word == "channel":
+        channel.sendall(rest.encode() + b"\n")
+    elif word == "hear":
+        heard = b""
+        while not heard.endswith(b"\n"):
+            heard += channel.recv(1) or b"\n"
+        os.write(1, b"heard " + heard)
+    elif word == "sleep":
+        time.sleep(float(rest))
+    elif word == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif word in ("poweroff", "reset"):
+        reason = {"poweroff": "guest-shutdown", "reset": "guest-reset"}[word]
+        data = {"guest": True, "reason": reason}
+        when = {"seconds": 0, "microseconds": 0}
+        _send(monitor, {"event": "SHUTDOWN", "data": data, "timestamp": when})
+        return 0
+    elif word == "die":
+        return int(rest)
+    return None
+
+
 def main():
     argv = sys.argv[1:]
     if "--version" in argv:
@@ -131,27 +159,9 @@ def main():
         line = script[machine.line]
         machine.line += 1
         word, _, rest = line.partition(" ")
-        if word == "console":
-            os.write(1, rest.encode() + b"\r\n")
-        elif word == "channel":
-            channel.sendall(rest.encode() + b"\n")
-        elif word == "sleep":
-            time.sleep(float(rest))
-        elif word == "deaf":
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        elif word in ("poweroff", "reset"):
-            reason = {"poweroff": "guest-shutdown", "reset": "guest-reset"}[word]
-            _send(
-                monitor,
-                {
-                    "event": "SHUTDOWN",
-                    "data": {"guest": True, "reason": reason},
-                    "timestamp": {"seconds": 0, "microseconds": 0},
-                },
-            )
-            return 0
-        elif word == "die":
-            return int(rest)
+        status = step(word, rest, channel, monitor)
+        if status is not None:
+            return status
     return 0
 
 

@@ -99,6 +99,19 @@ def test_a_machine_is_stopped_and_goes_on_as_often_as_somebody_asks(tmp_path):
     assert (tmp_path / "console.log").read_bytes() == b"going on\r\n" * 2
 
 
+def test_what_a_line_is_answered_with_reaches_the_guest(tmp_path):
+    script = "channel # start x\nchannel # count turns 7\nhear\npoweroff\n"
+    answer = Hooks(line=lambda line: b"enough\n" if "turns 7" in line else None)
+    assert play(tmp_path, script, Limits(silence=5), answer).end is VmEnd.EXITED
+    assert (tmp_path / "console.log").read_bytes() == b"heard enough\n"
+
+
+def test_a_guest_that_reads_nothing_does_not_hold_up_its_run(tmp_path):
+    script = "channel # start x\n" + "channel y\n" * 20 + "poweroff\n"
+    flood = Hooks(line=lambda _line: b"x" * 100_000)
+    assert play(tmp_path, script, hooks=flood).end is VmEnd.EXITED
+
+
 def test_qemu_that_ignores_sigterm_is_gone_all_the_same(tmp_path):
     started = time.monotonic()
     play(tmp_path, "deaf\nchannel # start x\nsleep 60\n", Limits(silence=0.3))

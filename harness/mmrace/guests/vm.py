@@ -71,13 +71,14 @@ class Boot:
 class Hooks:
     """What the caller wants to know while the machine runs.
 
-    ``line`` gets each line of the result channel; ``pause`` says after them whether the machine
-    has to be stopped and let go on. ``failing`` looks at each piece of console output and says
+    ``line`` gets each line of the result channel, and returns what is to be written to the guest
+    on it, if anything. ``pause`` says after them whether the machine has to be stopped and let go
+    on. ``failing`` looks at each piece of console output and says
     whether it shows a kernel failure: the machine is then given ``grace`` seconds to print the
     rest.
     """
 
-    line: Callable[[str], None] = lambda _line: None
+    line: Callable[[str], bytes | None] = lambda _line: None
     pause: Callable[[], bool] = lambda: False
     failing: Callable[[bytes], bool] = lambda _data: False
     grace: float = 3.0
@@ -206,7 +207,9 @@ class _Watch:
     partial: bytes = b""
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def channel(self, chunk: bytes, hooks: Hooks) -> None:
+    def channel(self, chunk: bytes, hooks: Hooks) -> bytes:
+        """Read the channel's next bytes; returns the hook's answers to its lines."""
+        answers = b""
         *lines, rest = (self.partial + chunk).split(b"\n")
         self.partial = rest[:LINE_CAP]
         for raw in lines:
@@ -215,7 +218,8 @@ class _Watch:
                 self.started = True
             if not line.startswith(("# count", "# note", "# window")):
                 self.progress = time.monotonic()
-            hooks.line(line)
+            answers += hooks.line(line) or b""
+        return answers
 
     def expiry(self, grace: float) -> tuple[float, VmEnd]:
         """When to give up, and what that would mean."""
@@ -328,9 +332,16 @@ def _pump(
                     seen = not channel.full
                     channel.write(chunk)
                     if seen:
-                        watch.channel(chunk, hooks)
+                        _say(link, watch.channel(chunk, hooks))
                     if hooks.pause():
                         _pause(monitor)
+
+
+def _say(link: socket.socket, data: bytes) -> None:
+    """Write to the guest on the result channel, without waiting for a guest that does not read."""
+    if data:
+        with suppress(OSError):
+            link.send(data, socket.MSG_DONTWAIT)
 
 
 def _pause(monitor: QEMUMonitorProtocol) -> None:
