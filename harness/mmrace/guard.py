@@ -52,17 +52,37 @@ def _memory_excess(pid: int, limits: Limits) -> str:
 
 def memory_below(pid: int) -> int:
     """Bytes that a process and all below it hold for themselves."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = 0
+    for child in _below(pid):
+        if text := _read(Path(f"/proc/{child}/statm")):
+            resident, shared = text.split()[1:3]
+            total += max(0, int(resident) - int(shared)) * page
+    return total
+
+
+def waited_below(pid: int) -> dict[int, float]:
+    """Seconds that threads of a process and all below it were ready to run and had no CPU.
+
+    From ``/proc/PID/task/TID/schedstat`` (Documentation/scheduler/sched-stats.rst); nothing where
+    the host's kernel does not count them.
+    """
+    found = {}
+    for child in _below(pid):
+        for path in Path(f"/proc/{child}/task").glob("[0-9]*/schedstat"):
+            words = _read(path).split()
+            if len(words) == 3:
+                found[int(path.parent.name)] = int(words[1]) / 1e9
+    return found
+
+
+def _below(pid: int) -> list[int]:
+    """The process and all below it."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         if text := _read(folder / "stat"):
             parents[int(folder.name)] = int(text.rpartition(")")[2].split()[1])
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = 0
-    for child in parents:
-        if _is_below(child, pid, parents) and (text := _read(Path(f"/proc/{child}/statm"))):
-            resident, shared = text.split()[1:3]
-            total += max(0, int(resident) - int(shared)) * page
-    return total
+    return [child for child in parents if _is_below(child, pid, parents)]
 
 
 def _is_below(child: int, pid: int, parents: dict[int, int]) -> bool:

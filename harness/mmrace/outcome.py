@@ -45,6 +45,7 @@ class VmEnd(StrEnum):
     RESET = "RESET"  # the guest rebooted (panic=-1 under -no-reboot)
     SILENT = "SILENT"  # no progress on the result channel for the workload's stated time
     TIMEOUT = "TIMEOUT"  # the cap on the whole run
+    BOOT_STALL = "BOOT_STALL"  # it had a CPU and said nothing before the workload's start
     BOOT_TIMEOUT = "BOOT_TIMEOUT"  # the workload never started
     STOPPED = "STOPPED"  # the harness ended it: the console already showed the failure
     QEMU_DIED = "QEMU_DIED"

@@ -71,6 +71,11 @@ class Machine:
                 case "cont":
                     os.write(1, b"going on\r\n")
                     self.goes.set()
+                case "memsave":
+                    asked = request["arguments"]
+                    said = f"said {asked['size']} at {asked['val']:#x}"
+                    raw = b"\0\0\1\0" + said.encode() + b"\0\0"
+                    Path(asked["filename"]).write_bytes(raw)
                 case "migrate":
                     with self._link(request, "connect") as link:
                         link.sendall(str(self.line).encode())

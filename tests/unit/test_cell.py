@@ -146,6 +146,71 @@ sleep 60
     assert made.vm().seconds < 40
 
 
+DEAD = "console booting\nchannel KTAP version 1\nchannel # start w\ndie 3\n"
+
+
+def turns(tmp_path, monkeypatch, *scripts):
+    """Let each attempt play the next of the scripts."""
+    left = list(scripts)
+    real = cell.run_vm
+
+    def next_vm(boot, *rest):
+        boot.kernel.write_text(left.pop(0), encoding="utf-8")
+        return real(boot, *rest)
+
+    monkeypatch.setattr(cell, "run_vm", next_vm)
+    return left
+
+
+def test_what_shows_nothing_is_run_again_and_says_what_differed(home, tmp_path, monkeypatch):
+    left = turns(tmp_path, monkeypatch, DEAD, GOOD)
+    made = run(home, tmp_path, "")
+    judged = made.judgement()
+    assert judged.outcome is Outcome.PASS
+    assert not left
+    note = next(note for note in judged.notes if note.startswith("two attempts"))
+    assert "outcome INFRA QEMU ended with status 3, then PASS" in note
+    assert "end QEMU_DIED, then EXITED" in note
+    first = made.folder / "attempt-1"
+    assert (first / "channel.log").read_bytes().endswith(b"# start w\n")
+    assert json.loads((first / "outcome.json").read_text())["outcome"] == "INFRA"
+    assert (made.folder / "spec.json").is_file()
+
+
+def test_it_is_run_again_once_only(home, tmp_path, monkeypatch):
+    left = turns(tmp_path, monkeypatch, DEAD, DEAD, GOOD)
+    judged = run(home, tmp_path, "").judgement()
+    assert judged.outcome is Outcome.INFRA
+    assert left == [GOOD]
+    assert "two attempts: both INFRA QEMU ended with status 3" in judged.notes
+
+
+@pytest.mark.parametrize(
+    ("config", "stall"),
+    [
+        ("CONFIG_SMP=y\n", cell.STALL_SECONDS),
+        ("# CONFIG_KASAN is not set\n", cell.STALL_SECONDS),
+        ("CONFIG_KASAN=y\n", cell.SLOW_STALL_SECONDS),
+    ],
+)
+def test_an_instrumented_kernel_has_more_time(home, tmp_path, monkeypatch, config, stall):
+    seen = []
+
+    def spy(_boot, _folder, limits, _hooks):
+        seen.append(limits.stall)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cell, "run_vm", spy)
+    kernel = tmp_path / "kernel"
+    for path in (kernel, tmp_path / "image"):
+        path.write_bytes(b"")
+    (tmp_path / "config").write_text(config)
+    parts = Parts(kernel, tmp_path / "config", tmp_path / "image", Accel("tcg", ""))
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(home, spec(), parts, str)
+    assert seen == [stall]
+
+
 def test_a_guest_below_the_floor_did_not_exercise_anything(home, tmp_path):
     made = run(home, tmp_path, GOOD.replace("turns 4", "turns 2"))
     assert made.judgement().outcome is Outcome.NOT_EXERCISED

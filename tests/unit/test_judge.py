@@ -254,7 +254,8 @@ def test_hang_kinds() -> None:
         (VmEnd.QEMU_DIED, BEGIN, Outcome.INFRA),
         (VmEnd.BOOT_TIMEOUT, "", Outcome.INFRA),
         (VmEnd.EXITED, "", Outcome.INFRA),
-        (VmEnd.RESET, "", Outcome.INFRA),
+        (VmEnd.RESET, "", Outcome.CRASH),
+        (VmEnd.BOOT_STALL, "", Outcome.HANG),
         (VmEnd.RESET, BEGIN, Outcome.CRASH),
         (VmEnd.TIMEOUT, BEGIN, Outcome.INFRA),
         (VmEnd.STOPPED, BEGIN, Outcome.INFRA),
@@ -265,6 +266,27 @@ def test_ends_without_a_report(end: VmEnd, channel: str, outcome: Outcome) -> No
     judged = judge(evidence(channel, end=end))
     assert judged.outcome is outcome
     assert judged.title
+
+
+@pytest.mark.parametrize(
+    ("console", "title"),
+    [
+        ("", "the boot hangs before its first message"),
+        (
+            "[    0.000000] Linux version 6.1.192\n[    0.012345] NX: active\n\n",
+            "the boot hangs after: NX: active",
+        ),
+    ],
+)
+def test_a_boot_that_hangs_says_after_what(console: str, title: str) -> None:
+    judged = judge(evidence("", console, end=VmEnd.BOOT_STALL))
+    assert (judged.outcome, judged.title, judged.signature_matched) == (Outcome.HANG, title, False)
+
+
+def test_a_panic_without_a_reboot_is_a_crash() -> None:
+    panic = "[    0.000000] Kernel panic - not syncing: too early\n"
+    for end in (VmEnd.BOOT_STALL, VmEnd.STOPPED):
+        assert judge(evidence("", panic, end=end)).outcome is Outcome.CRASH, end
 
 
 def test_panic_while_booting_is_a_crash() -> None:

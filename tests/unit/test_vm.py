@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import dataclasses
 import time
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from mmrace.definitions.machine import Machine, Node
 from mmrace.errors import InfraError
+from mmrace.guests.printk import MARK, LogBuffer
 from mmrace.guests.vm import Boot, Hooks, Limits, command, run_vm
 from mmrace.outcome import VmEnd
 
@@ -13,11 +15,14 @@ FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 MACHINE = Machine(name="two", summary="", node=(Node(memory=64), Node(memory=128)))
 
 
-def play(tmp_path, script, limits=None, hooks=None):
+def made(tmp_path, script):
     kernel = tmp_path / "script"
     kernel.write_text(script, encoding="utf-8")
-    boot = Boot(MACHINE, kernel, tmp_path / "initrd", ("quiet",), "tcg", qemu=str(FAKE))
-    ended, _ = run_vm(boot, tmp_path, limits or Limits(), hooks or Hooks())
+    return Boot(MACHINE, kernel, tmp_path / "initrd", ("quiet",), "tcg", qemu=str(FAKE))
+
+
+def play(tmp_path, script, limits=None, hooks=None):
+    ended, _ = run_vm(made(tmp_path, script), tmp_path, limits or Limits(), hooks or Hooks())
     return ended
 
 
@@ -68,6 +73,44 @@ def test_a_guest_that_never_starts_its_workload(tmp_path):
     ended = play(tmp_path, "console booting\nsleep 30\n", Limits(boot=0.5))
     assert ended.end is VmEnd.BOOT_TIMEOUT
     assert ended.seconds < 20
+
+
+def test_a_boot_without_a_word_is_a_stall_and_a_slow_one_is_not(tmp_path):
+    limits = Limits(boot=20, stall=2)
+    ended = play(tmp_path, "console booting\nsleep 30\n", limits)
+    assert ended.end is VmEnd.BOOT_STALL
+    assert ended.seconds < 15
+    slow = "console word\nsleep 1\n" * 6 + "channel # start x\npoweroff\n"
+    assert play(tmp_path, slow, limits).end is VmEnd.EXITED
+
+
+def test_a_panic_that_is_over_ends_a_machine_that_loops(tmp_path):
+    script = (
+        "console Kernel panic - not syncing: x\nconsole ---[ end Kernel panic - not\nsleep 30\n"
+    )
+    ended = play(tmp_path, script, Limits(boot=20), Hooks(grace=0.5))
+    assert ended.end is VmEnd.STOPPED
+    assert ended.seconds < 15
+
+
+def test_messages_that_came_to_no_console_are_read_from_memory(tmp_path):
+    boot = dataclasses.replace(made(tmp_path, "sleep 30\n"), log=LogBuffer(0xFFFFFFFF82000000, 64))
+    ended, _ = run_vm(boot, tmp_path, Limits(stall=1), Hooks())
+    assert ended.end is VmEnd.BOOT_STALL
+    assert (tmp_path / "console.log").read_bytes() == MARK + b"said 64 at 0xffffffff82000000\n"
+    assert not (tmp_path / "printk.raw").exists()
+    play(tmp_path, "console heard\nsleep 30\n", Limits(stall=1))
+    assert MARK not in (tmp_path / "console.log").read_bytes()
+
+
+def test_the_console_is_early_unless_somebody_chose_one(tmp_path):
+    def append(*words):
+        boot = dataclasses.replace(made(tmp_path, ""), append=words)
+        argv = command(boot, None, None)
+        return argv[argv.index("-append") + 1].split()
+
+    assert append("console=ttyS0") == ["earlyprintk=ttyS0,115200", "console=ttyS0"]
+    assert append("earlycon=uart8250,io,0x3f8", "a") == ["earlycon=uart8250,io,0x3f8", "a"]
 
 
 def test_counters_are_no_progress(tmp_path):

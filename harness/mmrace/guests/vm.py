@@ -20,6 +20,8 @@ from qemu.qmp.legacy import QEMUMonitorProtocol
 from mmrace import proc
 from mmrace.definitions.machine import Machine
 from mmrace.errors import InfraError
+from mmrace.guests.patience import Patience
+from mmrace.guests.printk import LogBuffer, early_console, is_over, messages
 from mmrace.outcome import VmEnd
 
 QEMU = "qemu-system-x86_64"
@@ -33,9 +35,13 @@ OWN_MEMORY = 8 << 30
 
 @dataclass(frozen=True)
 class Limits:
-    """Deadlines in seconds: to the workload's start, without progress after it, for it all."""
+    """Deadlines in seconds: to the workload's start, without progress after it, for it all.
+
+    ``stall``: without a word before the workload's start, time without a CPU not counted.
+    """
 
     boot: float = 90
+    stall: float = 60
     silence: float = 60
     total: float = 1800
 
@@ -53,7 +59,8 @@ class Boot:
     """What to start: machine, kernel, initramfs, kernel command line, accelerator.
 
     ``ram``: memory in files, of which a snapshot is made; else QEMU's own. ``writable``: files
-    that QEMU writes to beside its own, which are not kept from it.
+    that QEMU writes to beside its own, which are not kept from it. ``log``: where the kernel
+    keeps its messages, read when none of them came to the console.
     """
 
     machine: Machine
@@ -65,6 +72,7 @@ class Boot:
     qemu: str = QEMU
     ram: Ram | None = None
     writable: tuple[Path, ...] = ()
+    log: LogBuffer | None = None
 
 
 @dataclass
@@ -127,7 +135,7 @@ def command(boot: Boot, channel: Path | None, monitor: Path | None) -> list[str]
         argv += ["-numa", numa]
         first += node.cpus
     argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd)]
-    argv += ["-append", " ".join(boot.append)]
+    argv += ["-append", " ".join(early_console(boot.append))]
     argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
     link = f"socket,id=channel,path={channel}" if channel else "null,id=channel"
     argv += ["-chardev", link, "-serial", "chardev:channel"]
@@ -205,7 +213,15 @@ class _Watch:
     progress: float = 0
     failing: float | None = None
     partial: bytes = b""
+    patience: Patience = field(default_factory=Patience)
+    tail: bytes = b""
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    def console(self, chunk: bytes) -> None:
+        """A kernel whose panic is over prints nothing more, and need not reboot."""
+        if self.failing is None and is_over(self.tail + chunk):
+            self.failing = time.monotonic()
+        self.tail = chunk[-64:]
 
     def channel(self, chunk: bytes, hooks: Hooks) -> bytes:
         """Read the channel's next bytes; returns the hook's answers to its lines."""
@@ -226,7 +242,10 @@ class _Watch:
         if self.failing is not None:
             return self.failing + grace, VmEnd.STOPPED
         if not self.started:
-            return self.begun + self.limits.boot, VmEnd.BOOT_TIMEOUT
+            stalled = time.monotonic() + self.limits.stall - self.patience.silence
+            return min(
+                (stalled, VmEnd.BOOT_STALL), (self.begun + self.limits.boot, VmEnd.BOOT_TIMEOUT)
+            )
         silent = self.progress + self.limits.silence, VmEnd.SILENT
         return min(silent, (self.begun + self.limits.total, VmEnd.TIMEOUT))
 
@@ -257,7 +276,7 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         console, channel = _Log(folder, "console", begun), _Log(folder, "channel", begun)
         stack.callback(console.close)
         stack.callback(channel.close)
-        watch = _Watch(limits, begun)
+        watch = _Watch(limits, begun, patience=Patience(child.pid))
         try:
             link = stack.enter_context(accept(listener, child.isalive))
             monitor.accept(timeout=START_SECONDS)
@@ -273,8 +292,10 @@ def run_vm(boot: Boot, folder: Path, limits: Limits, hooks: Hooks) -> tuple[Ende
         seconds = time.monotonic() - begun
         if end is None:
             end = _reason(monitor)
-        elif end in (VmEnd.SILENT, VmEnd.TIMEOUT, VmEnd.BOOT_TIMEOUT):
+        elif end in (VmEnd.SILENT, VmEnd.TIMEOUT, VmEnd.BOOT_TIMEOUT, VmEnd.BOOT_STALL):
             (folder / "registers.txt").write_text(_registers(monitor), encoding="utf-8")
+            if not console.size and boot.log:
+                console.write(_log_in_memory(monitor, boot.log, folder))
         message = ""
         if end is VmEnd.QEMU_DIED:
             status = proc.close_console(child)
@@ -309,12 +330,14 @@ def _pump(
         selector.register(terminal, selectors.EVENT_READ)
         selector.register(link, selectors.EVENT_READ)
         while True:
+            watch.patience.look()
             expiry, meaning = watch.expiry(hooks.grace)
             left = expiry - time.monotonic()
             if left <= 0:
                 return meaning
             for key, _ in selector.select(min(left, 1.0)):
                 chunk = read(key.fd)
+                watch.patience.heard()
                 if key.fd == terminal:
                     if not chunk:
                         channel_rest = _drain(link.fileno())
@@ -324,6 +347,7 @@ def _pump(
                     # What is not kept is not looked at either: a guest cannot fill our memory.
                     seen = not console.full
                     console.write(chunk)
+                    watch.console(chunk)
                     if seen and watch.failing is None and hooks.failing(chunk):
                         watch.failing = time.monotonic()
                 elif not chunk:
@@ -403,6 +427,19 @@ def _registers(monitor: QEMUMonitorProtocol) -> str:
     except (QMPError, OSError, TimeoutError) as error:
         return f"QEMU's monitor did not answer: {error}\n"
     return str(answer)
+
+
+def _log_in_memory(monitor: QEMUMonitorProtocol, log: LogBuffer, folder: Path) -> bytes:
+    """Messages that a guest has printed to no console, as lines of one; nothing if not readable."""
+    dump = folder / "printk.raw"
+    try:
+        where = {"val": log.address, "size": log.size, "filename": str(dump.absolute())}
+        monitor.cmd("memsave", **where)
+        return messages(dump.read_bytes())
+    except (QMPError, OSError, TimeoutError):
+        return b""
+    finally:
+        dump.unlink(missing_ok=True)
 
 
 def close_monitor(monitor: QEMUMonitorProtocol) -> None:

@@ -7,7 +7,7 @@ The first of these that holds decides:
 2. a failure of the workload that matches it: FAIL
 3. any other crash: CRASH, or HANG for stalls, lockups and hung tasks
 4. any other failure that the workload reports, or a violated invariant: FAIL
-5. the virtual machine did not get to the end: HANG, CRASH (reset) or INFRA
+5. the virtual machine did not get to the end: HANG (also of a boot), CRASH (reset) or INFRA
 6. the workload could not do its work, or not enough of it: NOT_EXERCISED
 7. PASS
 
@@ -21,7 +21,7 @@ OOM killer ended is NOT_EXERCISED: the machine is too small for it, which says n
 import re
 
 from mmrace import crash as crashes
-from mmrace.crash import Crash
+from mmrace.crash import Crash, dmesg
 from mmrace.definitions.race import Source
 from mmrace.judging import channel as channels
 from mmrace.judging.channel import second_of
@@ -126,8 +126,12 @@ def _end(case: Case) -> Finding | None:
     started = channel.started is not None
     if evidence.end is VmEnd.SILENT:
         return Finding(Outcome.HANG, f"no progress for {evidence.workload.silence} s")
-    if evidence.end is VmEnd.RESET and started:
-        return Finding(Outcome.CRASH, "guest reset without a report")
+    if evidence.end is VmEnd.BOOT_STALL and not started:
+        said = _last_message(evidence.console)
+        return Finding(Outcome.HANG, f"the boot hangs {said}")
+    if evidence.end is VmEnd.RESET:
+        when = "" if started else " while it booted"
+        return Finding(Outcome.CRASH, f"guest reset{when} without a report")
     reason = _ENDS.get(evidence.end, "") if started else ""
     return Finding(Outcome.INFRA, evidence.message or reason or "the workload never started")
 
@@ -138,6 +142,15 @@ _ENDS = {
     VmEnd.STOPPED: "stopped for a failure that the console does not show",
     VmEnd.QEMU_DIED: "QEMU died",
 }
+
+
+def _last_message(console: bytes) -> str:
+    """What the kernel said last, without the time: equal hangs have equal titles."""
+    for raw in reversed(console.splitlines()):
+        for line in dmesg.split(raw, 0):
+            if line.text.strip():
+                return f"after: {line.text.strip()}"
+    return "before its first message"
 
 
 def _floor(exercised: dict[str, tuple[int, int]]) -> Finding | None:

@@ -12,11 +12,12 @@ from mmrace import crash
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Probe, Source
 from mmrace.guests.accel import Accel, steering_under_kvm
+from mmrace.guests.printk import LogBuffer, log_buffer
 from mmrace.guests.vm import Boot, Hooks, Limits, qemu_version, run_vm
 from mmrace.home import Home, write_file
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
-from mmrace.outcome import Outcome, VmEnd
+from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.proc import can_confine
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.userland.image import Job, job_segment
@@ -24,6 +25,9 @@ from mmrace.windows.delay import Delay
 from mmrace.windows.director import Director, race_phase
 
 BOOT_SECONDS = 120.0
+STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
+SLOW_STALL_SECONDS = 60.0  # of a kernel that is instrumented, many times slower
+INSTRUMENTED = ("KASAN", "KCSAN", "KMSAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "UBSAN", "KUNIT")
 LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
 ENDLESS = 1_000_000  # failures of iterations that are none
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
@@ -44,12 +48,26 @@ class Parts:
 def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
     """Boot, run, judge; the directory appears among the runs when it is complete.
 
-    Raises InfraError when QEMU cannot be started at all; a machine that starts and then fails
-    is a run with the outcome INFRA.
+    A run that shows nothing (INFRA) is made once more; its first attempt stays beside it. Raises
+    InfraError when QEMU cannot be started at all; a machine that starts and then fails twice is a
+    run with the outcome INFRA.
     """
-    with home.scratch(home.runs) as folder, ExitStack() as stack:
+    with home.scratch(home.runs) as folder:
         (folder / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
         shutil.copyfile(parts.config, folder / "config")
+        judged = _attempt(spec, parts, folder, tell)
+        if judged.outcome is Outcome.INFRA:
+            tell(f"{judged.title}; once more")
+            first = _set_aside(folder)
+            judged = _attempt(spec, parts, folder, tell)
+            noted = (*judged.notes, _differed(first, RunDir(folder)))
+            RunDir(folder).store(replace(judged, notes=noted))
+        return finish(home, folder, spec.id)
+
+
+def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]) -> Judgement:
+    """Boot one machine; all that it leaves is in ``folder``, with its judgement."""
+    with ExitStack() as stack:
         initrd = folder / "initrd"
         config = parts.config.read_bytes() if spec.workload.source is Source.LTP else None
         initrd.write_bytes(parts.image.read_bytes() + _segment(spec, parts.delay, config))
@@ -62,11 +80,13 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
             parts.accel.name,
             tuple(director.qemu_args()) if director else (),
             writable=(director.path,) if director else (),
+            log=_log_buffer(parts.kernel),
         )
         scratch = RunDir(folder)
         watcher = _Watcher(scratch, spec, tell, director)
         limits = Limits(
             boot=BOOT_SECONDS,
+            stall=_stall(parts.config.read_text(encoding="utf-8", errors="replace")),
             silence=spec.workload.silence,
             total=BOOT_SECONDS + 3 * spec.seconds + min(20 * spec.workload.silence, LONGEST),
         )
@@ -95,8 +115,52 @@ def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) 
         )
         write_json(folder / "qemu.json", asdict(vm))
         judged = judge(evidence(scratch, spec, ended.end, ended.message))
-        scratch.store(replace(judged, notes=(*judged.notes, *ended.notes)))
-        return finish(home, folder, spec.id)
+        judged = replace(judged, notes=(*judged.notes, *ended.notes))
+        scratch.store(judged)
+        return judged
+
+
+def _stall(config: str) -> float:
+    """Seconds of silence that make a hang of a boot."""
+    lines = set(config.splitlines())
+    slow = any(f"CONFIG_{name}=y" in lines for name in INSTRUMENTED)
+    return SLOW_STALL_SECONDS if slow else STALL_SECONDS
+
+
+def _log_buffer(kernel: Path) -> LogBuffer | None:
+    try:
+        return log_buffer((kernel.parent / "System.map").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # not every kernel has one beside it
+        return None
+
+
+def _set_aside(folder: Path) -> RunDir:
+    """Move what the first attempt left to a directory of its own."""
+    aside = folder / "attempt-1"
+    aside.mkdir()
+    for path in sorted(folder.iterdir()):
+        if path != aside and path.name not in ("spec.json", "config"):
+            path.rename(aside / path.name)
+    return RunDir(aside)
+
+
+def _differed(first: RunDir, second: RunDir) -> str:
+    """What was not the same at the second attempt, in one line."""
+    before, after = (
+        {
+            "outcome": f"{run.judgement().outcome} {run.judgement().title}".strip(),
+            "end": str(run.vm().end),
+            "seconds": f"{run.vm().seconds:.0f}",
+            "console": f"{len(run.console())} bytes",
+        }
+        for run in (first, second)
+    )
+    words = [
+        f"{name} {before[name]}, then {after[name]}"
+        for name in before
+        if before[name] != after[name]
+    ]
+    return f"two attempts: {'; '.join(words) or 'both ' + before['outcome']}"
 
 
 def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:
