@@ -70,7 +70,8 @@ class Judgement:
     """What the judge reads out of one run directory.
 
     ``seconds_to_failure`` counts from the workload's start to the first byte of the failure, on
-    the host's clock; ``exercised`` maps a counter's name to (count, floor).
+    the host's clock; ``exercised`` maps a counter's name to (count, min count). ``stressed`` is
+    the guest time in the race phase, in seconds: to the end, or to the failure; None if not known.
     """
 
     outcome: Outcome
@@ -80,3 +81,4 @@ class Judgement:
     exercised: dict[str, tuple[int, int]] = field(default_factory=dict)
     windows: tuple[WindowCount, ...] = ()
     notes: tuple[str, ...] = ()
+    stressed: float | None = None

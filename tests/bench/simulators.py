@@ -16,7 +16,8 @@ from mmrace.bisect.engine import Bisection
 from mmrace.bisect.posterior import Model
 from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
 from mmrace.outcome import Judgement, Outcome
-from mmrace.verdicts.verdict import Campaign, Rules, Side, Statement
+from mmrace.verdicts.signtest import SignTest
+from mmrace.verdicts.verdict import Arm, Rules, Statement
 
 Rates = Callable[[npt.NDArray[np.int64]], Floats]
 Random = np.random.Generator
@@ -140,13 +141,13 @@ def run_steps(size: int, truth: Truth, random: Random, runs: int) -> tuple[bool,
 
 def run_campaign(rules: Rules, before: Rates, after: Rates, random: Random) -> Statement:
     """Verify two simulated kernels to the end; both share the clock of the host."""
-    campaign = Campaign(rules)
+    campaign = SignTest(rules)
     while not campaign.done:
         pair = campaign.next_pair()
         seen = {}
         for offset, side in enumerate(pair.order):
-            rates = before if side is Side.BEFORE else after
+            rates = before if side is Arm.BEFORE else after
             rate = rates(np.array([2 * pair.index + offset]))[0]
             seen[side] = BUG if random.random() < rate else PASS
-        campaign.record(seen[Side.BEFORE], seen[Side.AFTER])
+        campaign.record(seen[Arm.BEFORE], seen[Arm.AFTER])
     return campaign.statement()

@@ -8,7 +8,8 @@ from mmrace.errors import UserError
 from mmrace.outcome import Judgement, Outcome
 from mmrace.verdicts.rates import clean_runs, interval, upper_bound
 from mmrace.verdicts.sight import Sight, sight
-from mmrace.verdicts.verdict import Campaign, Rules, Side, Verdict
+from mmrace.verdicts.signtest import SignTest
+from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 PASS = Judgement(Outcome.PASS)
 BUG = Judgement(Outcome.CRASH, "kernel BUG in a", signature_matched=True)
@@ -18,8 +19,8 @@ IDLE = Judgement(Outcome.NOT_EXERCISED)
 INFRA = Judgement(Outcome.INFRA)
 
 
-def campaign(*pairs: tuple[Judgement, Judgement], **rules: float) -> Campaign:
-    made = Campaign(Rules(**rules))  # type: ignore[arg-type]
+def campaign(*pairs: tuple[Judgement, Judgement], **rules: float) -> SignTest:
+    made = SignTest(Rules(**rules))  # type: ignore[arg-type]
     for before, after in pairs:
         made.record(before, after)
     return made
@@ -156,17 +157,17 @@ def test_a_rate_asked_for_takes_more_clean_runs() -> None:
 
 def test_pairs_are_in_random_but_repeatable_order() -> None:
     orders = []
-    made = Campaign(Rules(seed=7))
+    made = SignTest(Rules(seed=7))
     for index in range(200):
         pair = made.next_pair()
         assert pair == made.next_pair()
         assert pair.index == index
         orders.append(pair.order[0])
         made.record(PASS, PASS)
-    assert 70 < orders.count(Side.BEFORE) < 130
-    again = Campaign(Rules(seed=7))
+    assert 70 < orders.count(Arm.BEFORE) < 130
+    again = SignTest(Rules(seed=7))
     assert again.next_pair().order[0] is orders[0]
-    assert Campaign(Rules(seed=8)).next_pair() != again.next_pair()
+    assert SignTest(Rules(seed=8)).next_pair() != again.next_pair()
 
 
 @pytest.mark.parametrize("wrong", [{"alpha": 0}, {"alpha": 1}, {"ratio": 2}, {"pairs": 0}])
@@ -179,7 +180,7 @@ def test_an_unfixed_kernel_is_rarely_called_fixed() -> None:
     generator = np.random.default_rng(20240607)
     fixed = 0
     for seed in range(1000):
-        made = Campaign(Rules(alpha=1 / 32, pairs=400, seed=seed))
+        made = SignTest(Rules(alpha=1 / 32, pairs=400, seed=seed))
         while not made.done:
             fails = generator.random(2) < 0.2
             made.record(*(BUG if fail else PASS for fail in fails))

@@ -15,7 +15,7 @@ from mmrace.definitions.witness import load_witness
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.runs.trial import Trial
-from mmrace.verdicts.verdict import Rules, Side, Verdict
+from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 
 class Kernels:
@@ -24,7 +24,7 @@ class Kernels:
     def __init__(self, top: Path, failing: dict[str, int]) -> None:
         self.top, self.failing = top, failing
         self.app = App(Home(top / "cache", top / "data"), as_json=False)
-        self.sides = {Side.BEFORE: "old", Side.AFTER: "new"}
+        self.sides = {Arm.BEFORE: "old", Arm.AFTER: "new"}
         self.made: list[tuple[str, int]] = []
 
     def make(self, built: str, seed: int) -> Trial:

@@ -11,7 +11,8 @@ from mmrace.errors import MmraceError
 from mmrace.outcome import Outcome
 from mmrace.runs.campaign import Built, Choice, Workbench, command_line
 from mmrace.runs.record import RunDir
-from mmrace.verdicts.verdict import Campaign, Rules, Side, Verdict
+from mmrace.verdicts.signtest import SignTest
+from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 BOOT = 6.0  # seconds of a run beside its workload, until one has been measured
 UNSTARTED = 3  # exit code of a cell that nothing is known of
@@ -102,10 +103,10 @@ class _Verify:
         self.cell = cell
         self._runs = _Runs(cell, job.ltp)
         self._after: list[RunDir] = []
-        self._campaign = Campaign(Rules(alpha=job.alpha, pairs=cell.check.pairs))
+        self._campaign = SignTest(Rules(alpha=job.alpha, pairs=cell.check.pairs))
         self._kernels = {
-            Side.BEFORE: build(cell, cell.before or ()),
-            Side.AFTER: build(cell, cell.series),
+            Arm.BEFORE: build(cell, cell.before or ()),
+            Arm.AFTER: build(cell, cell.series),
         }
 
     def need(self) -> Need:
@@ -117,8 +118,8 @@ class _Verify:
     def share(self, bench: Workbench) -> None:
         pair = self._campaign.next_pair()
         made = {side: self._runs.make(bench, self._kernels[side], pair.seed) for side in pair.order}
-        self._after.append(made[Side.AFTER])
-        self._campaign.record(made[Side.BEFORE].judgement(), made[Side.AFTER].judgement())
+        self._after.append(made[Arm.AFTER])
+        self._campaign.record(made[Arm.BEFORE].judgement(), made[Arm.AFTER].judgement())
 
     def result(self) -> Result:
         said = self._campaign.statement()

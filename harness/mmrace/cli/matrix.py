@@ -32,7 +32,7 @@ from mmrace.verdicts.grid import (
     rows,
     worst,
 )
-from mmrace.verdicts.verdict import Rules, Side
+from mmrace.verdicts.verdict import Arm, Rules
 
 
 @click.command("matrix")
@@ -152,7 +152,7 @@ def _outcome(app: App, count: int, choice: Choice) -> Make:
 def _verdict(app: App, pairs: int, alpha: float, choice: Choice) -> Make:
     def make(race: Race, column: Column, built: BuiltFor) -> Cell:
         before = column.before or ()
-        kernels = {Side.BEFORE: built(before), Side.AFTER: built((*before, *column.series))}
+        kernels = {Arm.BEFORE: built(before), Arm.AFTER: built((*before, *column.series))}
         bench, workload = Workbench(app.home, app.step), race.default_workloads()[0]
         trial = Boots(bench, race, workload, choice)
         done = campaign_of(app, Rules(alpha=alpha, pairs=pairs), kernels, trial)

@@ -26,7 +26,8 @@ from mmrace.runs.slots import campaign_key, campaign_slots
 from mmrace.runs.trial import Boots, Maker, Replays, Trial
 from mmrace.verdicts import survival
 from mmrace.verdicts.rates import Rate
-from mmrace.verdicts.verdict import Campaign, Pair, Rules, Side, Statement
+from mmrace.verdicts.signtest import SignTest
+from mmrace.verdicts.verdict import Arm, Pair, Rules, Statement
 
 REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 
@@ -128,7 +129,7 @@ class Done:
     """A campaign that came to its end; ``seconds`` of its runs, without building."""
 
     said: Statement
-    trials: tuple[tuple[Side, Trial], ...]
+    trials: tuple[tuple[Arm, Trial], ...]
     pairs: int
     seconds: float
 
@@ -162,32 +163,32 @@ def build_sides(
     before: Sequence[str],
     after: Sequence[str],
     configs: Sequence[str] = (),
-) -> dict[Side, Built]:
+) -> dict[Arm, Built]:
     """Build both kernels; UserError when they are the same."""
 
     def build(*series: str) -> Built:
         return campaign.build(app.home, tree, series, configs, app.step, app.intake)
 
-    kernels = {Side.BEFORE: build(*before), Side.AFTER: build(*before, *after)}
-    if kernels[Side.BEFORE].kernel.id == kernels[Side.AFTER].kernel.id:
+    kernels = {Arm.BEFORE: build(*before), Arm.AFTER: build(*before, *after)}
+    if kernels[Arm.BEFORE].kernel.id == kernels[Arm.AFTER].kernel.id:
         raise UserError("--before and --after are the same kernel; name what --after adds")
     return kernels
 
 
-def campaign_of(app: App, rules: Rules, kernels: dict[Side, Built], make: Maker) -> Done:
+def campaign_of(app: App, rules: Rules, kernels: dict[Arm, Built], make: Maker) -> Done:
     """Make pairs until the verdict stands or the budget is spent.
 
     A campaign of runs that was killed goes on with the runs that it has.
     """
     if not isinstance(make, Boots):
         return _campaign(app, rules, lambda pair, side: make(kernels[side], pair.seed))
-    ids = [kernels[side].kernel.id for side in Side]
+    ids = [kernels[side].kernel.id for side in Arm]
     key = campaign_key(ids, asdict(rules), make.key())
     with campaign_slots(app.home, key, app.note) as slots:
         if slots.runs:
             app.note(f"going on with the {len(slots.runs)} runs that this campaign has made")
 
-        def trial(pair: Pair, side: Side) -> Trial:
+        def trial(pair: Pair, side: Arm) -> Trial:
             place = f"{pair.index}-{side}"
             if found := slots.find(place):
                 return Trial(found.judgement(), run=found)
@@ -198,14 +199,14 @@ def campaign_of(app: App, rules: Rules, kernels: dict[Side, Built], make: Maker)
         return done
 
 
-def _campaign(app: App, rules: Rules, make: Callable[[Pair, Side], Trial]) -> Done:
+def _campaign(app: App, rules: Rules, make: Callable[[Pair, Arm], Trial]) -> Done:
     started = time.monotonic()
-    loop = Campaign(rules)
-    trials: list[tuple[Side, Trial]] = []
+    loop = SignTest(rules)
+    trials: list[tuple[Arm, Trial]] = []
     while not loop.done:
         pair = loop.next_pair()
         made = {side: make(pair, side) for side in pair.order}
-        loop.record(made[Side.BEFORE].judgement, made[Side.AFTER].judgement)
+        loop.record(made[Arm.BEFORE].judgement, made[Arm.AFTER].judgement)
         trials += made.items()
         now = loop.statement()
         app.note(f"pair {pair.index + 1}: {now.discordant} of {now.needed}, p = {now.p_value:.2g}")
@@ -227,7 +228,7 @@ def _sections(done: Done) -> list[Section]:
     ]
     made = [Section("Verdict", f"<p>{escape('; '.join(words))}</p>")]
     sides = {
-        str(side): [one.run for own, one in done.trials if own is side and one.run] for side in Side
+        str(side): [one.run for own, one in done.trials if own is side and one.run] for side in Arm
     }
     if drawn := survival.picture(sides):
         made.append(Section("How long they held", str(drawn)))

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a verdict on one path excludes, in words."""
+
+from mmrace.verdicts.verdict import Statement, Verdict
+
+
+def exclusions(said: Statement) -> tuple[str, ...]:
+    """Say what is excluded and how surely, what is left open, and what an assumption adds.
+
+    Nothing for NOT_FIXED: the failure was seen.
+    """
+    if said.verdict is Verdict.NOT_FIXED:
+        return ()
+    return (*_rests_on_pairs(said), *_rests_on_hazard(said))
+
+
+def _rests_on_pairs(said: Statement) -> tuple[str, ...]:
+    pairs, chance = said.discordant, 2.0**-said.discordant
+    exact = f"{pairs} pairs that only the kernel before fails: p = 2^-{pairs} = {chance:.2g}, exact"
+    if said.verdict is not Verdict.FIXED:
+        return (f"not excluded: the kernel after fails as often as before ({exact})",)
+    rates = f"it fails in less than {said.rate_bound_after:.2g} of runs like these"
+    if said.ratio_bound is not None:
+        rates = f"it fails less than {said.ratio_bound:.2g} times as often as before, {rates}"
+    return (
+        f"excluded: the kernel after fails as often as before ({exact})",
+        f"left open below these bounds: {rates} (alpha {said.alpha:g})",
+    )
+
+
+def _rests_on_hazard(said: Statement) -> tuple[str, ...]:
+    stress, bound = said.stress, said.hazard_ratio_bound
+    if bound is None or not stress.clean:
+        return ()
+    text = f"the kernel after held for {stress.clean:.0f} s in the race phase"
+    if stress.median is not None and stress.medians is not None:
+        text += f", {stress.medians:.0f} times the median time to failure before"
+        text += f" ({stress.median:.2g} s)"
+    return (
+        f"if failures come at a constant rate (assumed): {text}; it fails less than "
+        f"{bound:.2g} times as often per second (alpha {said.alpha:g})",
+    )
