@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from mmrace.definitions import base as base_module
-from mmrace.definitions.base import Base, base_for, load_bases
+from mmrace.definitions.base import Base, base_for, load_bases, nearest_bases
 from mmrace.errors import UserError
 
+MAKE = '[[make]]\nversions = "<5.17"\nenv = { WERROR = "0" }\nwhy = "an old objtool"\n'
 FILE = 'name = "{name}"\nversions = "{versions}"\ntested = "{name}.1"\n'
 
 
@@ -17,6 +18,7 @@ def patches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
         text = FILE.format(name=name, versions=versions)
         (tmp_path / name / "BASE.toml").write_text(text)
+    (tmp_path / "make.toml").write_text(MAKE)
     return tmp_path
 
 
@@ -39,17 +41,35 @@ def test_a_version_finds_its_base(patches: Path, version: str, name: str) -> Non
 @pytest.mark.parametrize(
     ("version", "nearest"),
     [
-        ("6.2.0", "6.1 and 6.12"),
-        ("6.2.0-rc1", "6.1 and 6.12"),
+        ("6.2.0", "6.1 6.12"),
+        ("6.2.0-rc1", "6.1 6.12"),
+        ("6.11.4", "6.12 6.1"),
+        ("6.0.1", "6.1 5.9"),
         ("7.0.1", "6.12"),
         ("4.19.1", "5.9"),
     ],
 )
-def test_a_version_that_no_base_covers_names_the_nearest(
+def test_a_version_that_no_base_covers_has_one_without_patches(
     patches: Path, version: str, nearest: str
 ) -> None:
-    with pytest.raises(UserError, match=rf"covers linux {version}; the nearest: {nearest}$"):
-        base_for(version)
+    base = base_for(version)
+    assert (base.name, base.covered, base.race) == (version[: version.rindex(".")], False, {})
+    assert base.includes(version)
+    assert base.covers("any race")
+    assert base.note(version) == ""
+    assert " ".join(near.name for near in nearest_bases(version)) == nearest
+
+
+def test_what_make_needs_hangs_on_the_version_not_on_the_base(patches: Path) -> None:
+    path = patches / "5.9" / "BASE.toml"
+    path.write_text(path.read_text() + '[build]\nenv = { CC = "gcc-11" }\n')
+    envs = {version: base_for(version).build.env for version in ("4.19.1", "5.9.1", "6.1.1", "7.3")}
+    assert envs == {
+        "4.19.1": {"WERROR": "0"},
+        "5.9.1": {"WERROR": "0", "CC": "gcc-11"},
+        "6.1.1": {},
+        "7.3": {},
+    }
 
 
 def test_bases_are_sorted_as_versions(patches: Path) -> None:

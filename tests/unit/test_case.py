@@ -42,6 +42,7 @@ class Toy:
             self.ids.append(commit_all(self.repo, f"mm: new {number}"))
         (top / "patches/6.1").mkdir(parents=True)
         (top / "patches/6.1/BASE.toml").write_text(BASE)
+        (top / "patches/make.toml").write_text("")
         monkeypatch.setattr(base_module, "data_dir", lambda _kind: top / "patches")
         monkeypatch.setattr(campaign, "build_kernel", self.build)
         monkeypatch.setattr(case, "built_among", lambda _home, trees, _base, _config: set(trees))

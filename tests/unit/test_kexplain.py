@@ -36,6 +36,8 @@ def reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("HIDDEN=y", ["no prompt"]),
         ("FORCED=n", ["selected by FORCES"]),
         ("SHY=y", ["only if EXPERT"]),
+        ("CONDITIONAL=y", ["depends on ACPI || !(EXPERT || PREEMPT)", "PREEMPT=y"]),
+        ("UNCONDITIONAL=y", ["the tree settled on n"]),
     ],
 )
 def test_reasons(reason, request_: str, said: list[str]) -> None:

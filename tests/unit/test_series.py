@@ -7,7 +7,7 @@ import pytest
 
 from fakes.kerneltree import commit_all, git, make_kernel
 from mmrace.definitions import base as base_module
-from mmrace.definitions.base import Base, load_bases
+from mmrace.definitions.base import Base, base_for, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.patching.series import Applied, apply_series, resolve_series, with_build
@@ -58,6 +58,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(repo, "mv", "mm/other.c", "mm/moved.c")
     commit_all(repo, "mm/walk: make step 5 longer")
     (top / "patches/6.1").mkdir(parents=True)
+    (top / "patches/make.toml").write_text("")
     (top / "patches/6.1/BASE.toml").write_text(
         'name = "6.1"\nversions = "==6.1.*"\ntested = "6.1.192"\n[race.a]\npristine = "has"\n'
     )
@@ -292,6 +293,79 @@ def test_another_point_release_is_noted_for_our_patches_only(bench: Bench, tmp_p
         "patches/6.1 was last verified on 6.1.192, this tree is 6.1.195",
     )
     assert bench.apply(tmp_path / "a.patch").notes == ()
+
+
+def uncovered(bench: Bench, version: str, *edits: tuple[str, str]) -> None:
+    """Make the tree one of a version that no base covers."""
+    git(bench.repo, "checkout", "-q", "start")
+    edit(bench.repo / "Makefile", "PATCHLEVEL = 1", f"PATCHLEVEL = {version}")
+    for old, new in edits:
+        edit(bench.repo / "mm/walk.c", old, new)
+    commit_all(bench.repo, "another release")
+    bench.tree = add_tree(bench.home, "uncovered", str(bench.repo), None, quiet)
+    bench.base = base_for(bench.tree.version)
+
+
+def two_bases(bench: Bench) -> None:
+    """6.1 has patches of races a and b, 6.6 one of race a for other text."""
+    write_series(bench, "vulnerable", "a", "start..HEAD~1")
+    write_series(bench, "vulnerable", "b", "HEAD~1..HEAD")
+    other = bench.base.folder.parent / "6.6"
+    other.mkdir()
+    (other / "BASE.toml").write_text('name = "6.6"\nversions = "==6.6.*"\ntested = "6.6.1"\n')
+    git(bench.repo, "checkout", "-q", "start")
+    edit(bench.repo / "mm/walk.c", "return 3;", "return 3000;")
+    commit_all(bench.repo, "what 6.6 has")
+    edit(bench.repo / "mm/walk.c", "return 3000;", "return 3333;")
+    commit_all(bench.repo, "mm/walk: as in 6.6")
+    git(bench.repo, "format-patch", "-q", "-o", str(other / "vulnerable/a"), "HEAD~1..HEAD")
+    (other / "vulnerable/series").write_text("a/0001-mm-walk-as-in-6.6.patch\n")
+
+
+def test_a_tree_that_no_base_covers_takes_series_from_outside(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.patch").write_text(bench.mails("start..HEAD~1"))
+    uncovered(bench, "3")
+    assert not bench.base.covered
+    made = bench.apply("none", tmp_path / "a.patch")
+    assert (made.applied, made.notes) == (("a.patch",), ())
+    assert bench.apply("none").commit == bench.tree.commit
+
+
+def test_a_named_series_comes_from_the_base_that_fits(bench: Bench) -> None:
+    two_bases(bench)
+    # 6.4 is nearer to 6.6, whose patch of race a does not fit here.
+    uncovered(bench, "4")
+    made = bench.apply("vulnerable")
+    assert made.notes == (
+        "a: no base covers linux 6.4.192; from patches/6.1",
+        "b: no base covers linux 6.4.192; from patches/6.1",
+    )
+    assert [name.split("/")[0] for name in made.applied] == ["a", "b"]
+    assert "return 33;" in bench.file(made.commit, "mm/walk.c")
+    assert bench.apply("vulnerable/b").applied == made.applied[1:]
+
+
+def test_each_race_comes_from_the_base_that_fits(bench: Bench) -> None:
+    two_bases(bench)
+    uncovered(bench, "3", ("return 3;", "return 3000;"))
+    made = bench.apply("vulnerable")
+    assert made.notes == (
+        "a: no base covers linux 6.3.192; from patches/6.6",
+        "b: no base covers linux 6.3.192; from patches/6.1",
+    )
+    assert "return 3333;" in bench.file(made.commit, "mm/walk.c")
+    assert "return 55;" in bench.file(made.commit, "mm/walk.c")
+
+
+def test_a_named_series_that_fits_from_no_base_is_explained(bench: Bench) -> None:
+    two_bases(bench)
+    uncovered(bench, "3", ("return 3;", "return 9;"))
+    with pytest.raises(UserError) as caught:
+        bench.apply("vulnerable")
+    assert "hunk 1 of mm/walk.c" in caught.value.message
+    assert caught.value.message.endswith("no base covers linux 6.3.192: write a patch for it")
+    with pytest.raises(UserError, match=r"^no series 'fixes/a' for linux 6\.3: no base covers it"):
+        resolve_series("fixes/a", bench.base)
 
 
 HEAD = (

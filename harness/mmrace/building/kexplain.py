@@ -15,11 +15,19 @@ from typing import Any
 
 import kconfiglib
 
+# One line of an expression, or several with a backslash at the end, up to a comment.
+_WORDS = r"(?:[^#\n\\]|\\\n)+?"
 _NEW_SYNTAX = (
     # v5.13 on: a bare "modules" line; what it says could be said with "option" before.
     (re.compile(r"^([ \t]+)modules[ \t]*$", re.M), r"\1option modules"),
     # v6.18 on: a symbol that is going away; its properties are those of any other.
     (re.compile(r"^[ \t]+transitional[ \t]*$", re.M), ""),
+    # v7.0 on: a dependency under a condition. Kconfig means X || Y = n; kconfiglib compares symbols
+    # only, and !Y differs from that where Y is m, which matters for explanations alone.
+    (
+        re.compile(rf"^([ \t]+depends on )({_WORDS})[ \t]if[ \t]+({_WORDS})[ \t]*(?=#|$)", re.M),
+        r"\1(\2) || !(\3)",
+    ),
 )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from mmrace.ci.budget import next_share
 from mmrace.ci.checks import Deciding, Result, deciding, failed
 from mmrace.ci.ciplan import Cell, Check, Job, cells_of
-from mmrace.definitions.base import base_for
 from mmrace.errors import MmraceError
 from mmrace.home import Home
 from mmrace.patching.intake import Intake
@@ -82,7 +81,6 @@ class Session:
         with self.step(f"tree {tree}") as tell:
             find = find_revision if is_revision(tree) else find_tree
             version = find(self.home, tree, tell).version
-        base_for(version)
         return cells_of(check, tree, version)
 
     def _decide(

@@ -82,7 +82,7 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
     app.document(
         {
             "tree": found.name,
-            "base": base.name,
+            "base": base.name if base.covered else None,
             "commit": applied.commit,
             "applied": list(applied.applied),
             "already": list(applied.already),
@@ -100,7 +100,8 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
             app.out.print(f"note           {note}", markup=False)
         if not applied.applied:
             app.out.print(f"unchanged      {found.name}: there is nothing to apply", markup=False)
-        app.out.print(f"commit {applied.commit} on base {base.name}", markup=False)
+        on_base = f" on base {base.name}" if base.covered else ""
+        app.out.print(f"commit {applied.commit}{on_base}", markup=False)
 
 
 @click.command("build")

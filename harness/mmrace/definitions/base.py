@@ -78,22 +78,45 @@ class Build(Table):
     guest_cc: str = "gcc"
 
 
+class Make(Table):
+    """Variables for make that trees of some versions need, whichever base they have."""
+
+    versions: Versions
+    env: dict[str, str]
+    why: str
+
+
+class Toolchain(Table):
+    """``patches/make.toml``."""
+
+    make: tuple[Make, ...] = ()
+
+    def env(self, version: str) -> dict[str, str]:
+        """Return the variables for a kernel version."""
+        found = [item.env for item in self.make if in_range(version, item.versions)]
+        return {name: value for env in found for name, value in env.items()}
+
+
 class Base(Table):
     """Kernel versions that one directory of patches is for.
 
     ``tested`` is the release on which the patches were last verified. ``boot``: kernel parameters
-    that these kernels want beside the machine's.
+    that these kernels want beside the machine's. ``covered`` is false for a base that stands for a
+    version without patches (``base_for``).
     """
 
     name: str
     versions: Versions
-    tested: str
+    tested: str = ""
     boot: tuple[str, ...] = ()
     build: Build = Build()
     race: dict[str, RaceState] = Field(default_factory=dict)
+    covered: bool = Field(default=True, exclude=True)
 
     def covers(self, race: str) -> bool:
-        """Whether the base has, or had, a race's bug."""
+        """Whether the base has, or had, a race's bug; true where no base says."""
+        if not self.covered:
+            return True
         return race in self.race and self.race[race].pristine is not Pristine.NEVER
 
     def includes(self, version: str) -> bool:
@@ -102,7 +125,7 @@ class Base(Table):
 
     def note(self, version: str) -> str:
         """Say that a tree is not the release the patches were verified on; empty when it is."""
-        if version == self.tested:
+        if version == self.tested or not self.covered:
             return ""
         return f"patches/{self.name} was last verified on {self.tested}, this tree is {version}"
 
@@ -137,13 +160,30 @@ def load_bases() -> list[Base]:
 
 
 def base_for(version: str) -> Base:
-    """Return the base that covers a kernel version; UserError names the nearest ones."""
-    bases = load_bases()
-    for base in bases:
-        if base.includes(version):
-            return base
+    """Return the base that covers a kernel version, else one without patches of its own.
+
+    A base without patches is named after the release (``6.14``) and is not ``covered``. UserError
+    for a text that is no kernel version.
+    """
+    found = next((base for base in load_bases() if base.includes(version)), None)
     here = number(version)
-    below = [base.name for base in bases if Version(base.name) < here][-1:]
-    above = [base.name for base in bases if Version(base.name) > here][:1]
-    nearest = " and ".join(below + above) or "none"
-    raise UserError(f"no base in patches/ covers linux {version}; the nearest: {nearest}")
+    base = found or Base(
+        name=f"{here.major}.{here.minor}", versions=f"=={here.major}.{here.minor}.*", covered=False
+    )
+    path = data_dir("patches") / "make.toml"
+    env = read_toml(path, Toolchain).env(version) | base.build.env
+    return base.model_copy(update={"build": base.build.model_copy(update={"env": env})})
+
+
+def nearest_bases(version: str) -> list[Base]:
+    """Return the bases below and above a version that no base covers, the nearer one first."""
+    here = number(version)
+    bases = load_bases()
+    below = [base for base in bases if Version(base.name) < here][-1:]
+    above = [base for base in bases if Version(base.name) > here][:1]
+    return sorted(below + above, key=lambda base: abs(_ordinal(number(base.name)) - _ordinal(here)))
+
+
+def _ordinal(version: Version) -> int:
+    """Count releases: a major number has had 20 minor ones since 3.0, but for one more in 4.x."""
+    return version.major * 20 + version.minor

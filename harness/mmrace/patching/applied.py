@@ -70,6 +70,7 @@ def _key(tree: Tree, series: Sequence[Series]) -> str:
     for item in series:
         parts += [item.name if not item.outside else "", *(p.name for p in item.patches)]
         parts += [hashlib.sha256(p.mail).hexdigest() for p in item.patches + item.opposite]
+        parts += [item.borrowed, _key(tree, item.instead)] if item.borrowed else []
         parts += [item.base_commit, *item.needs] if item.base_commit or item.needs else []
         parts.append(repr(item.marks))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -94,6 +95,15 @@ def _base(tree: Tree) -> Base | None:
         return None
 
 
+def _refusal(tree: Tree, refusals: Sequence[UserError], first: Series) -> UserError:
+    """Return the error of the patches that were tried first, and what was missing."""
+    error = refusals[0]
+    if not first.borrowed:
+        return error
+    message = f"{error.message}; no base covers linux {tree.version}: write a patch for it"
+    return UserError(message, error.detail)
+
+
 class _Bench:
     """A throwaway repository over the store's objects, with only the touched files laid out."""
 
@@ -106,7 +116,8 @@ class _Bench:
         self._touched: dict[str, str] = {}
         self._own = any(item.patches and not item.outside for item in series)
         self._scratch = scratch
-        self._files = sorted({f for s in series for p in s.patches + s.opposite for f in p.files})
+        offers = [offer for item in series for offer in (item, *item.instead)]
+        self._files = sorted({f for s in offers for p in s.patches + s.opposite for f in p.files})
         self._git = self._lay_out()
 
     def _lay_out(self) -> Repository:
@@ -154,18 +165,52 @@ class _Bench:
 
     def apply(self, series: Series, progress: Progress) -> None:
         """Apply one series; what is there already, as a group or patch by patch, is passed by."""
-        groups = dict.fromkeys(patch.group for patch in series.patches)
-        for group in groups | dict.fromkeys(race for race, _ in series.marks):
-            patches = [p for p in series.patches if p.group == group]
-            self._applied += patches
-            if self._is_there(series, group, patches):
+        offers = (series, *series.instead)
+        groups = dict.fromkeys(patch.group for offer in offers for patch in offer.patches)
+        groups |= dict.fromkeys(race for offer in offers for race, _ in offer.marks)
+        for group in groups:
+            self._apply_group(group, offers, progress)
+
+    def _apply_group(self, group: str, offers: Sequence[Series], progress: Progress) -> None:
+        """Apply the patches of one race from the first series whose patches fit."""
+        choices = [(one, [p for p in one.patches if p.group == group]) for one in offers]
+        for offer, patches in choices:
+            if self._is_there(offer, group, patches):
+                self._applied += patches
                 self._already += [patch.name for patch in patches] or [group]
+                return
+        choices = [(offer, patches) for offer, patches in choices if patches]
+        if not choices:
+            self._notes.append(f"{group}: neither fixed in this tree, nor is there a patch")
+        refusals: list[UserError] = []
+        for offer, patches in choices:
+            try:
+                self._apply_all(patches, progress)
+            except UserError as error:
+                refusals.append(error)
                 continue
-            if not patches:
-                self._notes.append(f"{group}: neither fixed in this tree, nor is there a patch")
+            self._applied += patches
+            if offer.borrowed:
+                version = self._tree.version
+                self._notes.append(
+                    f"{group}: no base covers linux {version}; from patches/{offer.borrowed}"
+                )
+            return
+        if refusals:
+            raise _refusal(self._tree, refusals, choices[0][0])
+
+    def _apply_all(self, patches: Sequence[Patch], progress: Progress) -> None:
+        """Apply patches, all or none."""
+        head = self._git.git("rev-parse", "HEAD").text.strip()
+        kept = (list(self._done), list(self._already), list(self._notes), dict(self._touched))
+        try:
             for patch in patches:
                 progress(patch.name)
                 self._apply_one(patch)
+        except UserError:
+            self._git.git("reset", "--quiet", "--hard", head)
+            self._done, self._already, self._notes, self._touched = kept
+            raise
 
     def _is_there(self, series: Series, group: str, patches: list[Patch]) -> bool:
         if patches and self._fits(patches, reverse=True):

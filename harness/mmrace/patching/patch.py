@@ -68,7 +68,9 @@ class Series:
     ``outside``: not from mmrace's own patches/, so not to be trusted. ``opposite`` are patches
     that only fit where this series' fix is already there (the base's ``vulnerable``); ``marks``
     show a race's fix in a tree's text. ``notes`` are for people. ``base_commit`` is what the series
-    says that it was made on, ``needs`` the patch ids of what it says goes before.
+    says that it was made on, ``needs`` the patch ids of what it says goes before. ``borrowed``
+    names the base whose patches they are when none covers the tree; ``instead`` is what the next
+    base has, for races of which they do not fit.
     """
 
     name: str
@@ -79,6 +81,8 @@ class Series:
     base_commit: str = ""
     needs: tuple[str, ...] = ()
     marks: tuple[tuple[str, tuple[Mark, ...]], ...] = ()
+    borrowed: str = ""
+    instead: tuple["Series", ...] = ()
 
 
 def read_patches(named: Iterable[tuple[str, bytes]]) -> tuple[Patch, ...]:

@@ -77,6 +77,7 @@ def _takers(home: Home, tree: Tree, git: Repository, patch: Patch) -> str:
 
 def _base_name(tree: Tree) -> str:
     try:
-        return base_for(tree.version).name
+        base = base_for(tree.version)
     except MmraceError:
         return "none"
+    return base.name if base.covered else "none"

@@ -2,11 +2,12 @@
 """What a SERIES on the command line stands for."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mmrace.data import data_dir
-from mmrace.definitions.base import Base, Mark
+from mmrace.definitions.base import Base, Mark, nearest_bases
 from mmrace.definitions.race import find_race
 from mmrace.errors import UserError
 from mmrace.patching.applied import Applied, apply_series
@@ -14,6 +15,7 @@ from mmrace.patching.outside import read_outside, read_quilt
 from mmrace.patching.patch import Patch, Series, read_patches
 
 _BUILD = "build"  # makes trees compile that no compiler of today takes as they are
+_NAMED = ("vulnerable", "fixes", "alternatives", _BUILD)
 _CHOSEN = re.compile(r"(.*)\[([\d,]*)\]")
 __all__ = [
     "Applied",
@@ -38,19 +40,41 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
         return _choose(resolve_series(chosen[1], base, stdin), chosen[2])
     if name in ("none", ""):
         return Series("none", (), outside=False)
-    kind, _, rest = name.partition("/")
-    if kind in ("vulnerable", "fixes"):
-        own = rest and not _listed(base.folder / kind, rest) and _beside_race(name, kind, rest)
-        return own or _own(base, name, kind, rest)
-    if kind == _BUILD:
-        return _own(base, name, kind, rest)
-    if kind == "alternatives":
-        alternative, _, race = rest.partition("/")
-        return _own(base, name, f"alternatives/{alternative}", race)
+    if name.partition("/")[0] in _NAMED:
+        return _named(base, name)
     if found := read_outside(name, stdin):
         return found
     known = ", ".join(series_names(base))
     raise UserError(f"no series {name!r} for base {base.name}; there are: {known}; or name a file")
+
+
+def _named(base: Base, name: str) -> Series:
+    """Read a series that mmrace brings."""
+    kind, _, rest = name.partition("/")
+    sides = kind in ("vulnerable", "fixes") and rest and not _listed(base.folder / kind, rest)
+    if sides and (own := _beside_race(name, kind, rest)):
+        return own
+    if not base.covered:
+        return _borrowed(base, name)
+    if kind == "alternatives":
+        alternative, _, rest = rest.partition("/")
+        kind = f"alternatives/{alternative}"
+    return _own(base, name, kind, rest)
+
+
+def _borrowed(base: Base, name: str) -> Series:
+    """Read a named series for a version that no base covers: from those around it."""
+    near = nearest_bases(base.name)
+    offers = []
+    for other in near:
+        with suppress(UserError):
+            offers.append(replace(resolve_series(name, other), borrowed=other.name))
+    if not offers:
+        raise UserError(
+            f"no series {name!r} for linux {base.name}: no base covers it, and the nearest, "
+            f"{' and '.join(other.name for other in near)}, have none; name a file"
+        )
+    return replace(offers[0], instead=tuple(offers[1:]))
 
 
 def with_build(names: tuple[str, ...], base: Base) -> tuple[str, ...]:
@@ -68,7 +92,7 @@ def _choose(whole: Series, numbers: str) -> Series:
     patches = tuple(p for number, p in enumerate(whole.patches, 1) if number in wanted)
     groups = {patch.group for patch in patches}
     opposite = tuple(patch for patch in whole.opposite if patch.group in groups)
-    return replace(whole, name=name, patches=patches, opposite=opposite)
+    return replace(whole, name=name, patches=patches, opposite=opposite, instead=())
 
 
 def series_names(base: Base) -> list[str]:
