@@ -55,6 +55,11 @@ class Home:
         return self.data / "races"
 
     @property
+    def reproducers(self) -> Path:
+        """Files of reproducers that were run, each under the name of the race that it became."""
+        return self.data / "reproducers"
+
+    @property
     def reports(self) -> Path:
         """HTML and JUnit files of past invocations."""
         return self.data / "reports"

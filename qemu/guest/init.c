@@ -42,6 +42,8 @@ static void run(const struct job *job)
 	before = invariants_read();
 	invariants_say(&before);
 	reported = workload_loop(job);
+	if (job->procs)
+		workload_trace(job);
 	after = invariants_settle(&before);
 	invariants_say(&after);
 	channel_say("1..%lu", reported);

@@ -44,6 +44,14 @@ static const char *take(const char *key, char *value)
 	else if (!strcmp(key, "skip"))
 		return sscanf(value, "%d %d", &job.skip_code, &job.skip_ignored) == 2 ?
 			       NULL : "skip: not CODE IGNORED";
+	else if (!strcmp(key, "procs"))
+		job.procs = strtoul(value, NULL, 10);
+	else if (!strcmp(key, "returns"))
+		job.returns = true;
+	else if (!strcmp(key, "uid"))
+		job.uid = strtoul(value, NULL, 10);
+	else if (!strcmp(key, "zram"))
+		job.zram = true;
 	else if (!strcmp(key, "shell"))
 		job.shell = true;
 	else if (!strcmp(key, "hugepages"))

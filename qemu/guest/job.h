@@ -15,6 +15,10 @@
  *   probe NAME FUNCTION[,FUNCTION...] [RETVAL]
  *   env NAME=VALUE
  *   arg TEXT               argv, in order
+ *   procs N                a reproducer: N instances at once, confined, any of which may run for ever
+ *   returns                a reproducer that is to come to an end: one that does not is not ended
+ *   uid N                  who a reproducer is
+ *   zram                   swap on a compressed RAM disk
  *   shell                  hand over the console instead
  */
 #ifndef MMRACE_JOB_H
@@ -33,6 +37,10 @@ struct job {
 	int skip_code;
 	int skip_ignored;
 	bool shell;
+	unsigned int procs;	/* 0: no reproducer */
+	bool returns;
+	unsigned int uid;
+	bool zram;
 	char *argv[JOB_LIST + 1];
 	unsigned int args;
 	char *env[JOB_LIST];

@@ -3,20 +3,25 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "delay.h"
+#include "limits.h"
 #include "probe.h"
 #include "setup.h"
+#include "swap.h"
 
 #define NODE_PAGES "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages"
 
@@ -35,6 +40,12 @@ static const struct mount_point mounts[] = {
 	{ "tracefs", "/sys/kernel/tracing", NULL, false, false },
 	{ "debugfs", "/sys/kernel/debug", NULL, false, false },
 	{ "devpts", "/dev/pts", NULL, false, false },
+	{ "mqueue", "/dev/mqueue", NULL, false, false },
+	{ "cgroup2", "/sys/fs/cgroup", NULL, false, false },
+	{ "bpf", "/sys/fs/bpf", NULL, false, false },
+	{ "fusectl", "/sys/fs/fuse/connections", NULL, false, false },
+	{ "securityfs", "/sys/kernel/security", NULL, false, false },
+	{ "configfs", "/sys/kernel/config", NULL, false, false },
 };
 
 #define MOUNTS (sizeof(mounts) / sizeof(*mounts))
@@ -96,6 +107,19 @@ static void find_program(const char *name)
 		setup_bail("the image has no program %s", name);
 }
 
+/* What programs take for granted on a machine that has been set up. */
+static void set_up_reproducer(void)
+{
+	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0) {
+		ioctl(fd, SIOCSIFFLAGS, &loopback);
+		close(fd);
+	}
+	limits_set();
+}
+
 void setup_job(const struct job *job)
 {
 	if (!job->shell)
@@ -118,6 +142,10 @@ void setup_job(const struct job *job)
 	for (unsigned int i = 0; i < job->probe_count; i++)
 		probe_add(job->probes[i]);
 	delay_set(job);
+	if (job->zram && swap_on_zram())
+		setup_bail("no swap on zram: %s", strerror(errno));
+	if (job->procs)
+		set_up_reproducer();
 }
 
 /* Segments of System V shared memory outlive their users, and may hold huge pages. */

@@ -15,11 +15,14 @@
 #include "channel.h"
 #include "counter.h"
 #include "delay.h"
+#include "launch.h"
+#include "missing.h"
 #include "output.h"
 #include "setup.h"
 #include "workload.h"
 
 #define PERIOD 1.0
+#define ALIVE 5.0
 #define GRACE 2.0	/* from SIGTERM to SIGKILL */
 #define STUCK 5.0	/* from SIGKILL until the processes that stay are named */
 
@@ -32,6 +35,7 @@ struct iteration {
 	double killed;		/* SIGKILL was sent then */
 	double terminated;	/* SIGTERM was sent then */
 	bool named;		/* the processes that stay have been named */
+	bool quiet;		/* may say nothing for as long as it likes */
 	int status;
 };
 
@@ -48,32 +52,10 @@ static void nothing(int number)
 	(void)number;
 }
 
-_Noreturn static void child(const struct job *job, unsigned long seed, int output)
-{
-	char text[24];
-	sigset_t none;
-	int null = open("/dev/null", O_RDONLY);
+/* Does not return. */
+typedef void start_fn(const struct job *job, unsigned long seed, int output);
 
-	setsid();
-	dup2(null, STDIN_FILENO);
-	dup2(output, STDOUT_FILENO);
-	dup2(output, STDERR_FILENO);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	file_write("/proc/self/oom_score_adj", "0");
-	snprintf(text, sizeof(text), "%lu", seed);
-	setenv("MMRACE_SEED", text, 1);
-	for (unsigned int i = 0; i < job->envs; i++)
-		putenv(job->env[i]);
-	if (chdir("/tmp"))
-		_exit(126);
-	execvp(job->argv[0], job->argv);
-	fprintf(stderr, "%s: %s\n", job->argv[0], strerror(errno));
-	_exit(127);
-}
-
-static int spawn(const struct job *job, unsigned long seed, struct iteration *it)
+static int spawn(const struct job *job, unsigned long seed, struct iteration *it, start_fn *start)
 {
 	int ends[2];
 
@@ -82,7 +64,7 @@ static int spawn(const struct job *job, unsigned long seed, struct iteration *it
 	it->begun = now();
 	it->pid = fork();
 	if (!it->pid)
-		child(job, seed, ends[1]);
+		start(job, seed, ends[1]);
 	close(ends[1]);
 	it->output = ends[0];
 	if (it->pid < 0) {
@@ -153,7 +135,7 @@ static void push(struct iteration *it, double time)
 static void watch(struct iteration *it)
 {
 	const struct timespec step = { .tv_nsec = 100 * 1000 * 1000 };
-	double next = it->begun + PERIOD;
+	double next = it->begun + PERIOD, alive = it->begun + ALIVE;
 	struct pollfd input = { .fd = it->output, .events = POLLIN };
 	sigset_t none;
 
@@ -164,6 +146,10 @@ static void watch(struct iteration *it)
 			drain(it);
 			if (input.revents & POLLHUP && !(input.revents & POLLIN))
 				input.fd = -1;
+		}
+		if (it->quiet && !it->killed && now() >= alive) {
+			channel_say("# alive");
+			alive = now() + ALIVE;
 		}
 		if (now() >= next) {
 			output_period();
@@ -198,6 +184,17 @@ static void say_result(const struct job *job, unsigned long number, const struct
 			    skip ? "SKIP " : "", kind, code, seconds);
 }
 
+void workload_trace(const struct job *job)
+{
+	struct iteration it = { .quiet = true };
+
+	if (spawn(job, job->seed, &it, missing_trace))
+		return;
+	it.cut_at = it.begun + 2 * MISSING_SECONDS;
+	watch(&it);
+	setup_clean(job);
+}
+
 unsigned long workload_loop(const struct job *job)
 {
 	unsigned long reported = 0, failures = 0;
@@ -213,9 +210,10 @@ unsigned long workload_loop(const struct job *job)
 	do {
 		struct iteration it = { 0 };
 
-		if (spawn(job, job->seed + reported, &it))
+		if (spawn(job, job->seed + reported, &it, launch))
 			setup_bail("cannot start the workload: %s", strerror(errno));
-		if (reported)
+		it.quiet = job->procs && !job->returns;
+		if (reported || it.quiet)
 			it.cut_at = it.begun + job->seconds - spent;
 		watch(&it);
 		if (!job->arm_at_start)

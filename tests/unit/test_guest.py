@@ -2,12 +2,13 @@
 """Parts of PID 1 that need no guest: the job file, and how output is wrapped."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from mmrace.data import data_dir
-from mmrace.definitions.race import Probe, Source
+from mmrace.definitions.race import Execution, FailsBy, Probe, Source
 from mmrace.userland.image import Job
 
 TESTS = Path(__file__).parent / "guest"
@@ -71,6 +72,8 @@ def test_guest_reads_what_the_host_writes(show_job) -> None:
         "failures=1",
         "skip=4,0",
         "shell=0",
+        "procs=0",
+        "uid=0",
         "hugepages=0,64",
         "hugepages=1,0",
         "write=/proc/x 1 2",
@@ -88,6 +91,63 @@ def test_a_stressor_rests_as_its_workload_says(build, longest, least, most) -> N
     env = {} if longest is None else {"STRESSOR_REST": longest}
     said = subprocess.run([build("rest")], env=env, check=True, capture_output=True)
     assert least <= int(said.stdout) <= most
+
+
+def test_a_reproducers_job(show_job) -> None:
+    how = Execution(procs=4, user=True, fails_by=(FailsBy.EXIT, FailsBy.HANG), zram=True)
+    shown = show_job(Job("r", ("r",), 1, source=Source.REPRODUCER, execution=how).render())
+    assert {"procs=4", "uid=65534", "returns", "zram", "failures=1", "skip=-1,0"} <= set(shown)
+    plain = show_job(Job("r", ("r",), 1, source=Source.REPRODUCER).render())
+    assert {"procs=1", "uid=0", "failures=1000000", "skip=-1,0"} <= set(plain)
+    assert not {"returns", "zram"} & set(plain)
+    assert "procs=0" in show_job(Job("r", ("r",), 1).render())
+
+
+@pytest.fixture(scope="module")
+def missed(build, tmp_path_factory: pytest.TempPathFactory):
+    tracer = build("trace", "missing", "channel")
+    folder = tmp_path_factory.mktemp("traced")
+
+    def run(body: str) -> list[str]:
+        source, program = folder / "asks.c", folder / "asks"
+        names = ("fcntl", "stdlib", "pthread", "sys/mount", "sys/socket", "sys/syscall", "unistd")
+        heads = "".join(f"#include <{name}.h>\n" for name in names)
+        source.write_text(f"#define _GNU_SOURCE\n{heads}int main(void) {{ {body} }}\n")
+        argv = ["gcc", "-static", "-pthread", "-o", program, source]
+        subprocess.run(argv, check=True)
+        done = subprocess.run([tracer, program], capture_output=True, check=True, timeout=30)
+        return done.stderr.decode("ascii").splitlines()
+
+    return run
+
+
+def test_what_a_program_asked_for_in_vain_is_said_once(missed) -> None:
+    lines = missed(
+        'for (int i = 0; i < 3; i++) open("/dev/no such", 0); open("relative", 0);'
+        ' socket(99, 1, 0); syscall(9999); open("/dev/null", 0); getppid();'
+        ' mount("x", "/", "nofs", 0, 0); execl("/bin/none", "none", (char *)0);'
+    )
+    assert lines == [
+        "# missed open /dev/no such: ENOENT",
+        "# missed socket(99, 1, 0): EAFNOSUPPORT",
+        "# missed system call 9999: ENOSYS",
+        "# missed mount nofs: ENODEV",
+        "# missed exec /bin/none: ENOENT",
+    ]
+
+
+def test_children_and_threads_are_followed_and_one_without_end_is_left(missed) -> None:
+    begun = time.monotonic()
+    lines = missed(
+        'if (!fork()) { open("/dev/child", 0); for (;;) pause(); }'
+        ' void *run(void *p) { open("/dev/thread", 0); return p; }'
+        " pthread_t t; pthread_create(&t, 0, run, 0); for (;;) pause();"
+    )
+    assert sorted(lines) == [
+        "# missed open /dev/child: ENOENT",
+        "# missed open /dev/thread: ENOENT",
+    ]
+    assert 1.9 < time.monotonic() - begun < 20
 
 
 def test_windows_and_when_they_are_armed(show_job) -> None:

@@ -34,6 +34,7 @@ class Source(StrEnum):
     STRESSOR = "stressor"  # C files beside race.toml
     SELFTEST = "selftest"  # the kernel tree's own tools/testing/selftests
     LTP = "ltp"  # the LTP source that the user names
+    REPRODUCER = "reproducer"  # a program that knows nothing of mmrace
 
 
 class Signature(Table):
@@ -75,6 +76,26 @@ class Tolerated(Table):
         return release[:1].isdecimal() and in_range(release, self.versions)
 
 
+class FailsBy(StrEnum):
+    """What of a reproducer's own end counts as a failure, beside what the kernel reports."""
+
+    EXIT = "exit"  # an exit code other than 0, or a signal
+    HANG = "hang"  # it does not come to its end
+
+
+class Execution(Table):
+    """How a reproducer is executed: so many instances at once, as root or as nobody.
+
+    Without ``fails_by`` only the kernel can fail: the program may end as it likes, or never.
+    ``zram``: the guest has swap on a compressed RAM disk.
+    """
+
+    procs: int = Field(default=1, ge=1, le=64)
+    user: bool = False
+    fails_by: tuple[FailsBy, ...] = ()
+    zram: bool = False
+
+
 class Workload(Table):
     """A program that the guest runs in a loop.
 
@@ -85,7 +106,8 @@ class Workload(Table):
     hold on a vulnerable kernel when nobody steers. ``iterations``: at most so many a boot, where
     one uses up what the next would need; 0: as many as the time allows. ``tolerated``: failures of
     an LTP test that are not the race's; an iteration with these alone is no failure, and still has
-    to be exercised.
+    to be exercised. ``execution`` is a reproducer's; its ``sources`` are C files, one static
+    executable, ``selftest:PATH`` of the kernel tree or ``ltp:NAME``.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
@@ -102,6 +124,7 @@ class Workload(Table):
     rare: bool = False
     iterations: int = Field(default=0, ge=0)
     tolerated: tuple[Tolerated, ...] = ()
+    execution: Execution = Execution()
 
     def tolerates(self, release: str) -> tuple[Tolerated, ...]:
         """Return the failures that are none on a kernel of this release."""

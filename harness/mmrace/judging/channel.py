@@ -50,7 +50,8 @@ class Channel:
     ``started`` and ``raced`` are offsets of the first such line, None when there was none.
     ``counters`` are summed over the iterations, PID 1's own are since the start. ``before`` and
     ``after`` are the invariants. ``bailed``: why the guest could not be set up. ``complete``: the
-    end marker came. ``torn``: lines that are not of the protocol.
+    end marker came. ``cut``: iterations that were ended because the time was over. ``missed``: what
+    a reproducer asked for and the guest did not have. ``torn``: lines that are not of the protocol.
     """
 
     release: str = ""
@@ -65,12 +66,19 @@ class Channel:
     after: dict[str, int] = field(default_factory=dict)
     bailed: str = ""
     complete: bool = False
+    cut: int = 0
+    missed: tuple[str, ...] = ()
     torn: int = 0
 
     @property
     def passed(self) -> int:
         """Iterations that passed."""
         return sum(1 for item in self.iterations if item.result is Result.OK)
+
+    @property
+    def executions(self) -> int:
+        """Iterations that ended, whatever their exit code, or were cut."""
+        return self.cut + sum(1 for item in self.iterations if item.result is not Result.SKIP)
 
 
 def second_of(times: TimeIndex, offset: int) -> float | None:
@@ -88,7 +96,9 @@ _COUNT = re.compile(r"# count (\S+) (\d+)$")
 _INVARIANT = re.compile(r"# invariant (\S+) (-?\d+)$")
 _SAID_COUNT = re.compile(r"mmrace: count (\S+) (\d+)$")
 _SUMMARY = re.compile(r"(passed|failed|broken|skipped)\s+(\d+)$")
-_PROTOCOL = re.compile(r"# (?:cut|note|release|start|out|window)\b|KTAP version \d|\d+\.\.\d+$|$")
+_PROTOCOL = re.compile(
+    r"# (?:cut|note|release|start|out|window|alive)\b|KTAP version \d|\d+\.\.\d+$|$"
+)
 _QUOTED = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 
 
@@ -109,6 +119,8 @@ class _Reader:
         self.after: dict[str, int] = {}
         self.bailed = ""
         self.complete = False
+        self.cut = 0
+        self.missed: list[str] = []
         self.summary = False
         self.torn = 0
 
@@ -130,6 +142,10 @@ class _Reader:
             self.bailed = _unquote(text[10:])
         elif text == "# end":
             self.complete = True
+        elif text.startswith("# cut "):
+            self.cut += 1
+        elif text.startswith("# missed "):
+            self.missed.append(_unquote(text[9:]))
         elif not _PROTOCOL.match(text):
             self.torn += 1
 
@@ -204,5 +220,7 @@ def parse(data: bytes) -> Channel:
         after=reader.after,
         bailed=reader.bailed,
         complete=reader.complete,
+        cut=reader.cut,
+        missed=tuple(reader.missed),
         torn=reader.torn,
     )

@@ -11,6 +11,9 @@ The first of these that holds decides:
 6. the workload could not do its work, or not enough of it: NOT_EXERCISED
 7. PASS
 
+Of a reproducer only what the kernel reports is a failure, unless its user says that its own end is
+one.
+
 An LTP test's failure that the workload tolerates on this kernel's version is a note, and its
 iteration counts for what it exercised.
 
@@ -22,11 +25,12 @@ import re
 
 from mmrace import crash as crashes
 from mmrace.crash import Crash, dmesg
-from mmrace.definitions.race import Source
+from mmrace.definitions.race import FailsBy, Source
+from mmrace.definitions.reproducer import EXECUTIONS
 from mmrace.judging import channel as channels
 from mmrace.judging.channel import second_of
 from mmrace.judging.evidence import Case, Evidence, Finding, fits
-from mmrace.judging.protocol import TWARN, failure, tolerated, unable
+from mmrace.judging.protocol import TWARN, ends, failure, tolerated, unable
 from mmrace.outcome import Judgement, Outcome, VmEnd
 
 
@@ -34,9 +38,9 @@ def judge(evidence: Evidence) -> Judgement:
     """Say what one run showed."""
     case = Case(evidence, channels.parse(evidence.channel))
     _sort_crashes(case)
+    counters = {**case.channel.counters, EXECUTIONS: case.channel.executions}
     exercised = {
-        name: (case.channel.counters.get(name, 0), floor)
-        for name, floor in evidence.workload.exercised.items()
+        name: (counters.get(name, 0), floor) for name, floor in evidence.workload.exercised.items()
     }
     finding = (
         _crash(case, matched=True)
@@ -125,7 +129,8 @@ def _end(case: Case) -> Finding | None:
         return None
     started = channel.started is not None
     if evidence.end is VmEnd.SILENT:
-        return Finding(Outcome.HANG, f"no progress for {evidence.workload.silence} s")
+        own = FailsBy.HANG in evidence.workload.execution.fails_by
+        return Finding(Outcome.HANG, f"no progress for {evidence.workload.silence} s", own)
     if evidence.end is VmEnd.BOOT_STALL and not started:
         said = _last_message(evidence.console)
         return Finding(Outcome.HANG, f"the boot hangs {said}")
@@ -181,6 +186,8 @@ def _remarks(case: Case, finding: Finding) -> list[str]:
         warned = [item for item in case.channel.iterations if (item.exit_code or 0) & TWARN]
         notes += [f"{len(warned)} iterations ended with a warning (TWARN)"] if warned else []
         notes += _tolerated(case)
+    if case.evidence.workload.source is Source.REPRODUCER:
+        notes += ends(case)
     if finding.outcome is Outcome.FAIL and case.crashes:
         notes.append("the kernel crashed as well")
     notes += [

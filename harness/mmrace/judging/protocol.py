@@ -2,8 +2,9 @@
 """What a workload's exit code and words say of one run, by the protocol of its kind."""
 
 import re
+from collections import Counter
 
-from mmrace.definitions.race import Source, Tolerated
+from mmrace.definitions.race import FailsBy, Source, Tolerated
 from mmrace.judging import ktap
 from mmrace.judging.channel import Iteration, Result
 from mmrace.judging.evidence import Case, Finding, fits
@@ -15,6 +16,8 @@ TFAIL, TBROK, TWARN, TCONF = 1, 2, 4, 32  # LTP's include/tst_res_flags.h
 
 def failure(case: Case, *, matched: bool) -> Finding | None:
     """A failure of the workload, by the protocol of its kind."""
+    if not _may_fail(case):
+        return None
     failed = next((item for item in case.channel.iterations if _failed(case, item)), None)
     if not failed and not case.channel.failures:
         return None
@@ -26,6 +29,12 @@ def failure(case: Case, *, matched: bool) -> Finding | None:
     assert failed is not None  # noqa: S101
     title, offset = _first_complaint(case, failed)
     return Finding(Outcome.FAIL, title, matched, case.second(offset))
+
+
+def _may_fail(case: Case) -> bool:
+    """Whether what the workload says counts; a reproducer's does only if its user says so."""
+    workload = case.evidence.workload
+    return workload.source is not Source.REPRODUCER or FailsBy.EXIT in workload.execution.fails_by
 
 
 def _output_signed(case: Case) -> bool:
@@ -79,10 +88,8 @@ def _failed(case: Case, item: Iteration) -> bool:
     code = _code(case, item)
     if item.result is not Result.NOT_OK or code == NO_PROGRAM:
         return False
-    if code is None:
-        return True
-    if code < 0:
-        return not _oom_killed(case, item)
+    if code is None or code < 0:
+        return code is None or not _oom_killed(case, item)
     match case.evidence.workload.source:
         case Source.STRESSOR:
             return code == 1
@@ -90,6 +97,14 @@ def _failed(case: Case, item: Iteration) -> bool:
             return code not in (0, SELFTEST_SKIP)
         case Source.LTP:
             return bool(code & TFAIL)
+        case Source.REPRODUCER:
+            return code != 0 and not _skips(case, code)
+
+
+def _skips(case: Case, code: int | None) -> bool:
+    """Whether a test that serves as a reproducer says by its exit code that it cannot run here."""
+    kind = case.evidence.workload.sources[0].partition(":")[0]
+    return {"selftest": SELFTEST_SKIP, "ltp": TCONF}.get(kind) == code
 
 
 _OOM = re.compile(rb"Out of memory: Kill(?:ed)? process (\d+) \(([^)\n]*)\)")
@@ -109,12 +124,16 @@ def unable(case: Case) -> Finding | None:
             reason = f"it cannot run here (exit code {code})"
         elif item.result is Result.OK:
             continue
-        elif _oom_killed(case, item):
+        elif source is not Source.REPRODUCER and _oom_killed(case, item):
             killed = _OOM.search(case.evidence.console)
             name = killed[2].decode(errors="replace") if killed else ""
             reason = f"the guest ran out of memory and killed {name}"
         elif code == NO_PROGRAM:
             reason = "its program could not be started"
+        elif source is Source.REPRODUCER:
+            if not _skips(case, code):
+                continue  # it may end as it likes
+            reason = f"it cannot run here (exit code {code})"
         elif source is Source.LTP and code is not None:
             if not code & ~TWARN:
                 continue  # only warnings: a remark
@@ -128,6 +147,28 @@ def unable(case: Case) -> Finding | None:
         note = f"{case.evidence.workload.name}: {reason}"
         return Finding(Outcome.NOT_EXERCISED, notes=(note,))
     return None
+
+
+def ends(case: Case) -> list[str]:
+    """How a reproducer's executions ended, where its user should look, and what it missed."""
+    codes = [item.exit_code for item in case.channel.iterations if item.exit_code]
+    notes = [
+        f"the program ended with {_how(code)} in {count} of {len(case.channel.iterations)}"
+        f" executions{_last_words(case)}"
+        for code, count in Counter(codes).most_common(2)
+    ]
+    if not case.channel.iterations and case.channel.cut:
+        notes.append("the program ran until its time was over")
+    return notes + [f"the program missed: {thing}" for thing in case.channel.missed]
+
+
+def _last_words(case: Case) -> str:
+    words = next((said.text for said in reversed(case.channel.output) if said.text.strip()), "")
+    return f"; its last words: {words.strip()}" if words else ""
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _why_broken(case: Case) -> str:

@@ -20,7 +20,7 @@ from mmrace.judging.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.proc import can_confine
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
-from mmrace.userland.image import Job, job_segment
+from mmrace.userland.image import ENDLESS, Job, job_segment
 from mmrace.windows.delay import Delay
 from mmrace.windows.director import Director, race_phase
 
@@ -29,7 +29,6 @@ STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
 SLOW_STALL_SECONDS = 60.0  # of a kernel that is instrumented, many times slower
 INSTRUMENTED = ("KASAN", "KCSAN", "KMSAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "UBSAN", "KUNIT")
 LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
-ENDLESS = 1_000_000  # failures of iterations that are none
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
 
 
@@ -207,6 +206,7 @@ def job(spec: Spec) -> Job:
         probes=chosen,
         source=workload.source,
         iterations=workload.iterations,
+        execution=workload.execution,
         failures=ENDLESS if workload.tolerates(spec.release) else None,
     )
 

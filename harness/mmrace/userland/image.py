@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmrace.definitions.race import Probe, Source
+from mmrace.definitions.race import Execution, FailsBy, Probe, Source
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home, write_file
 from mmrace.userland import cpio
@@ -23,8 +23,11 @@ _ETC = {
 }
 # Exit code that says "cannot run here", and the bits that may be set beside it (LTP: warnings).
 _SKIP = {Source.STRESSOR: (4, 0), Source.SELFTEST: (4, 0), Source.LTP: (32, 4)}
+_NEVER = (-1, 0)
 # A race that was seen ends a run. LTP tests also fail for other reasons, and go on.
 _FAILURES = {Source.STRESSOR: 1, Source.SELFTEST: 1, Source.LTP: 10}
+ENDLESS = 1_000_000  # failures of iterations that are none
+NOBODY = 65534
 _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 _LIMIT = 64  # lines of one kind, JOB_LIST in qemu/guest/job.h
 
@@ -37,7 +40,7 @@ class Job:
     ``writes`` are (path, value) pairs; ``iterations`` of 0 means as many as the time allows;
     ``failures``: iterations that may fail before the loop ends, by the source's protocol if None;
     ``interactive`` hands over the console in place of the workload; ``windows`` are lines for the
-    module of ``qemu/kprobe-delay``.
+    module of ``qemu/kprobe-delay``; ``execution`` is how a reproducer is executed.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Job:
     failures: int | None = None
     interactive: bool = False
     windows: tuple[str, ...] = ()
+    execution: Execution = field(default_factory=Execution)
 
     def render(self) -> str:
         """Return the job file; UserError when a value cannot be a line of it."""
@@ -61,8 +65,8 @@ class Job:
             ("seconds", f"{self.seconds:.3f}"),
             ("seed", str(self.seed)),
             ("iterations", str(self.iterations)),
-            ("failures", str(self.failures or _FAILURES[self.source])),
-            ("skip", "{} {}".format(*_SKIP[self.source])),
+            ("failures", str(self.failures or self._failures())),
+            ("skip", "{} {}".format(*_SKIP.get(self.source, _NEVER))),
             *(("hugepages", f"{node} {pages}") for node, pages in enumerate(self.hugepages)),
             *(("write", f"{path} {value}") for path, value in self.writes),
             *(("window", window) for window in self.windows),
@@ -70,12 +74,29 @@ class Job:
             *(("env", f"{key}={value}") for key, value in sorted(self.env.items())),
             *(("arg", word) for word in self.argv),
         ]
+        lines += self._reproducer()
         if self.windows and self.source is not Source.STRESSOR:
             lines.append(("arm-at-start", ""))
         if self.interactive:
             lines.append(("shell", ""))
         self._check(lines)
         return "".join(f"{key} {value}\n" for key, value in lines)
+
+    def _failures(self) -> int:
+        """Failed iterations that end the loop."""
+        if self.source is not Source.REPRODUCER:
+            return _FAILURES[self.source]
+        return 1 if FailsBy.EXIT in self.execution.fails_by else ENDLESS
+
+    def _reproducer(self) -> list[tuple[str, str]]:
+        if self.source is not Source.REPRODUCER:
+            return []
+        how = self.execution
+        lines = [("procs", str(how.procs))]
+        lines += [("uid", str(NOBODY))] if how.user else []
+        lines += [("returns", "")] if FailsBy.HANG in how.fails_by else []
+        lines += [("zram", "")] if how.zram else []
+        return lines
 
     def _check(self, lines: list[tuple[str, str]]) -> None:
         for key, value in lines:

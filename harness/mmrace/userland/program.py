@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guest programs: PID 1, stressors of ours, the tree's selftests, LTP's tests. All static."""
+"""Guest programs: PID 1, stressors of ours, selftests, LTP's tests, reproducers. All static."""
 
 import shutil
 from pathlib import Path
@@ -11,6 +11,7 @@ from mmrace.home import Home
 from mmrace.proc import Bind
 from mmrace.userland.compiler import STATIC, Program, Progress, cached, key, sandboxed
 from mmrace.userland.ltp import build_ltp
+from mmrace.userland.reproducer import build_reproducer
 from mmrace.userland.selftest import build_selftest
 
 __all__ = ["Program", "build_init", "build_program", "compile_program"]
@@ -35,6 +36,8 @@ def build_program(
         return _stressor(home, race, workload, progress, cc)
     if workload.source is Source.SELFTEST:
         return build_selftest(home, workload, commit, progress)
+    if workload.source is Source.REPRODUCER:
+        return build_reproducer(home, race, workload, commit, ltp_commit, progress)
     if ltp_commit is None:
         raise NotHereError(f"workload {workload.name} needs LTP's source; name it with --ltp")
     return build_ltp(home, workload, ltp_commit, progress)

@@ -19,9 +19,14 @@ int main(int argc, char *argv[])
 		printf("error=%s\n", error);
 		return 1;
 	}
-	printf("name=%s\nseconds=%g\nseed=%lu\niterations=%lu\nfailures=%lu\nskip=%d,%d\nshell=%d\n",
+	printf("name=%s\nseconds=%g\nseed=%lu\niterations=%lu\nfailures=%lu\nskip=%d,%d\nshell=%d\n"
+	       "procs=%u\nuid=%u\n",
 	       job->name, job->seconds, job->seed, job->iterations, job->failures, job->skip_code,
-	       job->skip_ignored, job->shell);
+	       job->skip_ignored, job->shell, job->procs, job->uid);
+	if (job->returns)
+		printf("returns\n");
+	if (job->zram)
+		printf("zram\n");
 	for (int node = 0; node < JOB_LIST; node++)
 		if (job->hugepages[node] >= 0)
 			printf("hugepages=%d,%ld\n", node, job->hugepages[node]);

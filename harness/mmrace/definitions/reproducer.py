@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A reproducer: a program that stands where a race stands, for a bug that has no race directory.
+
+It becomes a race in memory with one path: one workload, which is the program; the signature is
+the crash that is wanted, any failure of the kernel's own while none is known; the min counts need
+no knowledge of the bug. Whatever takes a race takes a reproducer.
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from mmrace.definitions.race import Execution, FailsBy, Race, Signature, Source, Workload
+from mmrace.errors import UserError
+
+# Whatever the kernel reports, but that a program has used up the guest's memory.
+ANY_CRASH = r"^(?!Kernel panic - not syncing: (Out of memory|System (is )?deadlocked on memory))"
+BUILT_ELSEWHERE = ("selftest:", "ltp:")
+EXECUTIONS = "executions"  # ended, whatever their exit code, or cut off when the time was over
+CONFIG = "reproducer"  # the fragment with what reproducers use beside the races' kernels
+# Seconds without a sign of PID 1 or of a killed process's end. The hung task detector's own 120 s
+# come first: the kernel says more about a hang than silence does.
+SILENCE = 150
+_QUOTED_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
+_ELF = b"\x7fELF"
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """A program as a user names it: files by name (C files and headers, or an executable), or
+    the name of a test that another source tree has.
+    """
+
+    files: tuple[tuple[str, bytes], ...] = ()
+    test: str = ""
+
+    @property
+    def program(self) -> str:
+        """The program's name in the image."""
+        if self.test:
+            return Path(self.test.partition(":")[2]).name
+        return Path(self.files[0][0]).stem
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it is made from: its file names, or the test's."""
+        return (self.test,) if self.test else tuple(name for name, _ in self.files)
+
+    @property
+    def name(self) -> str:
+        """Name of the race that it becomes: its program's, and a hash of all content."""
+        digest = hashlib.sha256(self.test.encode())
+        for name, content in self.files:
+            digest.update(f"{len(name)} {len(content)} {name}".encode() + content)
+        return f"{_word(self.program)}-{digest.hexdigest()[:8]}"
+
+    def race(
+        self,
+        execution: Execution,
+        *,
+        crash: str = ANY_CRASH,
+        configs: Sequence[str] = (),
+    ) -> Race:
+        """Return the race; ``crash`` is a regular expression for titles, ``configs`` fragments
+        that the program needs in the kernel.
+        """
+        silence = 60 if FailsBy.HANG in execution.fails_by else SILENCE
+        workload = Workload(
+            name=_word(self.program),
+            summary=f"the reproducer {self.test or self.files[0][0]}",
+            source=Source.REPRODUCER,
+            argv=(_file(self.program),),
+            sources=self.sources,
+            silence=silence,
+            exercised={EXECUTIONS: 1},
+            invariants=(),
+            rare=True,
+            execution=execution,
+        )
+        return Race(
+            name=self.name,
+            title=self.test or self.files[0][0],
+            summary=f"A reproducer: {', '.join(self.sources)}.",
+            own_config=(CONFIG, *configs),
+            signature=signatures(execution, crash),
+            workload=(workload,),
+        )
+
+
+def signatures(execution: Execution, crash: str) -> tuple[Signature, ...]:
+    """Return what identifies the failure: a crash, and the program's own end where that counts."""
+    own = (Signature(),) if execution.fails_by else ()
+    return (Signature(title=crash), *own)
+
+
+def is_reproducer(race: Race) -> bool:
+    """Whether a race was made from a program that was named on the command line."""
+    return race.workload[0].source is Source.REPRODUCER
+
+
+def knows_failure(race: Race) -> bool:
+    """Whether a reproducer's failure is known, given or learnt."""
+    return race.signature[0].title != ANY_CRASH
+
+
+def read_reproducer(words: Sequence[str]) -> Reproducer:
+    """Read what ``--repro`` named; headers beside a C file come with it.
+
+    Raises UserError for a file that is not there, is no C and no static x86-64 executable, or for
+    things that do not go together.
+    """
+    tests = [word for word in words if word.startswith(BUILT_ELSEWHERE)]
+    if tests:
+        if len(words) > 1:
+            raise UserError(f"{tests[0]} is a program of its own; name nothing else with --repro")
+        return Reproducer(test=_test(tests[0]))
+    # The first C file names the program.
+    paths = sorted((Path(word) for word in words), key=lambda path: path.suffix != ".c")
+    contents = {path: _read(path) for path in paths}
+    if executable := next((path for path in paths if contents[path].startswith(_ELF)), None):
+        if len(paths) > 1:
+            raise UserError(f"{executable} is an executable; name nothing else with --repro")
+        _check_executable(executable, contents[executable])
+        return Reproducer(((executable.name, contents[executable]),))
+    for path in paths:
+        if path.suffix not in (".c", ".h"):
+            raise UserError(f"{path}: neither C (.c, .h) nor an x86-64 executable")
+        _add_headers(path, contents)
+    if paths[0].suffix != ".c":
+        raise UserError(f"{paths[0]}: a header is no program; name its .c file too")
+    names = [path.name for path in contents]
+    if doubled := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"two files are called {doubled}; rename one")
+    return Reproducer(tuple((path.name, content) for path, content in contents.items()))
+
+
+def _test(word: str) -> str:
+    kind, _, name = word.partition(":")
+    if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", name) or ".." in name.split("/"):
+        raise UserError(f"{word!r} names no test; write selftest:mm/mremap_test or ltp:NAME")
+    return f"{kind}:{name.removesuffix('.c')}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; --repro takes a file") from error
+
+
+def _add_headers(path: Path, contents: dict[Path, bytes]) -> None:
+    """Add headers that a file includes by a quoted name and that lie beside it."""
+    for name in _QUOTED_INCLUDE.findall(contents[path]):
+        beside = path.parent / name.decode(errors="replace")
+        if beside.is_file() and beside.parent == path.parent and beside not in contents:
+            contents[beside] = _read(beside)
+            _add_headers(beside, contents)
+
+
+def _check_executable(path: Path, content: bytes) -> None:
+    """Raise UserError unless a guest without libraries can execute it."""
+    try:
+        elf = ELFFile(io.BytesIO(content))
+        dynamic = any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments())
+    except ELFError as error:
+        raise UserError(f"{path}: not an executable: {error}") from error
+    if elf["e_machine"] != "EM_X86_64" or elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
+        raise UserError(f"{path}: not an executable for x86-64")
+    if dynamic:
+        raise UserError(f"{path}: needs a dynamic loader, the guest has none; link it -static-pie")
+
+
+def _word(text: str) -> str:
+    """A name as races and workloads have them."""
+    word = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return (word if word[:1].isalpha() else f"r-{word}").strip("-")[:40].rstrip("-")
+
+
+def _file(text: str) -> str:
+    """A file name without anything that a job's line could not have."""
+    return re.sub(r"[^\w.+-]", "-", text) or "program"
