@@ -15,10 +15,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrace.leftover import hold, sweep, temporary_directory, temporary_file
+from mmrace.leftover import (
+    HELD,
+    hold,
+    shared_memory,
+    sweep,
+    temporary_directory,
+    temporary_file,
+)
 
 _SWEPT = ("runs", "kernels", "programs", "trees", "reports", "mails")
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Home:
         inner = (self.kernels / "requests", self.cache / "series", self.trees / "applied")
         folders = {getattr(self, name) for name in _SWEPT} | {self.cache, self.data, *inner}
         folders |= {path.parent for path in self.benches.glob("*/state.json")}
-        count = sweep(folders) + sweep([_SHARED_MEMORY], "mmrace-held-*")
+        count = sweep(folders) + sweep([shared_memory()], f"{HELD}*")
         return count + sum(self._sweep_bench(path) for path in self.benches.glob("*-outside"))
 
     def _sweep_bench(self, bench: Path) -> bool:

@@ -14,14 +14,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = ".tmp-held-"  # not what an mmrace that held nothing has made, and may still use
+HELD = "mmrace-held-"  # in directories that are not mmrace's own
+
+
+def shared_memory() -> Path:
+    """Where a guest's sockets and memory go: files in memory, where the host has such a place."""
+    folder = Path("/dev/shm")  # noqa: S108
+    return folder if folder.is_dir() else Path(tempfile.gettempdir())
 
 
 @contextmanager
-def temporary_directory(beside: Path) -> Iterator[Path]:
+def temporary_directory(beside: Path, prefix: str = PREFIX) -> Iterator[Path]:
     """Yield an empty directory that is held; it is gone at the end, unless it was renamed."""
     beside.mkdir(parents=True, exist_ok=True)
     while True:
-        made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=beside))
         held = hold(made)
         if held is not None:
             break

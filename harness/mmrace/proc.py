@@ -16,7 +16,7 @@ import pexpect
 
 from mmrace.errors import BuildError, InfraError
 from mmrace.guard import Guard
-from mmrace.sandbox import Bind, Limits, Sandbox, have_bubblewrap, read_only
+from mmrace.sandbox import Bind, Limits, Sandbox, guest_view, have_bubblewrap
 
 _TAIL = 64 * 1024
 _LINE = 4096  # bytes of a line that is told; the rest of it is not
@@ -197,11 +197,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @functools.cache
 def can_confine() -> bool:
-    """Whether this host lets mmrace take a program's right to write: tried once."""
-    here = Path("/")
+    """Whether this host lets mmrace confine QEMU: tried once."""
     if not have_bubblewrap():
         return False
-    return run(read_only(["true"], (), here), deadline=20).returncode == 0
+    return run(guest_view(["true"], (), (), Path("/")), deadline=20).returncode == 0
 
 
 def sandbox_fault() -> str:
@@ -221,19 +220,23 @@ def console(
     cwd: Path | None = None,
     memory: int | None = None,
     writable: Sequence[Path] | None = None,
+    readable: Sequence[Path] = (),
 ) -> "pexpect.spawn":
     """Start a program on a terminal of its own (QEMU, whose first serial port is its stdio).
 
     ``memory`` bytes are its whole address space. It is killed with the thread that started it.
-    With ``writable`` it can write to these directories and files only, where the host lets us.
-    Raises InfraError when it cannot be started. The caller ends it with ``close_console``.
+    With ``writable`` it sees these directories and files, those that are ``readable``, and of the
+    rest the system's programs and libraries only, where the host lets us. Raises InfraError when
+    it cannot be started. The caller ends it with ``close_console``.
     """
     words = [str(word) for word in argv]
-    if not shutil.which(words[0]):
+    program = shutil.which(words[0])
+    if not program:
         raise InfraError(f"cannot start {words[0]}: it is not installed")
     words = ["prlimit", "--core=0", *([f"--as={memory}"] if memory else []), *words]
     if writable is not None and can_confine():
-        words = read_only(words, writable, cwd or Path("/"))
+        readable = (*_where(Path(program)), *readable)
+        words = guest_view(words, writable, readable, cwd or Path("/"))
     words = ["setpriv", "--pdeathsig", "KILL", *words]
     try:
         child = pexpect.spawn(words[0], words[1:], cwd=cwd, timeout=None, echo=False)
@@ -241,6 +244,15 @@ def console(
         raise InfraError(f"cannot start {words[0]}: {error}") from error
     child.delaybeforesend = None
     return child
+
+
+def _where(program: Path) -> tuple[Path, ...]:
+    """What has to be seen of a program that is not among the system's: it, and what it links to."""
+    return tuple(
+        path.parent
+        for path in dict.fromkeys((program.absolute(), program.resolve()))
+        if not path.is_relative_to("/usr")
+    )
 
 
 def close_console(child: "pexpect.spawn") -> int | None:

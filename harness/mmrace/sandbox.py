@@ -116,20 +116,26 @@ class Sandbox:
         return ["env", "-i", *pairs, *(outside(word) for word in argv)]
 
 
-def read_only(argv: Sequence[str], writable: Sequence[Path], cwd: Path) -> list[str]:
-    """Return the argv that runs a program without capabilities, network, and the right to write.
+def guest_view(
+    argv: Sequence[str], writable: Sequence[Path], readable: Sequence[Path], cwd: Path
+) -> list[str]:
+    """Return the argv that runs QEMU without capabilities and network.
 
-    It sees the host's files as they are, but can write only to the directories and files that are
-    named; of devices it has those that every program needs, and KVM.
+    It sees programs and libraries, the files and directories that are named, and nothing else of
+    the host's; it can write to the ``writable`` ones only. Of devices it has those that every
+    program needs, and KVM: what root is asked to run without capabilities owns its disks still.
     """
     words = ["bwrap", *(f"--unshare-{name}" for name in ("ipc", "pid", "net", "uts"))]
     words += ["--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL"]
-    # Not the host's /dev: what root is asked to run without capabilities owns its disks still.
-    words += ["--ro-bind", "/", "/", "--dev", "/dev", "--dev-bind-try", "/dev/kvm", "/dev/kvm"]
-    words += ["--proc", "/proc"]
+    for name in ("usr", *_TOP):
+        words += _shown(Path("/") / name)
+    words += [*_etc(), "--proc", "/proc", "--dev", "/dev"]
+    words += ["--dev-bind-try", "/dev/kvm", "/dev/kvm"]
+    for path in readable:
+        words += ["--ro-bind-try", str(path), str(path)]
     for path in writable:
         words += ["--bind", str(path), str(path)]
-    return [*words, "--chdir", str(cwd), "--", *argv]
+    return [*words, "--remount-ro", "/", "--chdir", str(cwd), "--", *argv]
 
 
 def inside_uid() -> int:
@@ -152,10 +158,8 @@ def have_bubblewrap() -> bool:
 
 def _plain() -> list[str]:
     words = ["--unshare-all"]
-    for name in _TOP:
+    for name in ("usr", *_TOP):
         words += _shown(Path("/") / name)
-    usr = Path("/usr")
-    words += _shown(usr)
     return [*words, *_etc(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108
 
 

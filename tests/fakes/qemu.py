@@ -4,8 +4,10 @@
 
 The kernel "image" is a script, one step a line:
   console TEXT | channel TEXT | hear | sleep SECONDS | poweroff | reset | die STATUS | deaf
+  look PATH
 
-``hear`` waits for a line on the channel, and prints it on the console.
+``hear`` waits for a line on the channel, and prints it on the console. ``look`` prints this
+process's capabilities, its network devices, and whether it sees a path of the host's.
 
 It "migrates" by saying which line it plays. With -incoming it waits for that number, and for the
 word to go on from its gdbstub, which knows two vCPUs.
@@ -125,6 +127,10 @@ def step(word, rest, channel, monitor):
         while not heard.endswith(b"\n"):
             heard += channel.recv(1) or b"\n"
         os.write(1, b"heard " + heard)
+    elif word == "look":
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        found = [re.search(r"CapEff:\s*(\w+)", status)[1], *map(str, socket.if_nameindex())]
+        os.write(1, f"{found} {Path(rest).exists()}\r\n".encode())
     elif word == "sleep":
         time.sleep(float(rest))
     elif word == "deaf":

@@ -235,7 +235,7 @@ def test_a_disk_that_gets_full_in_a_run_leaves_nothing(home, tmp_path, monkeypat
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mmrace.guests.vm._Log.write", full)
+    monkeypatch.setattr("mmrace.guests.log.Log.save", full)
     with pytest.raises(OSError, match="No space"):
         run(home, tmp_path, GOOD)
     assert list(home.runs.iterdir()) == []
@@ -244,7 +244,7 @@ def test_a_disk_that_gets_full_in_a_run_leaves_nothing(home, tmp_path, monkeypat
 def test_a_guest_that_prints_without_end_is_cut_off_and_the_run_says_so(
     home, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mmrace.guests.vm.LOG_CAP", 4 << 10)
+    monkeypatch.setattr("mmrace.guests.log.LOG_CAP", 4 << 10)
     script = GOOD.replace("console booting\n", f"console {'x' * 6000}\n")
     done = run(home, tmp_path, script)
     assert len(done.console()) == 4 << 10

@@ -19,7 +19,8 @@ from mmrace.definitions.race import Race, Source, Workload
 from mmrace.definitions.window import Window
 from mmrace.errors import UserError
 from mmrace.guests.accel import Accel
-from mmrace.guests.vm import Boot, Ended, run_vm
+from mmrace.guests.qemu import Boot
+from mmrace.guests.vm import Ended, run_vm
 from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import WindowCount

@@ -236,16 +236,18 @@ def test_qemu_dies_with_the_mmrace_that_started_it() -> None:
 
 
 @pytest.mark.skipif(not can_confine(), reason="this host does not let us")
-def test_qemu_can_write_to_its_run_only_and_has_no_capability(tmp_path: Path) -> None:
+def test_qemu_sees_and_writes_its_run_only_and_has_no_capability(tmp_path: Path) -> None:
     for name in ("run", "home"):
         (tmp_path / name).mkdir()
-    script = "grep CapEff /proc/self/status; touch ../home/x; touch here"
+    (tmp_path / "home" / "secret").write_text("x")
+    script = "grep CapEff /proc/self/status; touch ../x; ls ../home /etc/shadow /root; touch here"
     child = console(["sh", "-c", script], cwd=tmp_path / "run", writable=(tmp_path / "run",))
     said = child.read().decode()
     close_console(child)
     assert "CapEff:\t0000000000000000" in said
     assert "Read-only file system" in said
-    assert not list((tmp_path / "home").iterdir())
+    assert said.count("No such file") == 3, said
+    assert not (tmp_path / "x").exists()
     assert (tmp_path / "run/here").is_file()
 
 

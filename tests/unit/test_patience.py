@@ -31,6 +31,15 @@ def test_silence_adds_up_until_something_is_heard() -> None:
     assert host.passes(1) == 1
 
 
+def test_silence_begins_at_the_last_word_not_at_the_last_look() -> None:
+    host = Host()
+    host.now += 0.8
+    host.patience.heard()
+    host.now += 0.8
+    host.patience.heard()
+    assert host.passes(1) == 1
+
+
 def test_a_guest_that_waits_for_a_cpu_is_not_silent() -> None:
     host = Host()
     assert host.passes(10, t1=9, t2=1) == 1

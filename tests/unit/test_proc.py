@@ -57,7 +57,7 @@ def test_standard_input_reaches_the_program():
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not here")
 def test_what_stands_against_a_sandbox_is_said(monkeypatch):
     assert proc.sandbox_fault() == ""
-    monkeypatch.setattr("mmrace.proc.read_only", lambda *_args: ["false"])
+    monkeypatch.setattr("mmrace.proc.guest_view", lambda *_args: ["false"])
     proc.can_confine.cache_clear()
     assert not proc.can_confine()
     proc.can_confine.cache_clear()

@@ -2,15 +2,19 @@
 """A kept state that is given anew: against a QEMU that plays a script."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mmrace.definitions.machine import Machine, Node
 from mmrace.errors import InfraError
 from mmrace.guests.guest import Guest
+from mmrace.guests.qemu import Boot, Ports, Ram, command
 from mmrace.guests.snapshot import Snapshot, _load
-from mmrace.guests.vm import Boot, Ram, command
+from mmrace.leftover import HELD, shared_memory
+from mmrace.proc import can_confine
 
+CONFINED = b"['0000000000000000', \"(1, 'lo')\"] False\r\n"
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 MACHINE = Machine(name="two", summary="", node=(Node(memory=64), Node(memory=128)))
 RACE = "console booted\nchannel # start x\nchannel # out mmrace: race\nsleep 0.5\n"
@@ -44,6 +48,35 @@ def test_each_restore_begins_at_the_race_s_start(tmp_path):
             assert guest.stop().signal == 2
 
 
+@pytest.mark.skipif(not can_confine(), reason="this host does not let us")
+def test_neither_the_boot_nor_a_restore_sees_what_is_the_host_s(tmp_path):
+    """Its memory it has to share with them, and nothing else."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+    other.write_text("x")
+    with Guest(boot(tmp_path, f"look {other}\nsleep 30\n"), run) as guest:
+        hear(guest, CONFINED)
+    with Snapshot(boot(tmp_path, f"{RACE}look {other}\nsleep 30\n"), run) as kept:
+        kept.boot(announced=True, seconds=20)
+        guest = kept.restore()
+        guest.stub.resume(guest.stub.threads)
+        hear(guest, CONFINED)
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_memory_is_gone_with_the_snapshot_wherever_it_was(tmp_path, monkeypatch, room):
+    top, free = shared_memory(), 1 << 30 if room else 1 << 20
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=free))
+    before = set(top.glob(f"{HELD}*"))
+    with Snapshot(boot(tmp_path, RACE + AFTER), tmp_path) as kept:
+        kept.boot(announced=True, seconds=20)
+        kept.restore()
+        files = list((top if room else tmp_path).glob(f"{HELD}*/node1"))
+        assert [path.stat().st_size >> 20 for path in files if path.parent not in before] == [128]
+        assert all(path.stat().st_mode & 0o077 == 0 for path in files)
+    assert not [path for path in files if path.parent not in before and path.exists()]
+
+
 def test_a_restored_guest_ends_before_the_next(tmp_path):
     with Snapshot(boot(tmp_path, RACE + AFTER), tmp_path) as kept:
         kept.boot(announced=True, seconds=20)
@@ -63,12 +96,12 @@ def test_a_state_that_qemu_refuses_is_no_restore(tmp_path):
     waiting = ("-S", "-incoming", "defer")
     made = boot(tmp_path, RACE)
     made = Boot(**{**vars(made), "extra": waiting})
-    with Guest(made, tmp_path, debugged=True) as guest, pytest.raises(InfraError, match="failed"):
+    with Guest(made, tmp_path, gdb=True) as guest, pytest.raises(InfraError, match="failed"):
         _load(guest, b"garbage")
 
 
 def test_a_qemu_that_does_not_start_says_why(tmp_path):
-    made = Guest(boot(tmp_path, "die early\n"), tmp_path, debugged=False)
+    made = Guest(boot(tmp_path, "die early\n"), tmp_path)
     with pytest.raises(InfraError, match="could not set up the machine"), made:
         pass
 
@@ -76,7 +109,7 @@ def test_a_qemu_that_does_not_start_says_why(tmp_path):
 @pytest.mark.parametrize("shared", [True, False])
 def test_memory_in_files_is_shared_or_copied_on_write(tmp_path, shared):
     ram = Ram((tmp_path / "a", tmp_path / "b,c"), shared=shared)
-    argv = command(Boot(**{**vars(boot(tmp_path, "")), "ram": ram}), None, None)
+    argv = command(Boot(**{**vars(boot(tmp_path, "")), "ram": ram}), Ports(tmp_path, tmp_path))
     memory = [word for word in argv if word.startswith("memory-backend")]
     how = "on" if shared else "off"
     assert memory[0] == (f"memory-backend-file,mem-path={tmp_path}/a,share={how},id=ram0,size=64M")

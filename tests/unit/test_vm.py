@@ -8,7 +8,8 @@ import pytest
 from mmrace.definitions.machine import Machine, Node
 from mmrace.errors import InfraError
 from mmrace.guests.printk import MARK, LogBuffer
-from mmrace.guests.vm import Boot, Hooks, Limits, command, run_vm
+from mmrace.guests.qemu import Boot, Ports, command
+from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.outcome import VmEnd
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
@@ -106,7 +107,7 @@ def test_messages_that_came_to_no_console_are_read_from_memory(tmp_path):
 def test_the_console_is_early_unless_somebody_chose_one(tmp_path):
     def append(*words):
         boot = dataclasses.replace(made(tmp_path, ""), append=words)
-        argv = command(boot, None, None)
+        argv = command(boot, Ports(tmp_path, tmp_path))
         return argv[argv.index("-append") + 1].split()
 
     assert append("console=ttyS0") == ["earlyprintk=ttyS0,115200", "console=ttyS0"]
@@ -180,7 +181,7 @@ def test_no_qemu_is_infrastructure(tmp_path):
 def test_one_socket_for_each_node_with_cpus():
     machine = Machine(name="m", summary="", node=(Node(memory=64), Node(memory=64, cpus=0)))
     boot = Boot(machine, Path("k"), Path("i"), (), "kvm")
-    argv = command(boot, Path("c"), Path("m"))
+    argv = command(boot, Ports(Path("c"), Path("m")))
     assert "1,sockets=1,cores=1,threads=1" in argv
     assert "node,nodeid=0,memdev=ram0,cpus=0-0" in argv
     assert "node,nodeid=1,memdev=ram1" in argv

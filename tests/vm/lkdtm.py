@@ -13,7 +13,8 @@ from pathlib import Path
 from mmrace import crash
 from mmrace.crash import Crash, Kind
 from mmrace.definitions.machine import load_machine
-from mmrace.guests.vm import Boot, Hooks, Limits, run_vm
+from mmrace.guests.qemu import Boot
+from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.home import Home
 from mmrace.userland.image import Job, job_segment, make_image
 from mmrace.userland.program import build_init

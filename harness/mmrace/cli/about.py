@@ -13,7 +13,7 @@ from mmrace.cli.app import App, json_option
 from mmrace.cli.tables import table
 from mmrace.definitions.base import load_bases
 from mmrace.definitions.race import find_race, load_race, race_names
-from mmrace.guests import accel, vm
+from mmrace.guests import accel, qemu
 from mmrace.proc import sandbox_fault
 from mmrace.sources.tree import list_trees
 from mmrace.template import new_race
@@ -27,7 +27,7 @@ def doctor_command(app: App) -> int:
     free = shutil.disk_usage(
         next(p for p in (app.home.cache, *app.home.cache.parents) if p.exists())
     )
-    version = vm.qemu_version() if shutil.which(vm.QEMU) else ""
+    version = qemu.qemu_version() if shutil.which(qemu.QEMU) else ""
     checks = doctor.examine(
         doctor.packages(),
         cpus=os.cpu_count() or 1,

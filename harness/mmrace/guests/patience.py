@@ -27,8 +27,9 @@ class Patience:
         self._before = waited(pid) if pid else {}
 
     def heard(self) -> None:
-        """It said something."""
+        """It said something: silence begins now, not at the last look."""
         self.silence = 0.0
+        self._last = self._clock()
 
     def look(self) -> None:
         """Count the time since the last look, unless that was just now."""

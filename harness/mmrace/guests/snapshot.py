@@ -7,16 +7,20 @@ that state and maps the same files copy-on-write: nothing is copied, and nothing
 """
 
 import os
+import shutil
 import socket
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from mmrace.definitions.machine import Machine
 from mmrace.errors import InfraError
-from mmrace.guests.guest import Guest, last_line, listen_at
-from mmrace.guests.vm import START_SECONDS, Boot, Ram, accept
+from mmrace.guests.guest import START_SECONDS, Guest, accept, last_line, listen_at
+from mmrace.guests.qemu import Boot, Ram
+from mmrace.leftover import HELD, shared_memory, temporary_directory
 from mmrace.windows.director import race_phase
 
 # A guest that resets or powers off would take QEMU, and what it has to say, with it.
@@ -39,10 +43,7 @@ class Snapshot:
 
     def __enter__(self) -> "Snapshot":
         with ExitStack() as stack:
-            self._files = tuple(
-                _memory(stack, f"node{number}", node.memory * _MIB)
-                for number, node in enumerate(self._boot.machine.node)
-            )
+            self._files = _memory(stack, self._boot.machine, self._folder)
             self._stack = stack.pop_all()
         return self
 
@@ -58,7 +59,7 @@ class Snapshot:
     def boot(self, announced: bool, seconds: float) -> None:
         """Run to the race's start, and keep that state. InfraError when it is not reached."""
         boot = replace(self._boot, ram=Ram(self._files, shared=True))
-        with Guest(boot, self._folder, debugged=False) as guest:
+        with Guest(boot, self._folder) as guest:
             _run_to_race(guest, announced, seconds)
             guest.ask("stop")
             guest.listen(0)
@@ -71,7 +72,7 @@ class Snapshot:
         extra = (*self._boot.extra, _STAY_ON, "-S", "-incoming", "defer")
         boot = replace(self._boot, extra=extra, ram=Ram(self._files, shared=False))
         with ExitStack() as stack:
-            guest = stack.enter_context(Guest(boot, self._folder, debugged=True))
+            guest = stack.enter_context(Guest(boot, self._folder, gdb=True))
             _load(guest, self._state)
             guest.channel.extend(self._channel)
             guest.stub.attach()
@@ -85,12 +86,21 @@ class Snapshot:
             self._current = None
 
 
-def _memory(stack: ExitStack, name: str, size: int) -> Path:
-    """A file in memory without a name of its own: it goes with this process."""
-    number = os.memfd_create(f"mmrace-{name}")
-    stack.callback(os.close, number)
-    os.ftruncate(number, size)
-    return Path(f"/proc/{os.getpid()}/fd/{number}")
+def _memory(stack: ExitStack, machine: Machine, spare: Path) -> tuple[Path, ...]:
+    """Files for the nodes' memory, which QEMU maps; gone at the end.
+
+    They are in memory themselves where there is room: containers often have 64 MiB in /dev/shm.
+    """
+    top = shared_memory()
+    if shutil.disk_usage(top).free < machine.memory * _MIB:
+        top = spare
+    folder = stack.enter_context(temporary_directory(top, HELD))
+    files = []
+    for number, node in enumerate(machine.node):
+        files.append(folder / f"node{number}")
+        with open(files[-1], "xb", opener=partial(os.open, mode=0o600)) as file:
+            file.truncate(node.memory * _MIB)
+    return tuple(files)
 
 
 def _run_to_race(guest: Guest, announced: bool, seconds: float) -> None:
@@ -101,7 +111,7 @@ def _run_to_race(guest: Guest, announced: bool, seconds: float) -> None:
         if time.monotonic() > end:
             raise InfraError(
                 f"the race did not start in {seconds:.0f} s; last on the console: "
-                f"{last_line(guest.console)}"
+                f"{last_line(guest.console) or 'nothing'}"
             )
         guest.listen(0.5)
 

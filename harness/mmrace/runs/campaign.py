@@ -16,7 +16,8 @@ from mmrace.definitions.machine import Machine, load_machine
 from mmrace.definitions.race import Race, Source, Workload, load_race, race_names
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.guests import accel
-from mmrace.guests.vm import Boot, hand_over, qemu_version
+from mmrace.guests.guest import Guest
+from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
 from mmrace.patching.intake import Intake, said
@@ -258,7 +259,9 @@ class Workbench:
         with self._home.scratch(self._home.cache) as folder:
             initrd = folder / "initrd"
             initrd.write_bytes(image.read_bytes() + job_segment(job))
-            hand_over(Boot(machine, built.kernel.image, initrd, machine.boot, chosen.name))
+            boot = Boot(machine, built.kernel.image, initrd, machine.boot, chosen.name)
+            with Guest(boot, folder) as guest:
+                guest.interact()
 
     def run(self, spec: Spec, parts: cell.Parts) -> RunDir:
         """Run one cell, shown as a step."""

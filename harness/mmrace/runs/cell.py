@@ -13,7 +13,8 @@ from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Probe, Source
 from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.guests.printk import LogBuffer, log_buffer
-from mmrace.guests.vm import Boot, Hooks, Limits, qemu_version, run_vm
+from mmrace.guests.qemu import Boot, qemu_version
+from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.home import Home, write_file
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
@@ -79,6 +80,7 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             parts.accel.name,
             tuple(director.qemu_args()) if director else (),
             writable=(director.path,) if director else (),
+            readable=(director.plugin,) if director else (),
             log=_log_buffer(parts.kernel),
         )
         scratch = RunDir(folder)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mmrace.definitions.race import Source
 from mmrace.definitions.witness import Witness
+from mmrace.guests.qemu import Boot
 from mmrace.guests.scheduler import Replay, Scheduler, place
 from mmrace.guests.snapshot import Snapshot
-from mmrace.guests.vm import Boot
 from mmrace.home import Home
 from mmrace.judging.oracle import Oracle
 from mmrace.runs import cell

@@ -100,7 +100,7 @@ class Director:
 
     def __init__(self, plan: Plan, plugin: Path) -> None:
         self.plan = plan
-        self._plugin = plugin
+        self.plugin = plugin
         self._layout = Layout(plan)
         self._map: mmap.mmap | bytes = encode(plan)
         self._begun = 0
@@ -136,7 +136,7 @@ class Director:
 
     def qemu_args(self) -> list[str]:
         """QEMU arguments that load the director; only TCG knows plugins."""
-        plugin, state = (str(path).replace(",", ",,") for path in (self._plugin, self.path))
+        plugin, state = (str(path).replace(",", ",,") for path in (self.plugin, self.path))
         return ["-plugin", f"{plugin},state={state}"]
 
     @property
