@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #define LINE_MAX_BYTES 2048
 
 static int channel_fd = STDERR_FILENO;
+static bool enough;
 
 int channel_open(const char *path)
 {
@@ -27,7 +30,7 @@ int channel_open(const char *path)
 	}
 	cfmakeraw(&raw);
 	cfsetspeed(&raw, B115200);
-	raw.c_cflag |= CLOCAL;
+	raw.c_cflag |= CLOCAL | CREAD;
 	if (tcsetattr(fd, TCSANOW, &raw)) {
 		close(fd);
 		return -1;
@@ -84,6 +87,46 @@ void channel_quote(const char *prefix, const char *text, size_t length)
 	}
 	line[used++] = '\n';
 	write_all(line, used);
+}
+
+int channel_input(void)
+{
+	return channel_fd;
+}
+
+/* A line of the host's: one word so far. Anything else is passed over. */
+static bool is_enough(char byte)
+{
+	static char line[16];
+	static size_t length;
+	bool found;
+
+	if (byte != '\n') {
+		if (length < sizeof(line))
+			line[length++] = byte;
+		return false;
+	}
+	found = length == strlen("enough") && !memcmp(line, "enough", length);
+	length = 0;
+	return found;
+}
+
+void channel_hear(void)
+{
+	struct pollfd input = { .fd = channel_fd, .events = POLLIN };
+	char bytes[64];
+	ssize_t got;
+
+	if (poll(&input, 1, 0) > 0 && input.revents & POLLIN) {
+		got = read(channel_fd, bytes, sizeof(bytes));
+		for (ssize_t i = 0; i < got; i++)
+			enough |= is_enough(bytes[i]);
+	}
+}
+
+bool channel_enough(void)
+{
+	return enough;
 }
 
 void channel_drain(void)

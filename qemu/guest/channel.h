@@ -3,6 +3,7 @@
 #ifndef MMRACE_CHANNEL_H
 #define MMRACE_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Until this has succeeded, lines go to the console. 0, or -1 with errno. */
@@ -13,6 +14,15 @@ __attribute__((format(printf, 1, 2))) void channel_say(const char *format, ...);
 
 /* A line made of PREFIX and of bytes from elsewhere, escaped so that they stay on it. */
 void channel_quote(const char *prefix, const char *text, size_t length);
+
+/* For poll(2): readable when the host has written. */
+int channel_input(void);
+
+/* Read what the host has written, without waiting. */
+void channel_hear(void);
+
+/* Whether the host has said "enough", in what was read so far. */
+bool channel_enough(void);
 
 /* Return when the host has everything. */
 void channel_drain(void);

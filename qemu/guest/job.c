@@ -35,6 +35,10 @@ static const char *take(const char *key, char *value)
 		job.name = value;
 	else if (!strcmp(key, "seconds"))
 		job.seconds = strtod(value, NULL);
+	else if (!strcmp(key, "at-most"))
+		job.at_most = strtod(value, NULL);
+	else if (!strcmp(key, "announced"))
+		job.announced = true;
 	else if (!strcmp(key, "seed"))
 		job.seed = strtoul(value, NULL, 10);
 	else if (!strcmp(key, "iterations"))
@@ -97,6 +101,8 @@ const struct job *job_read(const char *path, const char **error)
 		if (*error)
 			return NULL;
 	}
+	if (!job.at_most)
+		job.at_most = job.seconds;
 	if (!job.args && !job.shell) {
 		*error = "names no program";
 		return NULL;

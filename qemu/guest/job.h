@@ -3,7 +3,9 @@
  * The job file, written by harness/mmrace/image.py. A line is a key and the rest of the line:
  *
  *   name NAME              of the workload
- *   seconds S              guest workload time to spend
+ *   seconds S              guest time in the race phase, at least
+ *   at-most S              guest workload time, at most: for a host that does not say "enough"
+ *   announced              the program says "mmrace: race" when its set-up is done
  *   seed N                 MMRACE_SEED of the first iteration
  *   iterations N           at most so many, 0: as the time allows
  *   failures N             stop after so many failed iterations
@@ -31,6 +33,8 @@
 struct job {
 	const char *name;
 	double seconds;
+	double at_most;
+	bool announced;
 	unsigned long seed;
 	unsigned long iterations;
 	unsigned long failures;

@@ -23,6 +23,7 @@ static struct text partial;
 static struct text kept[KEPT];
 static struct text counters[COUNTERS];
 static unsigned int direct, urgent, late, counters_used;
+static bool raced;
 
 static void send(const struct text *line)
 {
@@ -71,8 +72,10 @@ static void take(const struct text *line)
 {
 	bool is_urgent = starts(line, "mmrace: race") || starts(line, "mmrace: fail");
 
-	if (starts(line, "mmrace: race"))
+	if (starts(line, "mmrace: race")) {
+		raced = true;
 		delay_arm(true);
+	}
 	if (is_urgent && urgent < URGENT) {
 		urgent++;
 		send(line);
@@ -88,6 +91,16 @@ static void end_line(void)
 {
 	take(&partial);
 	partial.length = 0;
+}
+
+void output_begin(void)
+{
+	raced = false;
+}
+
+bool output_raced(void)
+{
+	return raced;
 }
 
 void output_feed(const char *data, size_t length)

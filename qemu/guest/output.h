@@ -10,7 +10,14 @@
 #ifndef MMRACE_OUTPUT_H
 #define MMRACE_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* A program starts. */
+void output_begin(void);
+
+/* Whether the program has said "mmrace: race" since it started. */
+bool output_raced(void);
 
 void output_feed(const char *data, size_t length);
 

@@ -31,12 +31,19 @@ struct iteration {
 	pid_t pid;
 	int output;
 	double begun, ended;	/* ended: 0 while the main process runs */
-	double cut_at;		/* 0: never */
+	double raced;		/* its race phase began then; 0: not yet */
+	bool may_cut;		/* when the run has its proof */
+	double cut_at;		/* in any case; 0: never */
 	double killed;		/* SIGKILL was sent then */
 	double terminated;	/* SIGTERM was sent then */
 	bool named;		/* the processes that stay have been named */
 	bool quiet;		/* may say nothing for as long as it likes */
 	int status;
+};
+
+/* All iterations of the run that are over, in seconds: in their race phases, and at all. */
+struct spent {
+	double raced, worked;
 };
 
 static double now(void)
@@ -61,7 +68,9 @@ static int spawn(const struct job *job, unsigned long seed, struct iteration *it
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -1;
+	output_begin();
 	it->begun = now();
+	it->raced = job->announced ? 0 : it->begun;
 	it->pid = fork();
 	if (!it->pid)
 		start(job, seed, ends[1]);
@@ -75,7 +84,7 @@ static int spawn(const struct job *job, unsigned long seed, struct iteration *it
 	return 0;
 }
 
-static void drain(const struct iteration *it)
+static void drain(struct iteration *it)
 {
 	char buffer[16384];
 	ssize_t got;
@@ -86,7 +95,40 @@ static void drain(const struct iteration *it)
 		if (got <= 0)
 			return;
 		output_feed(buffer, got);
+		if (!it->raced && output_raced())
+			it->raced = now();
 	}
+}
+
+/* Seconds of an iteration in its race phase, until a moment. */
+static double in_race(const struct iteration *it, double moment)
+{
+	return it->raced && moment > it->raced ? moment - it->raced : 0;
+}
+
+/*
+ * The run has its proof, or all the time that there is for it. The host counts what was exercised:
+ * its word is awaited, but no longer than the job allows.
+ */
+static bool is_over(const struct job *job, const struct spent *spent)
+{
+	if (spent->worked >= job->at_most)
+		return true;
+	return channel_enough() && spent->raced >= job->seconds;
+}
+
+/* The same while an iteration goes on. */
+static bool is_due(const struct job *job, const struct spent *spent, const struct iteration *it)
+{
+	double time = now();
+	struct spent until = {
+		.raced = spent->raced + in_race(it, time),
+		.worked = spent->worked + time - it->begun,
+	};
+
+	if (it->cut_at && time >= it->cut_at)
+		return true;
+	return it->may_cut && is_over(job, &until);
 }
 
 /* Every process that is not PID 1 belongs to the workload. */
@@ -114,11 +156,13 @@ static bool reap(struct iteration *it)
 	return !pid;
 }
 
-static void push(struct iteration *it, double time)
+static void push(struct iteration *it, bool due)
 {
+	double time = now();
+
 	if (it->ended && !it->killed)
 		kill_all(it, SIGKILL);
-	else if (!it->ended && it->cut_at && !it->terminated && time >= it->cut_at)
+	else if (due && !it->ended && !it->terminated)
 		kill_all(it, SIGTERM);
 	else if (it->terminated && !it->killed && time >= it->terminated + GRACE)
 		kill_all(it, SIGKILL);
@@ -132,20 +176,27 @@ static void push(struct iteration *it, double time)
  * See the iteration to its end. Processes that SIGKILL does not end are waited for: the host
  * calls it a hang.
  */
-static void watch(struct iteration *it)
+static void watch(const struct job *job, const struct spent *spent, struct iteration *it)
 {
 	const struct timespec step = { .tv_nsec = 100 * 1000 * 1000 };
 	double next = it->begun + PERIOD, alive = it->begun + ALIVE;
-	struct pollfd input = { .fd = it->output, .events = POLLIN };
+	struct pollfd inputs[] = {
+		{ .fd = it->output, .events = POLLIN },
+		{ .fd = channel_input(), .events = POLLIN },
+	};
 	sigset_t none;
 
 	sigemptyset(&none);
 	while (reap(it)) {
-		push(it, now());
-		if (ppoll(&input, 1, &step, &none) > 0) {
+		push(it, is_due(job, spent, it));
+		if (ppoll(inputs, 2, &step, &none) > 0) {
 			drain(it);
-			if (input.revents & POLLHUP && !(input.revents & POLLIN))
-				input.fd = -1;
+			if (inputs[0].revents & POLLHUP && !(inputs[0].revents & POLLIN))
+				inputs[0].fd = -1;
+			if (inputs[1].revents & POLLIN)
+				channel_hear();
+			else if (inputs[1].revents)
+				inputs[1].fd = -1;
 		}
 		if (it->quiet && !it->killed && now() >= alive) {
 			channel_say("# alive");
@@ -174,31 +225,32 @@ static void say_result(const struct job *job, unsigned long number, const struct
 	const char *kind = WIFSIGNALED(it->status) ? "signal" : "exit";
 	int code = WIFSIGNALED(it->status) ? WTERMSIG(it->status) : WEXITSTATUS(it->status);
 	bool skip = skipped(job, it->status);
-	double seconds = it->ended - it->begun;
+	double seconds = it->ended - it->begun, raced = in_race(it, it->ended);
 
 	if (it->status && !skip)
-		channel_say("not ok %lu - %s # %s=%d seconds=%.2f", number, job->name, kind, code,
-			    seconds);
+		channel_say("not ok %lu - %s # %s=%d seconds=%.2f raced=%.2f", number, job->name,
+			    kind, code, seconds, raced);
 	else
-		channel_say("ok %lu - %s # %s%s=%d seconds=%.2f", number, job->name,
-			    skip ? "SKIP " : "", kind, code, seconds);
+		channel_say("ok %lu - %s # %s%s=%d seconds=%.2f raced=%.2f", number, job->name,
+			    skip ? "SKIP " : "", kind, code, seconds, raced);
 }
 
 void workload_trace(const struct job *job)
 {
+	const struct spent unspent = { 0 };
 	struct iteration it = { .quiet = true };
 
 	if (spawn(job, job->seed, &it, missing_trace))
 		return;
 	it.cut_at = it.begun + 2 * MISSING_SECONDS;
-	watch(&it);
+	watch(job, &unspent, &it);
 	setup_clean(job);
 }
 
 unsigned long workload_loop(const struct job *job)
 {
 	unsigned long reported = 0, failures = 0;
-	double spent = 0;
+	struct spent spent = { 0 };
 	sigset_t child_mask;
 
 	signal(SIGCHLD, nothing);
@@ -213,22 +265,24 @@ unsigned long workload_loop(const struct job *job)
 		if (spawn(job, job->seed + reported, &it, launch))
 			setup_bail("cannot start the workload: %s", strerror(errno));
 		it.quiet = job->procs && !job->returns;
-		if (reported || it.quiet)
-			it.cut_at = it.begun + job->seconds - spent;
-		watch(&it);
+		/* A program that comes to an end says at it what it has seen: let it once. */
+		it.may_cut = reported || it.quiet;
+		watch(job, &spent, &it);
 		if (!job->arm_at_start)
 			delay_arm(false);
-		spent += it.ended - it.begun;
+		spent.worked += it.ended - it.begun;
+		spent.raced += in_race(&it, it.ended);
 		setup_clean(job);
 		if (it.terminated) {
-			channel_say("# cut seconds=%.2f", it.ended - it.begun);
+			channel_say("# cut seconds=%.2f raced=%.2f", it.ended - it.begun,
+				    in_race(&it, it.terminated));
 			break;
 		}
 		say_result(job, ++reported, &it);
 		if (skipped(job, it.status))
 			break;
 		failures += it.status != 0;
-	} while (failures < job->failures && spent < job->seconds &&
+	} while (failures < job->failures && !is_over(job, &spent) &&
 		 (!job->iterations || reported < job->iterations));
 	delay_arm(false);
 	return reported;

@@ -79,12 +79,13 @@ def spec(**changes):
     return Spec(**{**known, **changes})
 
 
-def run(home, tmp_path, script):
+def run(home, tmp_path, script, **changes):
     kernel, config, image = (tmp_path / name for name in ("kernel", "config", "image"))
     kernel.write_text(script, encoding="utf-8")
     config.write_text("CONFIG_SMP=y\n")
     image.write_bytes(b"")
-    return run_cell(home, spec(), Parts(kernel, config, image, Accel("tcg", "asked for")), str)
+    parts = Parts(kernel, config, image, Accel("tcg", "asked for"))
+    return run_cell(home, spec(**changes), parts, str)
 
 
 def test_a_run_directory_holds_the_whole_run(home, tmp_path):
@@ -116,6 +117,33 @@ def test_a_workload_may_limit_its_iterations():
     assert cell.job(spec()).iterations == 0
     once = {**WORKLOAD.model_dump(), "iterations": 1}
     assert cell.job(spec(workload=once)).iterations == 1
+
+
+def test_the_guest_hears_when_its_run_has_its_proof(home, tmp_path):
+    script = GOOD.replace(
+        "turns 4\n",
+        "turns 2\nchannel # note nobody speaks yet\nchannel # out mmrace: count turns 4\nhear\n",
+    )
+    made = run(home, tmp_path, script)
+    assert made.judgement().outcome is Outcome.PASS
+    assert b"heard enough" in made.console()
+
+
+def test_a_run_below_its_min_counts_goes_on_for_as_long_as_it_may(monkeypatch, home, tmp_path):
+    assert (cell.job(spec(seconds=5)).seconds, cell.job(spec(seconds=5)).at_most) == (5, 5)
+    patient = cell.job(spec(seconds=5, at_most=20))
+    assert (patient.seconds, patient.at_most) == (5, 20)
+    seen = []
+
+    def spy(_boot, _folder, limits, _hooks):
+        seen.append(limits.total)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cell, "run_vm", spy)
+    for at_most in (5, 20):
+        with pytest.raises(KeyboardInterrupt):
+            run(home, tmp_path, "", seconds=5, at_most=at_most)
+    assert seen[1] - seen[0] == 45
 
 
 def test_a_tolerated_failure_does_not_end_the_loop():

@@ -52,6 +52,18 @@ def test_counters_of_an_iteration_that_was_cut_stand() -> None:
     assert channel.torn == 0
 
 
+def test_time_in_the_race_phase() -> None:
+    data = b"# start x\n# out mmrace: race\nok 1 - x # exit=0 seconds=2.60 raced=2.50\n"
+    first = parse(data)
+    assert first.seconds_raced == 2.5
+    cut = parse(data + b"# out mmrace: race\n# cut seconds=1.20 raced=0.80\n")
+    assert cut.seconds_raced == pytest.approx(3.3)
+    assert cut.races == (10, len(data))
+    old = parse(data + b"ok 2 - x # exit=0 seconds=2.60\n")
+    assert old.seconds_raced is None
+    assert old.iterations[1].raced is None
+
+
 def test_signal_skip_and_bare_results() -> None:
     data = b"not ok 1 - x # signal=9 seconds=1.0\nok 2 - x # SKIP exit=32 seconds=0.1\nnot ok 3\n"
     first, second, third = parse(data).iterations

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Parts of PID 1 that need no guest: the job file, and how output is wrapped."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_guest_reads_what_the_host_writes(show_job) -> None:
         name="move",
         argv=("uffd-move", "", "two words", "=x"),
         seconds=2.5,
+        at_most=10,
         seed=7,
         env={"A": "1 x"},
         hugepages=(64, 0),
@@ -67,6 +69,8 @@ def test_guest_reads_what_the_host_writes(show_job) -> None:
     assert show_job(job.render()) == [
         "name=move",
         "seconds=2.5",
+        "at-most=10",
+        "announced=1",
         "seed=7",
         "iterations=3",
         "failures=1",
@@ -84,6 +88,30 @@ def test_guest_reads_what_the_host_writes(show_job) -> None:
         "arg=two words",
         "arg==x",
     ]
+
+
+def test_a_run_without_a_cap_ends_with_its_time(show_job) -> None:
+    shown = show_job(Job("w", ("w",), 3, source=Source.SELFTEST).render())
+    assert {"seconds=3", "at-most=3", "announced=0"} < set(shown)
+
+
+def test_the_host_says_enough_on_the_channel(build) -> None:
+    host, guest = os.openpty()
+    child = subprocess.Popen([build("hear", "channel"), os.ttyname(guest)])
+    try:
+        said = os.read(host, 100)
+        for noise in (b"x" * 100 + b"\n", b"enoug\n", b"not enough\n", b"eno"):
+            os.write(host, noise)
+            said += os.read(host, 100)
+        assert b"enough" not in said
+        assert child.poll() is None
+        os.write(host, b"ugh\n")
+        assert child.wait(10) == 0
+    finally:
+        child.kill()
+        child.wait()
+        os.close(host)
+        os.close(guest)
 
 
 @pytest.mark.parametrize(("longest", "least", "most"), [(None, 0, 5), ("20", 20, 20 * 20 + 100)])

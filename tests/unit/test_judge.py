@@ -345,3 +345,34 @@ def test_recorded_consoles(log: str, signature: Signature, title: str) -> None:
     judged = judge(dataclasses.replace(base, console=console))
     assert judged.signature_matched
     assert judged.title == title
+
+
+RACED = (
+    BEGIN
+    + "# out mmrace: race\nok 1 - w # exit=0 seconds=2.60 raced=2.50\n# out mmrace: race\n"
+    + "ok 2 - w # exit=0 seconds=2.60 raced=2.40\n# cut seconds=0.50 raced=0.10\n"
+)
+
+
+def test_time_under_stress_of_a_run_that_held() -> None:
+    assert judge(evidence(RACED + AFTER + END)).stressed == 5.0
+    assert judge(evidence(PASSED)).stressed is None  # of an earlier version
+    assert judge(evidence(RACED, end=VmEnd.TIMEOUT)).stressed is None
+
+
+@pytest.mark.parametrize(
+    ("source", "stressed"), [(Source.STRESSOR, 2.5 + 0.4), (Source.LTP, 2.5 + 0.5)]
+)
+def test_time_under_stress_until_a_crash(source: Source, stressed: float) -> None:
+    first = BEGIN + "# out mmrace: race\nok 1 - w # exit=0 seconds=2.60 raced=2.50\n"
+    channel = first + "# out mmrace: race\n"
+    console = BOOT + WARNING.format("14.000000", "own")
+    case = evidence(channel, console, work=workload(source), signatures=(Signature(title="own"),))
+    times = ((10.0, channel.index("# start")), (12.6, first.index("ok 1")), (12.7, len(first)))
+    case = dataclasses.replace(
+        case, channel_times=times, console_times=((0.0, 0), (13.1, len(BOOT)))
+    )
+    judged = judge(case)
+    assert judged.signature_matched
+    assert judged.stressed == pytest.approx(stressed)
+    assert judged.seconds_to_failure == pytest.approx(3.1)

@@ -9,6 +9,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mmrace.judging.counters import Counters
+
 TimeIndex = tuple[tuple[float, int], ...]
 
 
@@ -25,7 +27,7 @@ class Iteration:
     """One execution of the workload.
 
     ``exit_code`` is negative for a signal, None where the line does not say. ``offset`` is where
-    its line begins in the channel.
+    its line begins in the channel. ``raced``: seconds of it in the race phase.
     """
 
     number: int
@@ -33,6 +35,7 @@ class Iteration:
     exit_code: int | None
     seconds: float | None
     offset: int
+    raced: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,13 @@ class Said:
 class Channel:
     """All that the guest reported.
 
-    ``started`` and ``raced`` are offsets of the first such line, None when there was none.
+    ``started`` and ``raced`` are offsets of the first such line, None when there was none;
+    ``races`` of every line with which a race phase began.
     ``counters`` are summed over the iterations, PID 1's own are since the start. ``before`` and
     ``after`` are the invariants. ``bailed``: why the guest could not be set up. ``complete``: the
-    end marker came. ``cut``: iterations that were ended because the time was over. ``missed``: what
-    a reproducer asked for and the guest did not have. ``torn``: lines that are not of the protocol.
+    end marker came. ``cut``: iterations that were ended because the time was over, ``cut_raced``
+    their seconds in the race phase. ``missed``: what a reproducer asked for and the guest did not
+    have. ``torn``: lines that are not of the protocol.
     """
 
     release: str = ""
@@ -69,6 +74,16 @@ class Channel:
     cut: int = 0
     missed: tuple[str, ...] = ()
     torn: int = 0
+    races: tuple[int, ...] = ()
+    cut_raced: float = 0.0
+
+    @property
+    def seconds_raced(self) -> float | None:
+        """Guest time in the race phase; None where an iteration does not say (older runs)."""
+        known = [item.raced for item in self.iterations if item.raced is not None]
+        if len(known) < len(self.iterations):
+            return None
+        return sum(known) + self.cut_raced
 
     @property
     def passed(self) -> int:
@@ -91,28 +106,26 @@ _RESULT = re.compile(
     r"(?P<result>ok|not ok) (?P<number>\d+)(?: -)?(?: (?P<name>[^#]*?))?"
     r"(?:\s*# ?(?P<note>.*))?$"
 )
-_FIELD = re.compile(r"(exit|signal|seconds)=(-?\d+(?:\.\d+)?)(?=\s|$)")
-_COUNT = re.compile(r"# count (\S+) (\d+)$")
+_FIELD = re.compile(r"(exit|signal|seconds|raced)=(-?\d+(?:\.\d+)?)(?=\s|$)")
 _INVARIANT = re.compile(r"# invariant (\S+) (-?\d+)$")
-_SAID_COUNT = re.compile(r"mmrace: count (\S+) (\d+)$")
-_SUMMARY = re.compile(r"(passed|failed|broken|skipped)\s+(\d+)$")
 _PROTOCOL = re.compile(
     r"# (?:cut|note|release|start|out|window|alive)\b|KTAP version \d|\d+\.\.\d+$|$"
 )
 _QUOTED = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 
 
-class _Reader:
-    """State while the lines are read."""
+class Reader:
+    """State while the lines are read; without ``keep_output`` none of the workload's is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_output: bool = True) -> None:
+        """Start before the first line."""
+        self._keep_output = keep_output
         self.release = self.name = ""
         self.started: int | None = None
-        self.raced: int | None = None
+        self.races: list[int] = []
         self.iterations: list[Iteration] = []
-        self.summed: dict[str, int] = {}  # over the iterations that ended
-        self.latest: dict[str, int] = {}  # of the iteration that runs
-        self.counted: dict[str, int] = {}  # by PID 1
+        self.counters = Counters()
+        self.cut_raced = 0.0
         self.failures: list[Said] = []
         self.output: list[Said] = []
         self.before: dict[str, int] = {}
@@ -121,29 +134,29 @@ class _Reader:
         self.complete = False
         self.cut = 0
         self.missed: list[str] = []
-        self.summary = False
         self.torn = 0
 
     def line(self, text: str, offset: int) -> None:
         """Read one whole line."""
         if text.startswith("# out "):
             self.said(_unquote(text[6:]), offset)
-        elif match := _COUNT.match(text):
-            self.counted[match[1]] = int(match[2])
+        elif self.counters.line(text):
+            pass
         elif match := _INVARIANT.match(text):
             (self.before if self.started is None else self.after)[match[1]] = int(match[2])
         elif match := _RESULT.match(text):
             self.iteration(match, offset)
         elif text.startswith("# start") and self.started is None:
             self.started, self.name = offset, text[8:].strip()
+        elif text.startswith("# cut "):
+            self.cut += 1
+            self.cut_raced += float(dict(_FIELD.findall(text)).get("raced", 0))
         elif text.startswith("# release "):
             self.release = text[10:].strip()
         elif text.startswith("Bail out! "):
             self.bailed = _unquote(text[10:])
         elif text == "# end":
             self.complete = True
-        elif text.startswith("# cut "):
-            self.cut += 1
         elif text.startswith("# missed "):
             self.missed.append(_unquote(text[9:]))
         elif not _PROTOCOL.match(text):
@@ -151,19 +164,14 @@ class _Reader:
 
     def said(self, text: str, offset: int) -> None:
         """Read a line of the workload's output."""
-        self.output.append(Said(offset, text))
-        if match := _SAID_COUNT.match(text):
-            self.latest[match[1]] = max(int(match[2]), self.latest.get(match[1], 0))
-        elif text.startswith("mmrace: fail"):
+        if self._keep_output:
+            self.output.append(Said(offset, text))
+        if self.counters.said(text):
+            return
+        if text.startswith("mmrace: fail"):
             self.failures.append(Said(offset, text[13:].strip()))
         elif text == "mmrace: race":
-            self.raced = offset if self.raced is None else self.raced
-        elif text.strip() == "Summary:":
-            self.summary = True
-        elif self.summary and (match := _SUMMARY.match(text)):
-            self.latest[f"ltp:{match[1]}"] = int(match[2])
-        elif self.summary and not text.startswith("warnings"):
-            self.summary = False
+            self.races.append(offset)
 
     def iteration(self, match: re.Match[str], offset: int) -> None:
         """Read the end of an iteration, and add up its counters."""
@@ -176,15 +184,10 @@ class _Reader:
         if result is Result.OK and note.upper().startswith("SKIP"):
             result = Result.SKIP
         seconds = float(fields["seconds"]) if "seconds" in fields else None
-        self.iterations.append(Iteration(int(match["number"]), result, code, seconds, offset))
-        self.settle()
-
-    def settle(self) -> None:
-        """Add the counters of an iteration that is over."""
-        for name, value in self.latest.items():
-            self.summed[name] = self.summed.get(name, 0) + value
-        self.latest = {}
-        self.summary = False
+        raced = float(fields["raced"]) if "raced" in fields else None
+        number = int(match["number"])
+        self.iterations.append(Iteration(number, result, code, seconds, offset, raced))
+        self.counters.end_iteration(passed=result is Result.OK)
 
 
 def _unquote(text: str) -> str:
@@ -197,23 +200,21 @@ def _unquote(text: str) -> str:
 
 def parse(data: bytes) -> Channel:
     """Read the result channel; the last line counts only when its end came."""
-    reader = _Reader()
+    reader = Reader()
     offset = 0
     for raw in data.splitlines(keepends=True):
         if raw.endswith(b"\n"):
             text = raw.replace(b"\0", b"").decode(errors="replace").rstrip("\r\n")
             reader.line(text, offset)
         offset += len(raw)
-    reader.settle()
-    passed = sum(1 for item in reader.iterations if item.result is Result.OK)
-    counters = {**reader.summed, **reader.counted, "iterations": passed}
     return Channel(
         release=reader.release,
         name=reader.name,
         started=reader.started,
-        raced=reader.raced,
+        raced=reader.races[0] if reader.races else None,
+        races=tuple(reader.races),
         iterations=tuple(reader.iterations),
-        counters=counters,
+        counters=reader.counters.as_dict(),
         failures=tuple(reader.failures),
         output=tuple(reader.output),
         before=reader.before,
@@ -223,4 +224,5 @@ def parse(data: bytes) -> Channel:
         cut=reader.cut,
         missed=tuple(reader.missed),
         torn=reader.torn,
+        cut_raced=reader.cut_raced,
     )

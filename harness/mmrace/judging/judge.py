@@ -40,7 +40,7 @@ def judge(evidence: Evidence) -> Judgement:
     _sort_crashes(case)
     counters = {**case.channel.counters, EXECUTIONS: case.channel.executions}
     exercised = {
-        name: (counters.get(name, 0), floor) for name, floor in evidence.workload.exercised.items()
+        name: (counters.get(name, 0), least) for name, least in evidence.workload.exercised.items()
     }
     finding = (
         _crash(case, matched=True)
@@ -50,7 +50,7 @@ def judge(evidence: Evidence) -> Judgement:
         or _invariant(case)
         or _end(case)
         or unable(case)
-        or _floor(exercised)
+        or _below_min_count(exercised)
         or Finding(Outcome.PASS)
     )
     return Judgement(
@@ -61,6 +61,7 @@ def judge(evidence: Evidence) -> Judgement:
         exercised=exercised,
         windows=evidence.windows,
         notes=(*finding.notes, *_remarks(case, finding)),
+        stressed=_stressed(case, finding),
     )
 
 
@@ -158,12 +159,12 @@ def _last_message(console: bytes) -> str:
     return "before its first message"
 
 
-def _floor(exercised: dict[str, tuple[int, int]]) -> Finding | None:
+def _below_min_count(exercised: dict[str, tuple[int, int]]) -> Finding | None:
     """Too little of what proves that the race was exercised."""
     low = [
-        f"{name}: {count}, at least {floor} wanted"
-        for name, (count, floor) in exercised.items()
-        if count < floor
+        f"{name}: {count}, at least {least} wanted"
+        for name, (count, least) in exercised.items()
+        if count < least
     ]
     return Finding(Outcome.NOT_EXERCISED, notes=tuple(low)) if low else None
 
@@ -175,6 +176,32 @@ def _since_start(case: Case, finding: Finding) -> float | None:
     if begun is None or finding.second is None:
         return None
     return round(max(0.0, finding.second - begun), 3)
+
+
+def _stressed(case: Case, finding: Finding) -> float | None:
+    """Seconds in the race phase until the failure, or to the end; None where nothing says.
+
+    PID 1 says it of each iteration that is over, in guest time; of the iteration in which a
+    failure came only the host's clock tells.
+    """
+    channel, failed = case.channel, finding.second
+    if channel.seconds_raced is None or (failed is None and not channel.complete):
+        return None
+    if failed is None:
+        return round(channel.seconds_raced, 3)
+    if case.evidence.workload.source is Source.STRESSOR:
+        begins: list[int] = list(channel.races)
+    else:
+        begins = [item.offset for item in channel.iterations]
+        begins += [] if channel.started is None else [channel.started]
+    earlier = [
+        item.raced or 0.0
+        for item in channel.iterations
+        if (ended := case.second(item.offset)) is not None and ended < failed
+    ]
+    begun = [second for offset in begins if (second := case.second(offset)) is not None]
+    last = max((second for second in begun if second < failed), default=failed)
+    return round(sum(earlier) + failed - last, 3)
 
 
 def _remarks(case: Case, finding: Finding) -> list[str]:

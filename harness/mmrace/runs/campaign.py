@@ -36,6 +36,7 @@ from mmrace.windows.steering import delay_for, director_for
 Tell = Callable[[str], None]
 Step = Callable[[str], AbstractContextManager[Tell]]
 DEFAULT = Intake()
+PATIENCE = 4  # a run below its min counts goes on until so many times its least time
 DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module steers
 
 
@@ -65,7 +66,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a user chose for runs; ``seconds`` is guest workload time of one run."""
+    """What a user chose for runs.
+
+    ``seconds`` is the least guest time of one run in the race phase, ``at_most`` the most guest
+    workload time of one that is below its min counts: by default four times as much.
+    """
 
     machine: str | None = None
     accel: str = "auto"
@@ -76,6 +81,18 @@ class Choice:
     steer_by: str = "director"
     boot: tuple[str, ...] = ()
     slot: str = ""
+    at_most: float | None = None
+
+    @property
+    def most(self) -> float:
+        """Guest workload time after which a run ends; UserError when that is before its least."""
+        if self.at_most is None:
+            return PATIENCE * self.seconds
+        if self.at_most < self.seconds:
+            raise UserError(
+                f"--at-most {self.at_most:g}s is less than --for {self.seconds:g}s; raise it"
+            )
+        return self.at_most
 
 
 def fragments() -> tuple[str, ...]:
@@ -180,6 +197,7 @@ def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -
     for name in built.configs:
         words += [] if name in implied else ["--config", name]
     words += ["--for", f"{choice.seconds:g}s"]
+    words += [] if choice.at_most is None else ["--at-most", f"{choice.at_most:g}s"]
     if choice.machine:
         words += ["--machine", choice.machine]
     for parameter in choice.boot:
@@ -236,6 +254,7 @@ class Workbench:
             accel=chosen.name,
             steered=self._steered(race, workload, choice, chosen),
             seconds=choice.seconds,
+            at_most=choice.most,
             seed=secrets.randbelow(2**31) if choice.seed is None else choice.seed,
             boot=(*machine.boot, *built.boot, *race.boot, *choice.boot),
             command=command,

@@ -17,6 +17,7 @@ from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.home import Home, write_file
 from mmrace.judging.evidence import Evidence
+from mmrace.judging.exercise import Exercise
 from mmrace.judging.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.proc import can_confine
@@ -89,7 +90,7 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             boot=BOOT_SECONDS,
             stall=_stall(parts.config.read_text(encoding="utf-8", errors="replace")),
             silence=spec.workload.silence,
-            total=BOOT_SECONDS + 3 * spec.seconds + min(20 * spec.workload.silence, LONGEST),
+            total=BOOT_SECONDS + 3 * spec.most + min(20 * spec.workload.silence, LONGEST),
         )
         hooks = Hooks(line=watcher.line, failing=watcher.failing, pause=watcher.pause)
         tell("booting")
@@ -203,6 +204,7 @@ def job(spec: Spec) -> Job:
         argv=workload.argv,
         env=workload.env,
         seconds=spec.seconds,
+        at_most=spec.most,
         seed=spec.seed,
         hugepages=tuple(node.hugepages for node in spec.machine.node),
         probes=chosen,
@@ -235,7 +237,7 @@ def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence
 
 
 class _Watcher:
-    """Follows a running machine: arms the director, tells people, notices a failure."""
+    """Follows a running machine: arms the director, tells people, notices failure and proof."""
 
     def __init__(
         self, run: RunDir, spec: Spec, tell: Callable[[str], None], director: Director | None
@@ -246,8 +248,10 @@ class _Watcher:
         self._director = director
         self._parser = crash.Parser()
         self._crashes = 0
+        self._exercise = Exercise(spec.workload.exercised)
 
-    def line(self, line: str) -> None:
+    def line(self, line: str) -> bytes | None:
+        """Take a line of the result channel; returns what the guest is to be told."""
         if line.startswith("# start"):
             self._tell("workload started")
         elif line.startswith(("# count", "# out mmrace: count")):
@@ -259,6 +263,7 @@ class _Watcher:
                 self._director.arm()
             elif phase is False:
                 self._director.disarm()
+        return self._exercise.line(line)
 
     def pause(self) -> bool:
         """Whether the director needs the vCPUs to stop for a moment."""

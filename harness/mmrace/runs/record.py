@@ -24,11 +24,13 @@ TimeIndex = tuple[tuple[float, int], ...]
 class Spec(Table):
     """One cell of work, complete: what to boot, what to run in it, for how long.
 
-    ``seconds`` is guest workload time. ``race``, ``workload`` and ``machine`` are copies, so that
-    a run can be judged and repeated after their files have changed. ``notes`` are about the kernel:
-    which revision of a series it has, what that was made on, that it was built unconfined. ``slot``
-    is its place in a campaign. ``steer_by``: who holds in it, ``director`` or ``kprobe``.
-    ``configs``: what the kernel has beside the fragments of all races.
+    ``seconds`` is the least guest time in the race phase; ``at_most`` the most guest workload time
+    of a run that is below its min counts, None in runs of earlier versions. ``race``, ``workload``
+    and ``machine`` are copies, so that a run can be judged and repeated after their files have
+    changed. ``notes`` are about the kernel: which revision of a series it has, what that was made
+    on, that it was built unconfined. ``slot`` is its place in a campaign. ``steer_by``: who holds
+    in it, ``director`` or ``kprobe``. ``configs``: what the kernel has beside the fragments of all
+    races.
     """
 
     id: str
@@ -51,6 +53,12 @@ class Spec(Table):
     slot: str = ""
     steer_by: str = "director"
     configs: tuple[str, ...] = ()
+    at_most: float | None = None
+
+    @property
+    def most(self) -> float:
+        """Guest workload time after which a run ends, exercised or not."""
+        return self.seconds if self.at_most is None else self.at_most
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,7 @@ class RunDir:
             exercised={name: (pair[0], pair[1]) for name, pair in fields["exercised"].items()},
             windows=tuple(WindowCount(**item) for item in fields["windows"]),
             notes=tuple(fields["notes"]),
+            stressed=fields.get("stressed"),
         )
 
     def store(self, judgement: Judgement) -> None:
@@ -157,6 +166,7 @@ class RunDir:
             "outcome": str(judged.outcome),
             "seconds": round(vm.seconds, 3),
             "seconds_to_failure": judged.seconds_to_failure,
+            "seconds_stressed": judged.stressed,
             "title": judged.title,
             "signature_matched": judged.signature_matched,
             "exercised": {name: count for name, (count, _) in judged.exercised.items()},

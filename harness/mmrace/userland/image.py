@@ -36,16 +36,19 @@ _LIMIT = 64  # lines of one kind, JOB_LIST in qemu/guest/job.h
 class Job:
     """What PID 1 is told; the format is described in ``qemu/guest/job.h``.
 
-    ``seconds`` is guest workload time; ``hugepages`` counts pages of 2 MiB for each node;
-    ``writes`` are (path, value) pairs; ``iterations`` of 0 means as many as the time allows;
-    ``failures``: iterations that may fail before the loop ends, by the source's protocol if None;
-    ``interactive`` hands over the console in place of the workload; ``windows`` are lines for the
-    module of ``qemu/kprobe-delay``; ``execution`` is how a reproducer is executed.
+    ``seconds`` is guest time in the race phase, at least; ``at_most`` guest workload time, by
+    default the same: until then PID 1 waits for the host to say ``enough``. ``hugepages`` counts
+    pages of 2 MiB for each node; ``writes`` are (path, value) pairs; ``iterations`` of 0 means as
+    many as the time allows; ``failures``: iterations that may fail before the loop ends, by the
+    source's protocol if None; ``interactive`` hands over the console in place of the workload;
+    ``windows`` are lines for the module of ``qemu/kprobe-delay``; ``execution`` is how a reproducer
+    is executed.
     """
 
     name: str
     argv: tuple[str, ...]
     seconds: float
+    at_most: float | None = None
     seed: int = 1
     source: Source = Source.STRESSOR
     env: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class Job:
         lines = [
             ("name", self.name),
             ("seconds", f"{self.seconds:.3f}"),
+            ("at-most", f"{self.at_most or self.seconds:.3f}"),
             ("seed", str(self.seed)),
             ("iterations", str(self.iterations)),
             ("failures", str(self.failures or self._failures())),
@@ -75,7 +79,9 @@ class Job:
             *(("arg", word) for word in self.argv),
         ]
         lines += self._reproducer()
-        if self.windows and self.source is not Source.STRESSOR:
+        if self.source is Source.STRESSOR:
+            lines.append(("announced", ""))
+        elif self.windows:
             lines.append(("arm-at-start", ""))
         if self.interactive:
             lines.append(("shell", ""))

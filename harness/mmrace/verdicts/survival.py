@@ -47,7 +47,8 @@ def lifetimes(runs: Sequence[RunDir]) -> tuple[Lifetime, ...]:
         seen = sight(judged)
         if seen is Sight.VOID:
             continue
-        ended = judged.seconds_to_failure
+        # Runs of earlier versions do not say how long they were in the race phase.
+        ended = judged.stressed if judged.stressed is not None else judged.seconds_to_failure
         found.append(Lifetime(cap if ended is None else ended, seen is Sight.SIGNATURE))
     return tuple(found)
 
@@ -92,7 +93,7 @@ def _drawn(curves: Mapping[str, Sequence[Lifetime]]) -> Markup:
     axes = made.add_subplot()
     for colour, (name, lives) in zip(_COLOURS, curves.items(), strict=False):
         _draw(axes, curve(lives), colour, f"{name}: {_said(lives)}")
-    axes.set_xlabel("seconds of guest workload time")
+    axes.set_xlabel("seconds in the race phase (guest time)")
     axes.set_ylabel("share of runs that still hold")
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.03)

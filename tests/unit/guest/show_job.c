@@ -19,10 +19,10 @@ int main(int argc, char *argv[])
 		printf("error=%s\n", error);
 		return 1;
 	}
-	printf("name=%s\nseconds=%g\nseed=%lu\niterations=%lu\nfailures=%lu\nskip=%d,%d\nshell=%d\n"
-	       "procs=%u\nuid=%u\n",
-	       job->name, job->seconds, job->seed, job->iterations, job->failures, job->skip_code,
-	       job->skip_ignored, job->shell, job->procs, job->uid);
+	printf("name=%s\nseconds=%g\nat-most=%g\nannounced=%d\nseed=%lu\niterations=%lu\n"
+	       "failures=%lu\nskip=%d,%d\nshell=%d\nprocs=%u\nuid=%u\n",
+	       job->name, job->seconds, job->at_most, job->announced, job->seed, job->iterations,
+	       job->failures, job->skip_code, job->skip_ignored, job->shell, job->procs, job->uid);
 	if (job->returns)
 		printf("returns\n");
 	if (job->zram)

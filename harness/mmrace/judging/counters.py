@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Counters of a run, line by line: those of PID 1, of the workload, and LTP's summary."""
+
+import re
+
+_COUNT = re.compile(r"# count (\S+) (\d+)$")
+_SAID_COUNT = re.compile(r"mmrace: count (\S+) (\d+)$")
+_SUMMARY = re.compile(r"(passed|failed|broken|skipped)\s+(\d+)$")
+
+
+class Counters:
+    """Counters of the result channel while it is read; docs/architecture.md has their names.
+
+    The workload's own are absolute within an iteration and are summed over the iterations; PID 1's
+    are since the start. ``iterations`` counts those that passed.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first line."""
+        self._summed: dict[str, int] = {}  # over the iterations that ended
+        self._latest: dict[str, int] = {}  # of the iteration that runs
+        self._counted: dict[str, int] = {}  # by PID 1
+        self._passed = 0
+        self._in_summary = False
+
+    def line(self, text: str) -> bool:
+        """Read a line of PID 1; returns whether it is a counter."""
+        match = _COUNT.match(text)
+        if match:
+            self._counted[match[1]] = int(match[2])
+        return bool(match)
+
+    def said(self, text: str) -> bool:
+        """Read a line of the workload's output, unquoted; returns whether it is a counter."""
+        if match := _SAID_COUNT.match(text):
+            self._latest[match[1]] = max(int(match[2]), self._latest.get(match[1], 0))
+        elif text.strip() == "Summary:":
+            self._in_summary = True
+        elif self._in_summary and (match := _SUMMARY.match(text)):
+            self._latest[f"ltp:{match[1]}"] = int(match[2])
+        else:
+            self._in_summary = self._in_summary and text.startswith("warnings")
+            return False
+        return True
+
+    def end_iteration(self, *, passed: bool) -> None:
+        """Add the counters of an iteration that is over."""
+        for name, value in self._latest.items():
+            self._summed[name] = self._summed.get(name, 0) + value
+        self._latest = {}
+        self._passed += passed
+        self._in_summary = False
+
+    def get(self, name: str) -> int:
+        """Return one counter's value so far; 0 for one that was never said."""
+        if name == "iterations":
+            return self._passed
+        if name in self._counted:
+            return self._counted[name]
+        return self._summed.get(name, 0) + self._latest.get(name, 0)
+
+    def as_dict(self) -> dict[str, int]:
+        """Return all values so far."""
+        names = {*self._summed, *self._latest, *self._counted, "iterations"}
+        return {name: self.get(name) for name in names}
