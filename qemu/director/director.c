@@ -21,6 +21,7 @@
 
 #include "hold.h"
 #include "plugin.h"
+#include "search.h"
 
 /* An instruction of interest in one shape of block: its index and the block's length differ. */
 struct visit {
@@ -30,6 +31,7 @@ struct visit {
 };
 
 static struct director *director;
+static struct search *search; /* NULL when there is none */
 static struct shared_header *header;
 static atomic_bool watched;
 static struct visit *visits;
@@ -54,6 +56,21 @@ static void on_visit(unsigned int vcpu, void *data)
 static void on_block(unsigned int vcpu, void *data)
 {
 	director_block(director, vcpu, (unsigned int)(uintptr_t)data);
+}
+
+static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+	search_access(search, vcpu, (unsigned int)(uintptr_t)data, address,
+		      qemu_plugin_mem_is_store(info));
+}
+
+static void watch_accesses(struct qemu_plugin_insn *insn)
+{
+	long site = search ? search_find(search, qemu_plugin_insn_vaddr(insn)) : -1;
+
+	if (site >= 0)
+		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_RW, (void *)(uintptr_t)site);
 }
 
 /* Blocks are translated again and again: the same visit serves each time. */
@@ -89,6 +106,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(block, i);
 		struct place *place = director_find(director, qemu_plugin_insn_vaddr(insn));
 
+		watch_accesses(insn);
 		if (!place)
 			continue;
 		director_translated(director, place);
@@ -98,16 +116,35 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 	}
 }
 
+static void on_resume(qemu_plugin_id_t id, unsigned int vcpu);
+
+static void on_idle(qemu_plugin_id_t id, unsigned int vcpu)
+{
+	(void)id;
+	search_rests(search, vcpu, true);
+}
+
+static void register_rests(qemu_plugin_id_t id)
+{
+	qemu_plugin_register_vcpu_resume_cb(id, on_resume);
+	if (search)
+		qemu_plugin_register_vcpu_idle_cb(id, on_idle);
+}
+
+/* QEMU has dropped all translated code, and the callbacks of before. */
 static void watch(qemu_plugin_id_t id)
 {
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	if (search)
+		register_rests(id);
 	director_watches(director);
 }
 
 /* Out of translated code, where QEMU can drop it. The harness stops the machine to get us here. */
 static void on_resume(qemu_plugin_id_t id, unsigned int vcpu)
 {
-	(void)vcpu;
+	if (search)
+		search_rests(search, vcpu, false);
 	if (director_armed(director) && !atomic_exchange(&watched, true))
 		qemu_plugin_reset(id, watch);
 }
@@ -149,7 +186,8 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, i
 		return refuse("arguments", "state=FILE is missing");
 	if (open_state(path, info->system.max_vcpus))
 		return -1;
-	qemu_plugin_register_vcpu_resume_cb(id, on_resume);
+	search = director_search(director);
+	register_rests(id);
 	__atomic_store_n(&header->attached, qemu_plugin_version, __ATOMIC_RELEASE);
 	return 0;
 }

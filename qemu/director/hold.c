@@ -11,7 +11,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "clock.h"
+#include "search.h"
 
 /* The harness cannot signal a condition variable: a holder looks this often whether it disarmed. */
 #define SLICE_NS 10000000ull
@@ -39,6 +41,7 @@ struct director {
 	struct shared_point *points;
 	struct shared_meter *meters;
 	struct shared_event *events;
+	struct search *search; /* NULL when there is none */
 	struct place *places;
 	unsigned int n_places;
 	unsigned int n_vcpus;
@@ -48,42 +51,14 @@ struct director {
 	unsigned int held; /* vCPUs that a window holds now; under the lock */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-static struct timespec to_timespec(uint64_t ns)
-{
-	return (struct timespec){ .tv_sec = ns / 1000000000ull, .tv_nsec = ns % 1000000000ull };
-}
-
-static void add(uint64_t *counter, uint64_t value)
-{
-	__atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
-}
-
 bool director_armed(const struct director *director)
 {
 	return __atomic_load_n(&director->header->armed, __ATOMIC_RELAXED);
 }
 
-/* splitmix64: one state word, no bad seeds. */
-static uint64_t draw(struct vcpu *vcpu)
-{
-	uint64_t z = vcpu->random += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
 static bool chance(struct vcpu *vcpu, uint32_t ppm)
 {
-	return ppm >= 1000000 || draw(vcpu) % 1000000 < ppm;
+	return ppm >= 1000000 || draw(&vcpu->random) % 1000000 < ppm;
 }
 
 static void record(struct director *director, unsigned int vcpu, unsigned int window,
@@ -205,7 +180,7 @@ static void delay(struct director *director, unsigned int number, unsigned int p
 
 	if (!chance(vcpu, header->delay_ppm))
 		return;
-	length = DELAY_MIN_NS * pow(10.0, DELAY_DECADES * (draw(vcpu) >> 11) / 9007199254740992.0);
+	length = DELAY_MIN_NS * pow(10.0, DELAY_DECADES * draw_unit(&vcpu->random));
 	phase = header->armed_before + (now - header->armed_since);
 	if (vcpu->delayed_ns + length > phase / 1000000.0 * header->delay_share_ppm)
 		return;
@@ -266,6 +241,10 @@ static void act(struct director *director, unsigned int number, unsigned int i, 
 		else if (wants_hold(director, number, index))
 			hold_locked(director, number, index);
 		break;
+	case ROLE_MARK:
+		if (director->search)
+			search_mark(director->search, number);
+		break;
 	default:
 		delay(director, number, i);
 	}
@@ -315,6 +294,11 @@ struct place *director_find(const struct director *director, uint64_t address)
 	return NULL;
 }
 
+struct search *director_search(const struct director *director)
+{
+	return director->search;
+}
+
 void director_watches(struct director *director)
 {
 	__atomic_store_n(&director->header->watching, 1, __ATOMIC_RELEASE);
@@ -348,6 +332,14 @@ static const char *fault(const struct shared_header *header, size_t size)
 	needed += (size_t)header->points * sizeof(struct shared_point);
 	needed += (size_t)header->meters * sizeof(struct shared_meter);
 	needed += (size_t)header->events * sizeof(struct shared_event);
+	if (header->search) {
+		size_t own = needed + sizeof(struct shared_search) > size ?
+			     0 : search_size((const void *)((const char *)header + needed));
+
+		if (!own)
+			return "cut off";
+		needed += own;
+	}
 	return header->size != size || size < needed ? "cut off" : NULL;
 }
 
@@ -361,7 +353,7 @@ static const char *bad_points(const struct director *director)
 			[ROLE_GATE_CALL] = header->gates,   [ROLE_GATE_ENTRY] = header->gates,
 			[ROLE_UNTIL] = header->windows,     [ROLE_METER_STOP] = header->meters,
 			[ROLE_METER_START] = header->meters, [ROLE_HOLD] = header->windows,
-			[ROLE_DELAY] = UINT32_MAX,
+			[ROLE_DELAY] = UINT32_MAX, [ROLE_MARK] = UINT32_MAX,
 		};
 
 		if (point->role >= ROLES || point->index >= limits[point->role] ||
@@ -458,6 +450,12 @@ struct director *director_open(void *map, size_t size, unsigned int vcpus, const
 	*why = bad_points(director);
 	if (*why)
 		return NULL;
+	if (header->search) {
+		director->search = search_open(header, (void *)(director->events + header->events),
+					       vcpus, why);
+		if (!director->search)
+			return NULL;
+	}
 	index_places(director);
 	header->vcpus = vcpus;
 	return director;

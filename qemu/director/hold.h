@@ -9,6 +9,7 @@
 #include "shared.h"
 
 struct director;
+struct search;
 
 /* All roles of one address: points[first] .. points[first + count - 1]. */
 struct place {
@@ -26,6 +27,9 @@ struct director *director_open(void *map, size_t size, unsigned int vcpus, const
 
 /* Whether the race phase is on. */
 bool director_armed(const struct director *director);
+
+/* What chooses schedules by itself, or NULL. */
+struct search *director_search(const struct director *director);
 
 /* The place at an address, or NULL. */
 struct place *director_find(const struct director *director, uint64_t address);

@@ -4,6 +4,8 @@
  * and obeys one command a line on standard input, each answered by a line when it is done:
  *
  *   reach VCPU ADDRESS     in the vCPU's own thread; the answer comes when it may go on
+ *   access VCPU SITE ADDRESS STORE   likewise: the instruction at SITE has accessed ADDRESS
+ *   rest VCPU RESTS        the vCPU is idle (1), or goes on
  *   watch                  as if QEMU had dropped all translated code
  *   block VCPU LENGTH      as QEMU announces a block; later visits are at its end
  *   end
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #include "hold.h"
+#include "search.h"
 
 #define VCPUS 3
 
@@ -60,6 +63,41 @@ static void reach(unsigned int vcpu, unsigned long long address)
 	pthread_detach(thread);
 }
 
+struct test_access {
+	unsigned int vcpu;
+	unsigned int site;
+	unsigned int store;
+	unsigned long long instruction;
+	unsigned long long address;
+};
+
+static void *make_access(void *data)
+{
+	struct test_access *access = data;
+
+	search_access(director_search(director), access->vcpu, access->site, access->address,
+		      access->store);
+	printf("%u %llx\n", access->vcpu, access->instruction);
+	fflush(stdout);
+	free(access);
+	return NULL;
+}
+
+static void start_access(const struct test_access *asked)
+{
+	struct test_access *access = malloc(sizeof(*access));
+	long site = search_find(director_search(director), asked->instruction);
+	pthread_t thread;
+
+	if (!access || site < 0)
+		exit(2);
+	*access = *asked;
+	access->site = site;
+	if (pthread_create(&thread, NULL, make_access, access))
+		exit(2);
+	pthread_detach(thread);
+}
+
 static void *map(const char *path, size_t *size)
 {
 	struct stat status;
@@ -90,11 +128,19 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
+		struct test_access access;
 		unsigned long long number;
 		unsigned int vcpu;
 
 		if (sscanf(line, "reach %u %llx", &vcpu, &number) == 2 && vcpu < VCPUS) {
 			reach(vcpu, number);
+		} else if (sscanf(line, "access %u %llx %llx %u", &access.vcpu, &access.instruction,
+				  &access.address, &access.store) == 4 && access.vcpu < VCPUS) {
+			start_access(&access);
+		} else if (sscanf(line, "rest %u %llu", &vcpu, &number) == 2 && vcpu < VCPUS) {
+			search_rests(director_search(director), vcpu, number);
+			printf("rest\n");
+			fflush(stdout);
 		} else if (sscanf(line, "block %u %llu", &vcpu, &number) == 2 && vcpu < VCPUS) {
 			director_block(director, vcpu, number);
 			printf("block\n");

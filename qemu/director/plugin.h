@@ -35,8 +35,13 @@ typedef struct {
 /* Which guest registers a callback looks at: none. */
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS = 0 };
 
+enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W = 2, QEMU_PLUGIN_MEM_RW = 3 };
+typedef uint32_t qemu_plugin_meminfo_t;
+
 typedef void (*plugin_translated_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *block);
 typedef void (*plugin_executed_fn)(unsigned int vcpu, void *data);
+typedef void (*plugin_access_fn)(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+				 void *data);
 typedef void (*plugin_vcpu_fn)(qemu_plugin_id_t id, unsigned int vcpu);
 typedef void (*plugin_reset_fn)(qemu_plugin_id_t id);
 
@@ -46,12 +51,17 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 
 /* What QEMU exports. */
 void qemu_plugin_register_vcpu_resume_cb(qemu_plugin_id_t id, plugin_vcpu_fn fn);
+void qemu_plugin_register_vcpu_idle_cb(qemu_plugin_id_t id, plugin_vcpu_fn fn);
 void qemu_plugin_reset(qemu_plugin_id_t id, plugin_reset_fn fn);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, plugin_translated_fn fn);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, plugin_executed_fn fn,
 					  enum qemu_plugin_cb_flags flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, plugin_executed_fn fn,
 					    enum qemu_plugin_cb_flags flags, void *data);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, plugin_access_fn fn,
+				      enum qemu_plugin_cb_flags flags, enum qemu_plugin_mem_rw rw,
+				      void *data);
+bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);

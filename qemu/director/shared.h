@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The state file that harness and director both map. harness/mmrace/windows/shared.py writes the same
+ * The state file that harness and director both map. harness/mmrace/windows/shared.py and search.py write the same
  * layout with struct formats; change both, and SHARED_VERSION with them. Little endian.
  *
  *   struct shared_header
@@ -8,6 +8,10 @@
  *   struct shared_point  [points]    sorted by address, then by role
  *   struct shared_meter  [meters]
  *   struct shared_event  [events]    a ring: entry N is at N % events
+ *   struct shared_search             if `search` is set, as is all that follows
+ *   struct shared_site   [sites]     sorted by address
+ *   struct shared_pair   [pairs]     a hash table: unused entries have a count of 0
+ *   struct shared_step   [steps]     a ring, as that of events
  *
  * "H" marks what the harness writes, before QEMU starts unless said otherwise; "D" what the
  * director writes. Times are nanoseconds of CLOCK_MONOTONIC.
@@ -18,7 +22,7 @@
 #include <stdint.h>
 
 #define SHARED_MAGIC 0x44524d4du /* "MMRD" */
-#define SHARED_VERSION 1u
+#define SHARED_VERSION 2u
 #define METER_SAMPLES 4096u
 
 /* What reaching an address means. At one address the lower number comes first. */
@@ -30,6 +34,7 @@ enum shared_role {
 	ROLE_METER_START = 4,
 	ROLE_HOLD = 5,       /* holds the vCPU for window `index` */
 	ROLE_DELAY = 6,      /* may stall the vCPU for a random time */
+	ROLE_MARK = 7,       /* notes in the search's log that the kernel reports a failure */
 	ROLES
 };
 
@@ -56,7 +61,8 @@ struct shared_header {
 	uint64_t event_count;     /* D: events ever written */
 	uint64_t delays;          /* D */
 	uint64_t delay_ns;        /* D: of all vCPUs together */
-	uint64_t pad[3];
+	uint32_t search;          /* H: 1 when a struct shared_search follows the events */
+	uint32_t pad[5];
 };
 
 struct shared_window {
@@ -93,6 +99,94 @@ struct shared_event {
 	uint16_t kind;            /* D: enum shared_event_kind */
 };
 
+/* How a schedule chooses who runs; struct shared_search has the probability of each. */
+enum shared_strategy {
+	STRATEGY_SWITCH = 0, /* hold one vCPU until a random access of another one, which is held then */
+	STRATEGY_MEET = 1,   /* hold one vCPU until another one makes a conflicting access */
+	STRATEGY_PCT = 2,    /* priorities that change at random accesses (Burckhardt et al., 2010) */
+	STRATEGIES
+};
+
+enum shared_step_kind {
+	STEP_HELD = 1,    /* the vCPU stands after the access */
+	STEP_SWITCH = 2,  /* the access let a held vCPU go by chance */
+	STEP_MEET = 3,    /* the access conflicts with that of a held vCPU */
+	STEP_TIMEOUT = 4, /* a held vCPU went on: its time was over */
+	STEP_STUCK = 5,   /* a held vCPU went on: no other one made progress */
+	STEP_GO = 6,      /* a held vCPU went on: it was let go */
+	STEP_MARK = 7     /* the kernel reports a failure */
+};
+
+struct shared_search {
+	uint32_t sites;            /* H */
+	uint32_t groups;           /* H: functions that the sites belong to */
+	uint32_t pairs;            /* H: places in the table, a power of two */
+	uint32_t steps;            /* H: places in the ring */
+	uint32_t stack_shift;      /* H: log2 of the size of a kernel stack */
+	uint32_t share_ppm;        /* H: most of the time in which a vCPU may be held; 0: never hold */
+	uint32_t strategy_ppm[3];  /* H: probability by enum shared_strategy */
+	uint32_t switches_most;    /* H: switches in a schedule, 1 to so many */
+	uint32_t hold_least_us;    /* H: range of the limit that a hold has */
+	uint32_t hold_most_us;     /* H */
+	uint32_t stuck_us;         /* H: a hold ends when no other vCPU made progress for so long */
+	uint32_t linger_us;        /* H: longest time that a vCPU stays held after it was met */
+	uint32_t depth;            /* H: of the bug that STRATEGY_PCT looks for */
+	uint32_t length;           /* H: first visits among which STRATEGY_PCT has its changes */
+	uint32_t start_rate;       /* H: holds that begin a schedule, a second of a vCPU's activity */
+	uint32_t switch_rate;      /* H: switches, a second of activity while another vCPU is held */
+	uint64_t accesses;         /* D: while armed */
+	uint64_t pairs_used;       /* D */
+	uint64_t pairs_lost;       /* D: pairs that the table had no place for */
+	uint64_t step_count;       /* D: steps ever written */
+	uint64_t schedules;        /* D */
+	uint64_t by_strategy[3];   /* D: schedules */
+	uint64_t holds;            /* D */
+	uint64_t met;              /* D: holds that a conflicting access ended */
+	uint64_t switched;         /* D: holds that a switch ended */
+	uint64_t timeouts;         /* D: holds whose time was over */
+	uint64_t stuck;            /* D: holds that ended since no other vCPU made progress */
+	uint64_t held_ns;          /* D: time in which a vCPU was held */
+	uint64_t fruitful;         /* D: schedules that brought pairs not seen before */
+	uint64_t full;             /* D: PCT schedules whose `length` first visits were all made */
+};
+
+enum shared_site_flag { SITE_STACK = 1 /* the access tells where the vCPU's stack is */ };
+
+struct shared_site {
+	uint64_t address;          /* H: of the instruction that makes the access */
+	uint32_t group;            /* H: function, below `groups` */
+	uint32_t flags;            /* H: enum shared_site_flag */
+	uint64_t hits;             /* D: while armed */
+	uint32_t stores;           /* D: 1 when it has stored */
+	uint32_t holds;            /* D */
+};
+
+/* Two vCPUs at one word, one of them storing: `second` came after `first`. */
+struct shared_pair {
+	uint32_t first;            /* D: a site */
+	uint32_t second;           /* D: a site */
+	uint32_t count;            /* D */
+	uint32_t kinds;            /* D: 1 when `first` stored, 2 when `second` did */
+	uint64_t gap_ns;           /* D: shortest time between the two */
+	uint64_t word;             /* D: guest virtual address, of the shortest */
+	uint64_t since;            /* D: schedule that brought it first */
+};
+
+struct shared_step {
+	uint64_t time;             /* D */
+	uint64_t word;             /* D: guest virtual address of the access */
+	uint32_t schedule;         /* D */
+	uint32_t site;             /* D */
+	uint32_t hit;              /* D: of the site by this vCPU in this schedule, from 1 */
+	uint16_t vcpu;             /* D */
+	uint8_t kind;              /* D: enum shared_step_kind */
+	uint8_t strategy;          /* D: enum shared_strategy */
+};
+
+_Static_assert(sizeof(struct shared_search) == 200, "layout");
+_Static_assert(sizeof(struct shared_site) == 32, "layout");
+_Static_assert(sizeof(struct shared_pair) == 40, "layout");
+_Static_assert(sizeof(struct shared_step) == 32, "layout");
 _Static_assert(sizeof(struct shared_header) == 128, "layout");
 _Static_assert(sizeof(struct shared_window) == 64, "layout");
 _Static_assert(sizeof(struct shared_point) == 32, "layout");

@@ -16,6 +16,9 @@ from mmrace.errors import UserError
         ("return of mm/rmap.c:f from g", Point(Where.RETURN, "f", caller="g", file="mm/rmap.c")),
         ("before x #2 in f", Point(Where.BEFORE, "f", inner="x", nth=2)),
         ("after x in f from g", Point(Where.AFTER, "f", inner="x", caller="g")),
+        ("line 12 of f from g", Point(Where.LINE, "f", nth=12, caller="g")),
+        ("at mm/rmap.c:f+0x1c", Point(Where.AT, "f", file="mm/rmap.c", offset=0x1C)),
+        ("at f-0x40", Point(Where.AT, "f", offset=-0x40)),
     ],
 )
 def test_a_point_reads_back_as_it_is_written(text: str, point: Point) -> None:
@@ -37,6 +40,8 @@ def test_spaces_do_not_matter() -> None:
         "entry of f #2",
         "before x #0 in f",
         "entry of f+8",
+        "at f+8",
+        "line 0 of f",
     ],
 )
 def test_anything_else_is_refused_with_the_forms_there_are(text: str) -> None:

@@ -227,3 +227,26 @@ def test_disassembly_covers_the_whole_range(program: Path) -> None:
     rows = code_of(program, "body")
     code = disassemble(program, ((rows[0][0], rows[-1][0] + 1),))
     assert sorted(code) == [at for at, _ in rows]
+
+
+def test_a_line_is_where_its_code_begins(resolver: Resolver) -> None:
+    lines = SOURCE.splitlines()
+    start = lines.index("noinline int body(int *p, int n)")
+    nth = lines.index("\tother = sum;") - start + 1
+    found = resolver.resolve((f"line {nth} of body",))
+    (body,) = (one for one in resolver.debug.bodies("body") if not one.inlined)
+    assert found.addresses
+    assert {resolver.debug.line(body, at) for at in found.addresses} == {start + nth}
+
+
+def test_a_line_without_code_is_an_error(resolver: Resolver) -> None:
+    with pytest.raises(UserError, match=r"no code of body belongs to that line"):
+        resolver.resolve(("line 900 of body",))
+
+
+def test_an_instruction_is_named_as_reports_do(resolver: Resolver) -> None:
+    (entry,) = resolver.resolve(("entry of leaf",)).addresses
+    second = sorted(disassemble(resolver.vmlinux, resolver.debug.bodies("leaf")[0].container))[1]
+    assert resolver.resolve((f"at leaf{second - entry:+#x}",)).addresses == (second,)
+    with pytest.raises(UserError, match="no instruction of leaf begins there"):
+        resolver.resolve(("at leaf+0xfff",))

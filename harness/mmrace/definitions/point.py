@@ -7,10 +7,14 @@
     return of FUNCTION [from CALLER]
     before CALLEE [#N] in FUNCTION [from CALLER]
     after CALLEE [#N] in FUNCTION [from CALLER]
+    line N of FUNCTION [from CALLER]
+    at FUNCTION+OFFSET
 
 CALLEE is called by, or inlined into, FUNCTION, which may itself be inlined elsewhere. Without
-``#N`` all its occurrences are meant, with it the N-th in the order of source lines. A FUNCTION
-that several files define is written ``mm/rmap.c:FUNCTION``.
+``#N`` all its occurrences are meant, with it the N-th in the order of source lines. Lines count
+from 1 at the function's own. ``at`` names an instruction, as kernel reports do (``f+0x1c``): it
+holds for one build, and is what a search writes where nothing better leads there. A FUNCTION that
+several files define is written ``mm/rmap.c:FUNCTION``.
 """
 
 import re
@@ -24,11 +28,15 @@ from mmrace.errors import UserError
 
 _NAME = r"[A-Za-z_]\w*"
 _BODY = rf"(?:(?P<file>[\w./+-]+\.[chS]):)?(?P<function>{_NAME})(?:\s+from\s+(?P<caller>{_NAME}))?"
-_EDGE = re.compile(rf"(?P<where>entry|return)\s+of\s+{_BODY}")
+_EDGE = re.compile(rf"(?:entry|return)\s+of\s+{_BODY}")
 _INNER = re.compile(
-    rf"(?P<where>before|after)\s+(?P<inner>{_NAME})(?:\s*#(?P<nth>[1-9]\d*))?\s+in\s+{_BODY}"
+    rf"(?:before|after)\s+(?P<inner>{_NAME})(?:\s*#(?P<nth>[1-9]\d*))?\s+in\s+{_BODY}"
 )
-FORMS = "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, each with `from CALLER`"
+_LINE = re.compile(rf"line\s+(?P<nth>[1-9]\d*)\s+of\s+{_BODY}")
+_AT = re.compile(
+    rf"at\s+(?:(?P<file>[\w./+-]+\.[chS]):)?(?P<function>{_NAME})(?P<offset>[+-]0x[0-9a-f]+)"
+)
+FORMS = "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, `line 9 of F`, each with `from CALLER`"
 
 
 class Where(StrEnum):
@@ -38,11 +46,16 @@ class Where(StrEnum):
     RETURN = "return"
     BEFORE = "before"
     AFTER = "after"
+    LINE = "line"
+    AT = "at"
 
 
 @dataclass(frozen=True)
 class Point:
-    """One sync point; ``inner`` is the callee of ``before`` and ``after``, ``nth`` 0 for all."""
+    """One sync point; ``inner`` is the callee of ``before`` and ``after``, ``nth`` 0 for all.
+
+    ``nth`` of ``line`` is the line, ``offset`` that of ``at`` in bytes.
+    """
 
     where: Where
     function: str
@@ -50,11 +63,16 @@ class Point:
     nth: int = 0
     caller: str = ""
     file: str = ""
+    offset: int = 0
 
     def __str__(self) -> str:
         """Write the point as it is read."""
         place = f"{self.file}:{self.function}" if self.file else self.function
         tail = f" from {self.caller}" if self.caller else ""
+        if self.where is Where.AT:
+            return f"{self.where} {place}{self.offset:+#x}"
+        if self.where is Where.LINE:
+            return f"{self.where} {self.nth} of {place}{tail}"
         if not self.inner:
             return f"{self.where} of {place}{tail}"
         number = f" #{self.nth}" if self.nth else ""
@@ -64,17 +82,20 @@ class Point:
 def parse_point(text: str) -> Point:
     """Read a point; UserError shows the forms there are."""
     words = " ".join(text.split())
-    found = _EDGE.fullmatch(words) or _INNER.fullmatch(words)
-    if not found:
+    for form in (_EDGE, _INNER, _LINE, _AT):
+        if found := form.fullmatch(words):
+            break
+    else:
         raise UserError(f"not a point: {text!r}; write {FORMS}")
     part = found.groupdict()
     return Point(
-        where=Where(part["where"]),
+        where=Where(words.partition(" ")[0]),
         function=part["function"],
         inner=part.get("inner") or "",
         nth=int(part.get("nth") or 0),
-        caller=part["caller"] or "",
+        caller=part.get("caller") or "",
         file=part["file"] or "",
+        offset=int(part.get("offset") or "0", 16),
     )
 
 

@@ -21,6 +21,7 @@ from mmrace.errors import UserError
 Ranges = tuple[tuple[int, int], ...]
 _SYMBOL = struct.Struct("<IBBHQQ")
 _STT_FUNC = 2
+SOURCE = "/src/"  # where every build sees the kernel's source
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Body:
     ``ranges`` are half-open addresses, cold parts and all that is inlined into it among them.
     ``container`` are those of the out-of-line function around it, itself if it is one. ``line``
     is where its parent calls it, 0 for one out of line. ``inner`` are the functions inlined
-    directly into it. ``file`` is where the function is defined, ``unit`` its compilation unit.
+    directly into it. ``file`` is where the function is defined, ``unit`` its compilation unit,
+    ``declared`` the line of its name.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Body:
     inlined: bool
     line: int
     inner: tuple["Body", ...]
+    declared: int = 0
 
     def __contains__(self, address: int) -> bool:
         """Whether an address is in this copy."""
@@ -99,6 +102,30 @@ class Debug:
         rows = self._lines[body.unit]
         at = bisect.bisect_right(rows, (address, 1 << 30)) - 1
         return rows[at][1] if at >= 0 else 0
+
+    def stretches(self, body: Body, line: int) -> set[int]:
+        """First addresses of each stretch of a function's own code that belongs to a line."""
+        unit = self._dwarf.get_CU_at(body.unit)
+        program = self._dwarf.line_program_for_CU(unit)
+        entries = program.get_entries() if program else ()
+        rows = sorted(
+            (entry.state.address, entry.state.line) for entry in entries if entry.state
+        )
+        found, before = set(), 0
+        for address, number in rows:
+            own = address in body and not any(address in inner for inner in body.walk())
+            if own and number == line and before != line:
+                found.add(address)
+            before = number if own else 0
+        return found
+
+    def units(self) -> Iterator[tuple[str, Ranges]]:
+        """Source file of each compilation unit, as ``mm/rmap.c``, and where its code is."""
+        for offset in self._unit_offsets:
+            top = self._dwarf.get_CU_at(offset).get_top_DIE()
+            name = _text(top, "DW_AT_name").removeprefix(SOURCE)
+            if name and (ranges := self._ranges(top)):
+                yield name, ranges
 
     def symbol(self, address: int) -> str:
         """Name of a function symbol at an address, with any suffix that the compiler gave it."""
@@ -166,6 +193,7 @@ class Debug:
             inlined=inlined,
             line=die.attributes["DW_AT_call_line"].value if inlined else 0,
             inner=tuple(self._inner(die, container, container_entry)),
+            declared=_number(origin, "DW_AT_decl_line"),
         )
 
     def _inner(self, die: DIE, container: Ranges, container_entry: int) -> Iterator[Body]:
@@ -226,6 +254,11 @@ def _origin(die: DIE) -> DIE:
         if reference in die.attributes:
             return _origin(die.get_DIE_from_attribute(reference))
     return die
+
+
+def _number(die: DIE, attribute: str) -> int:
+    value = die.attributes.get(attribute)
+    return int(value.value) if value else 0
 
 
 def _text(die: DIE, attribute: str) -> str:

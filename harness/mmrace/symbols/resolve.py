@@ -97,7 +97,7 @@ class Resolver:
         return self._debug
 
     def _resolve(self, point: Point) -> Resolved:
-        if point.caller and not point.inner:
+        if point.caller and point.where in (Where.ENTRY, Where.RETURN):
             # Where it comes from is where it is called: no condition at run time is needed.
             side = Where.BEFORE if point.where is Where.ENTRY else Where.AFTER
             turned = self._resolve(Point(side, point.caller, inner=point.function))
@@ -110,6 +110,10 @@ class Resolver:
             addresses, gate = {body.entry for body in self._heads(bodies)}, None
         elif point.where is Where.RETURN:
             addresses, gate = self._returns(point, bodies)
+        elif point.where is Where.LINE:
+            addresses, gate = self._line(point, bodies), None
+        elif point.where is Where.AT:
+            addresses, gate = self._at(point, bodies), None
         else:
             addresses, gate = self._beside(point, bodies)
         return Resolved(str(point), tuple(sorted(addresses)), origin or gate)
@@ -153,6 +157,20 @@ class Resolver:
         exits, gate = self._exits(point, copies, {body.entry for body in copies})
         # A gate would shut out the returns of the copies that are not inlined.
         return found | exits, None if found else gate
+
+    def _line(self, point: Point, bodies: Sequence[Body]) -> set[int]:
+        found: set[int] = set()
+        for body in bodies:
+            found |= self.debug.stretches(body, body.declared + point.nth - 1)
+        if not found:
+            raise UserError(f"`{point}`: no code of {point.function} belongs to that line")
+        return found
+
+    def _at(self, point: Point, bodies: Sequence[Body]) -> set[int]:
+        for body in (one for one in bodies if not one.inlined):
+            if (address := body.entry + point.offset) in self._code(body):
+                return {address}
+        raise UserError(f"`{point}`: no instruction of {point.function} begins there")
 
     def _beside(self, point: Point, bodies: Sequence[Body]) -> tuple[set[int], Gate | None]:
         everything = self._occurrences(bodies)

@@ -18,6 +18,7 @@ from mmrace.home import Home, publish
 from mmrace.leftover import hold
 from mmrace.outcome import WindowCount
 from mmrace.windows.plan import Plan
+from mmrace.windows.search import Searched, decode
 from mmrace.windows.shared import (
     ARMED,
     ARMED_AT,
@@ -227,6 +228,12 @@ class Director:
                 seconds = (when - self._begun) / 1e9
                 found.append(Event(seconds, vcpu, EventKind(kind), index))
         return tuple(sorted(found, key=lambda event: event.seconds))
+
+    def searched(self) -> Searched:
+        """What the search has seen and done; InfraError for a plan without one."""
+        if not self.plan.search:
+            raise InfraError("this director was not asked to search")
+        return decode(self._map, self._layout.search, self.plan.search)
 
     def story(self) -> dict[str, Any]:
         """The last events, and what the windows are, as JSON that is kept with the run."""

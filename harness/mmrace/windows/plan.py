@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mmrace.definitions.window import Delays, Window
 from mmrace.symbols.resolve import Resolved, Resolver
+from mmrace.windows.search import SearchPlan
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,19 @@ class PlannedMeter:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the director is to do; ``seed`` makes its random choices."""
+    """All that the director is to do; ``seed`` makes its random choices.
+
+    ``search``: what it watches and schedules by itself; ``marks``: where the kernel reports a
+    failure, which its log then notes.
+    """
 
     windows: tuple[PlannedWindow, ...] = ()
     delays: tuple[Resolved, ...] = ()
     delay: Delays | None = None
     meters: tuple[PlannedMeter, ...] = ()
     seed: int = 1
+    search: SearchPlan | None = None
+    marks: Resolved | None = None
 
 
 def make_plan(

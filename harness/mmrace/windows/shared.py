@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from mmrace.symbols.resolve import Resolved
+from mmrace.windows import search
 from mmrace.windows.plan import Plan
 
-MAGIC, VERSION, EVENTS, METER_SAMPLES = 0x44524D4D, 1, 8192, 4096
-HEADER = struct.Struct("<8I3Q6I3Q24x")
+MAGIC, VERSION, EVENTS, METER_SAMPLES = 0x44524D4D, 2, 8192, 4096
+HEADER = struct.Struct("<8I3Q6I3QI20x")
 WINDOW = struct.Struct("<2I7Q")
 POINT = struct.Struct("<Q4IQ")
 METER = struct.Struct(f"<2Q{METER_SAMPLES}Q")
@@ -34,6 +35,7 @@ class Role(IntEnum):
     METER_START = 4
     HOLD = 5
     DELAY = 6
+    MARK = 7
 
 
 class EventKind(IntEnum):
@@ -88,6 +90,8 @@ def _uses(plan: Plan) -> Iterator[tuple[Role, int, Resolved]]:
         yield Role.METER_STOP, index, meter.stop
     for index, resolved in enumerate(plan.delays):
         yield Role.DELAY, index, resolved
+    if plan.marks:
+        yield Role.MARK, 0, plan.marks
 
 
 class Layout:
@@ -100,7 +104,8 @@ class Layout:
         self.points = self.windows + len(plan.windows) * WINDOW.size
         self.meters = self.points + self.n_points * POINT.size
         self.events = self.meters + len(plan.meters) * METER.size
-        self.size = self.events + EVENTS * EVENT.size
+        self.search = self.events + EVENTS * EVENT.size
+        self.size = self.search + (search.size(plan.search) if plan.search else 0)
 
 
 def encode(plan: Plan) -> bytes:
@@ -111,7 +116,7 @@ def encode(plan: Plan) -> bytes:
     chance = round(plan.delay.probability * _MILLION) if plan.delay else 0
     share = round(plan.delay.share * _MILLION) if plan.delay else 0
     seed = plan.seed % 2**64
-    numbers = (seed, 0, 0, 0, chance, share, 0, 0, 0, 0, 0, 0)
+    numbers = (seed, 0, 0, 0, chance, share, 0, 0, 0, 0, 0, 0, int(plan.search is not None))
     HEADER.pack_into(raw, 0, MAGIC, VERSION, layout.size, *counts, *numbers)
     for number, item in enumerate(plan.windows):
         limits = (round(item.window.timeout * 1000), round(item.window.probability * _MILLION))
@@ -120,4 +125,6 @@ def encode(plan: Plan) -> bytes:
     for number, entry in enumerate(layout.table.entries):
         fields = (entry.address, entry.role, entry.index, entry.gate, 0, 0)
         POINT.pack_into(raw, layout.points + number * POINT.size, *fields)
+    if plan.search:
+        search.encode_into(raw, layout.search, plan.search)
     return bytes(raw)

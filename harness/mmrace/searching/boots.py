@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot of a search: a cell with a director's plan becomes an outcome and a log."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from mmrace.home import Home
+from mmrace.judging import channel
+from mmrace.outcome import Judgement
+from mmrace.runs import cell
+from mmrace.runs.record import RunDir, Spec, new_id
+from mmrace.windows.director import Director, race_phase
+from mmrace.windows.plan import Plan
+from mmrace.windows.search import Searched
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What one boot showed.
+
+    ``seconds`` from the start of the race phase to the failure, or to the end of the run.
+    """
+
+    judgement: Judgement
+    searched: Searched
+    seconds: float
+    run: RunDir | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the race's own failure showed."""
+        return self.judgement.signature_matched
+
+
+class BootMaker(Protocol):
+    """Boots once with a plan for the director, ``seconds`` of the workload at least."""
+
+    def __call__(self, plan: Plan, seed: int, seconds: float) -> Boot:
+        """Boot; InfraError when QEMU cannot be started."""
+        ...
+
+
+@dataclass(frozen=True)
+class CellBoots:
+    """Boots of one cell on this machine, each a run directory of its own."""
+
+    home: Home
+    spec: Spec
+    parts: cell.Parts
+    plugin: Path
+    tell: Callable[[str], None] = lambda _text: None
+
+    def __call__(self, plan: Plan, seed: int, seconds: float) -> Boot:
+        """Run the cell with this plan."""
+        name = new_id(self.spec.race.name, self.spec.workload.name)
+        spec = self.spec.model_copy(update={"id": name, "seed": seed, "seconds": seconds})
+        director = Director(replace(plan, seed=seed), self.plugin)
+        run = cell.run_cell(self.home, spec, replace(self.parts, director=director), self.tell)
+        return Boot(run.judgement(), director.searched(), race_seconds(run), run)
+
+
+def race_seconds(run: RunDir) -> float:
+    """Seconds from the race phase's start to the failure or the end of a run."""
+    said, times = run.channel(), run.times("channel")
+    judged, vm = run.judgement(), run.vm()
+    started = channel.second_of(times, channel.parse(said).started or 0) or 0.0
+    raced = channel.second_of(times, _race(said)) or started
+    failed = judged.seconds_to_failure
+    end = started + failed if failed is not None else vm.seconds
+    return max(0.0, end - raced)
+
+
+def _race(said: bytes) -> int:
+    """Offset of the line that begins the race phase, as a stressor announces it."""
+    at = 0
+    for line in said.splitlines(keepends=True):
+        if race_phase(line.decode(errors="replace").rstrip(), announced=True):
+            return at
+        at += len(line)
+    return 0

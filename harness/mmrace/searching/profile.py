@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which accesses of a kernel communicate under a workload: kept per kernel, merged over boots."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mmrace.home import write_file
+from mmrace.symbols.accesses import AccessSite
+from mmrace.windows.search import Pair, Searched, SearchPlan, Site, Tactics
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Communicating accesses, by the addresses of their instructions in one kernel.
+
+    ``seconds`` of race phase in ``boots`` boots went into it, and ``accesses``.
+    """
+
+    boots: int = 0
+    seconds: float = 0.0
+    accesses: int = 0
+    pairs: tuple[Pair, ...] = ()
+
+    def merged(self, searched: Searched, seconds: float) -> "Profile":
+        """Return this profile with what one more boot has seen."""
+        return Profile(
+            boots=self.boots + 1,
+            seconds=self.seconds + seconds,
+            accesses=self.accesses + searched.counts.accesses,
+            pairs=_merged((*self.pairs, *searched.pairs)),
+        )
+
+    def ranked(self) -> tuple[Pair, ...]:
+        """Pairs, the closest in time first.
+
+        Measured: rarity finds the pairs that matter far later (docs/steering.md).
+        """
+        return tuple(sorted(self.pairs, key=lambda pair: (pair.gap, pair.first, pair.second)))
+
+    @property
+    def addresses(self) -> frozenset[int]:
+        """All instructions that are in a pair."""
+        return frozenset(at for pair in self.pairs for at in (pair.first, pair.second))
+
+
+def _merged(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    found: dict[tuple[int, int], Pair] = {}
+    for pair in pairs:
+        before = found.setdefault((pair.first, pair.second), pair)
+        if before is not pair:
+            closest = min(before, pair, key=lambda one: one.gap)
+            found[pair.first, pair.second] = replace(
+                closest,
+                count=before.count + pair.count,
+                stores=(
+                    before.stores[0] or pair.stores[0],
+                    before.stores[1] or pair.stores[1],
+                ),
+            )
+    return tuple(found.values())
+
+
+def make_search(
+    sites: Iterable[AccessSite],
+    tactics: Tactics,
+    profile: Profile | None = None,
+) -> SearchPlan:
+    """Plan to watch all of the sites, or those that communicate in a profile."""
+    wanted = profile.addresses if profile else None
+    chosen = [site for site in sites if wanted is None or site.address in wanted]
+    names = {site.function for site in chosen}
+    chosen += [site for site in sites if wanted is not None and site.stack and site.function in names]
+    groups = {name: number for number, name in enumerate(sorted(names))}
+    return SearchPlan(
+        sites=tuple(
+            sorted(
+                (Site(site.address, groups[site.function], site.stack) for site in chosen),
+                key=lambda site: site.address,
+            )
+        ),
+        groups=max(len(groups), 1),
+        tactics=tactics,
+    )
+
+
+def load_profile(path: Path) -> Profile:
+    """Read a profile; an empty one where there is none, or one of another version's."""
+    try:
+        kept: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return Profile()
+    if kept.pop("format", 0) != _FORMAT:
+        return Profile()
+    pairs = (
+        Pair(**{**fields, "stores": (fields["stores"][0], fields["stores"][1])})
+        for fields in kept.pop("pairs")
+    )
+    return Profile(pairs=tuple(pairs), **kept)
+
+
+def save_profile(path: Path, profile: Profile) -> None:
+    """Write a profile by rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, json.dumps({"format": _FORMAT, **asdict(profile)}))

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which instructions of a kernel's source files access memory that vCPUs may share."""
+
+import bisect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from mmrace import proc
+from mmrace.errors import InfraError, UserError
+from mmrace.symbols.dwarf import Debug
+
+_GAP = 1 << 16  # bytes of other files' code that objdump reads rather than being started again
+_LINE = re.compile(r"^ *([0-9a-f]+):\t(\S+)\s*(.*)$")
+_MEMORY = re.compile(r"(%[c-g]s:)?[-0-9a-fx]*\(([^)]*)\)")
+# Prefixes of string instructions call back for each element, and a fill of a page says nothing.
+_STRINGS = re.compile(r"^(rep|repz|repnz|stos|movs[bwlq] +%ds:|ins|outs|scas|cmps|lods)")
+# No access to the memory that the operand names, or a jump through it.
+_NO_ACCESS = re.compile(r"^(lea|nop|prefetch|invlpg|clflush|call|jmp|ltr|lgdt|lidt|fx|xsave|xrstor)")
+
+
+@dataclass(frozen=True)
+class AccessSite:
+    """An instruction that accesses memory, and the function whose code it is in.
+
+    ``next`` is the address of the instruction after it. ``stack``: it pushes to the stack, and is
+    the first of its function that does; all others access memory otherwise.
+    """
+
+    address: int
+    function: str
+    next: int
+    stack: bool = False
+
+
+def list_files(debug: Debug) -> tuple[str, ...]:
+    """Source files of which a kernel has code, as ``mm/rmap.c``."""
+    return tuple(sorted({name for name, _ in debug.units() if name.endswith(".c")}))
+
+
+def list_sites(debug: Debug, wanted: Callable[[str], bool]) -> tuple[AccessSite, ...]:
+    """Return the sites in the files chosen, sorted; UserError when there are none."""
+    ranges = sorted(
+        span for name, spans in debug.units() if wanted(name) for span in spans if span[0]
+    )
+    sites = [site for span in _merged(ranges) for site in _sites(debug, span, ranges)]
+    if not sites:
+        raise UserError(f"{debug.vmlinux}: no code of the files chosen")
+    return tuple(sorted({site.address: site for site in sites}.values(), key=lambda s: s.address))
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ranges that lie close together as one."""
+    low = high = 0
+    for begin, end in ranges:
+        if high and begin - high > _GAP:
+            yield low, high
+            low = begin
+        low = low or begin
+        high = max(high, end)
+    if high:
+        yield low, high
+
+
+def _sites(debug: Debug, span: tuple[int, int], ranges: list[tuple[int, int]]) -> Iterator[AccessSite]:
+    rows = list(_disassemble(debug.vmlinux, span))
+    begins = [low for low, _ in ranges]
+    function, pushed = "", False
+    for (address, name, operands), (following, _, _) in pairwise([*rows, (span[1], "", "")]):
+        if symbol := debug.symbol(address):
+            function, pushed = symbol.partition(".")[0], False
+        at = bisect.bisect_right(begins, address) - 1
+        if at < 0 or address >= ranges[at][1] or not function:
+            continue
+        if not pushed and name.startswith(("push", "call")):
+            pushed = True
+            yield AccessSite(address, function, following, stack=True)
+        elif accesses(name, operands):
+            yield AccessSite(address, function, following)
+
+
+def accesses(name: str, operands: str) -> bool:
+    """Whether an instruction in AT&T syntax accesses memory other than the stack or per-CPU data."""
+    text = f"{name} {operands}".partition("#")[0]
+    text = text.removeprefix("lock ")
+    if _NO_ACCESS.match(text) or _STRINGS.match(text):
+        return False
+    found = _MEMORY.search(text)
+    return found is not None and not found[1] and "%rsp" not in found[2]
+
+
+def _disassemble(vmlinux: Path, span: tuple[int, int]) -> Iterator[tuple[int, str, str]]:
+    argv = ["objdump", "-d", "-w", "--no-show-raw-insn"]
+    argv += [f"--start-address={span[0]:#x}", f"--stop-address={span[1]:#x}", str(vmlinux)]
+    done = proc.run(argv, deadline=120)
+    if done.returncode:
+        raise InfraError(f"objdump cannot read {vmlinux}: {done.errors.strip()}")
+    for line in done.text.splitlines():
+        if found := _LINE.match(line):
+            yield int(found[1], 16), found[2], found[3]

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the director is to watch and to schedule by itself, and what came of it.
+
+The layout is that of ``struct shared_search`` and what follows it in ``qemu/director/shared.h``.
+"""
+
+import mmap
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+SEARCH = struct.Struct("<18I16Q")
+SITE = struct.Struct("<Q2IQ2I")
+PAIR = struct.Struct("<4I3Q")
+STEP = struct.Struct("<2Q3IH2B")
+PAIRS, STEPS = 1 << 16, 1 << 15  # places: 2.6 MB and 1 MB
+_SETTINGS = 18  # words of SEARCH that the harness writes
+_MILLION = 1_000_000
+
+
+class Strategy(IntEnum):
+    """How a schedule chooses who runs (``enum shared_strategy``)."""
+
+    SWITCH = 0
+    MEET = 1
+    PCT = 2
+
+
+class StepKind(IntEnum):
+    """What an entry of the log tells (``enum shared_step_kind``)."""
+
+    HELD = 1
+    SWITCH = 2
+    MEET = 3
+    TIMEOUT = 4
+    STUCK = 5
+    GO = 6
+    MARK = 7
+
+
+@dataclass(frozen=True)
+class Site:
+    """An instruction that accesses memory, and the number of the function that it is in.
+
+    ``stack``: its access only tells where the vCPU's stack is.
+    """
+
+    address: int
+    group: int
+    stack: bool = False
+
+
+@dataclass(frozen=True)
+class Tactics:
+    """How the director schedules; times in seconds, ``strategies`` are weights.
+
+    ``share``: the largest part of the race phase in which a vCPU may be held; 0 only watches.
+    ``start_rate`` and ``switch_rate``: holds and switches in a second of a vCPU's activity.
+    ``depth`` and ``length`` are those of PCT: ordering constraints, and first visits of sites
+    among which its priorities change.
+    """
+
+    share: float = 0.5
+    strategies: tuple[float, float, float] = (0.5, 0.4, 0.1)
+    switches: int = 4
+    hold: tuple[float, float] = (0.0015, 0.03)
+    stuck: float = 0.004
+    linger: float = 0.002
+    depth: int = 3
+    length: int = 64
+    start_rate: int = 1000
+    switch_rate: int = 1000
+
+
+WATCH = Tactics(share=0)
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """Sites by address, and what is to be done at them; ``groups`` numbers their functions."""
+
+    sites: tuple[Site, ...]
+    groups: int
+    tactics: Tactics = Tactics()
+    stack_shift: int = 14
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two accesses of one word by two vCPUs, addresses of instructions in their order.
+
+    ``gap`` in seconds is the shortest time between them, ``word`` the guest virtual address then.
+    ``schedule``: the one that first brought it, 0 for none.
+    """
+
+    first: int
+    second: int
+    count: int
+    stores: tuple[bool, bool]
+    gap: float
+    word: int
+    schedule: int = 0
+
+
+@dataclass(frozen=True)
+class LogStep:
+    """One entry of the search's log; ``time`` in seconds of the host's monotonic clock.
+
+    ``hit``: of the site by this vCPU in this schedule, from 1.
+    """
+
+    time: float
+    schedule: int
+    vcpu: int
+    kind: StepKind
+    address: int
+    hit: int
+    word: int
+    strategy: Strategy
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Totals of one boot; ``held`` in seconds."""
+
+    accesses: int
+    pairs: int
+    pairs_lost: int
+    steps: int
+    schedules: int
+    by_strategy: tuple[int, int, int]
+    holds: int
+    met: int
+    switched: int
+    timeouts: int
+    stuck: int
+    held: float
+    fruitful: int
+    full: int
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What one boot's search saw and did: the last steps are in ``log``, oldest first.
+
+    ``hits`` by address of the sites that were reached.
+    """
+
+    counts: Counts
+    hits: dict[int, int]
+    pairs: tuple[Pair, ...]
+    log: tuple[LogStep, ...]
+
+
+def size(plan: SearchPlan) -> int:
+    """Bytes of a plan's part of the state file."""
+    return SEARCH.size + len(plan.sites) * SITE.size + PAIRS * PAIR.size + STEPS * STEP.size
+
+
+def encode_into(raw: bytearray, at: int, plan: SearchPlan) -> None:
+    """Write a plan's part of the state file; sites have to be sorted by address."""
+    tactics = plan.tactics
+    total = sum(tactics.strategies) or 1.0
+    numbers = (
+        len(plan.sites),
+        plan.groups,
+        PAIRS,
+        STEPS,
+        plan.stack_shift,
+        round(tactics.share * _MILLION),
+        *(round(weight / total * _MILLION) for weight in tactics.strategies),
+        tactics.switches,
+        *(round(limit * _MILLION) for limit in tactics.hold),
+        round(tactics.stuck * _MILLION),
+        round(tactics.linger * _MILLION),
+        tactics.depth,
+        tactics.length,
+        tactics.start_rate,
+        tactics.switch_rate,
+    )
+    SEARCH.pack_into(raw, at, *numbers, *([0] * 16))
+    at += SEARCH.size
+    for site in plan.sites:
+        SITE.pack_into(raw, at, site.address, site.group, int(site.stack), 0, 0, 0)
+        at += SITE.size
+
+
+def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan) -> Searched:
+    """Read what the director wrote."""
+    counts = _counts(SEARCH.unpack_from(raw, at)[_SETTINGS:])
+    sites = at + SEARCH.size
+    pairs = sites + len(plan.sites) * SITE.size
+    steps = pairs + PAIRS * PAIR.size
+    hits = {}
+    for number, site in enumerate(plan.sites):
+        if seen := SITE.unpack_from(raw, sites + number * SITE.size)[3]:
+            hits[site.address] = seen
+    found = (PAIR.unpack_from(raw, pairs + number * PAIR.size) for number in range(PAIRS))
+    return Searched(
+        counts,
+        hits,
+        tuple(_pair(plan, fields) for fields in found if fields[2]),
+        tuple(_log(raw, steps, plan, counts.steps)),
+    )
+
+
+def _counts(fields: tuple[int, ...]) -> Counts:
+    accesses, pairs, lost, steps, schedules, *rest = fields
+    holds, met, switched, timeouts, stuck, held_ns, fruitful, full = rest[3:]
+    return Counts(
+        accesses=accesses,
+        pairs=pairs,
+        pairs_lost=lost,
+        steps=steps,
+        schedules=schedules,
+        by_strategy=(rest[0], rest[1], rest[2]),
+        holds=holds,
+        met=met,
+        switched=switched,
+        timeouts=timeouts,
+        stuck=stuck,
+        held=held_ns / 1e9,
+        fruitful=fruitful,
+        full=full,
+    )
+
+
+def _pair(plan: SearchPlan, fields: tuple[int, ...]) -> Pair:
+    first, second, count, kinds, gap, word, since = fields
+    return Pair(
+        first=plan.sites[first].address,
+        second=plan.sites[second].address,
+        count=count,
+        stores=(bool(kinds & 1), bool(kinds & 2)),
+        gap=gap / 1e9,
+        word=word,
+        schedule=since,
+    )
+
+
+def _log(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, total: int) -> list[LogStep]:
+    found = []
+    for number in range(max(0, total - STEPS), total):
+        fields = STEP.unpack_from(raw, at + number % STEPS * STEP.size)
+        when, word, schedule, site, hit, vcpu, kind, strategy = fields
+        if kind and site < len(plan.sites):
+            found.append(
+                LogStep(
+                    time=when / 1e9,
+                    schedule=schedule,
+                    vcpu=vcpu,
+                    kind=StepKind(kind),
+                    address=plan.sites[site].address,
+                    hit=hit,
+                    word=word,
+                    strategy=Strategy(strategy),
+                )
+            )
+    return sorted(found, key=lambda step: step.time)

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A schedule begins when a vCPU is held at one of its accesses and ends when none is held any more;
+ * then all run freely for about as long. Who is held where is left to chance, such that each
+ * function gets its share however often it is run: at a site that this vCPU has hit H times in an
+ * active time T, one of P in its function, with F functions seen, the chance is rate * T / (F P H).
+ *
+ * A held vCPU answers no IPI, and may have a lock that the others wait for: a hold has a limit, and
+ * ends before when the others are neither at rest nor at any site for a while. One vCPU is never held.
+ */
+#include "schedule.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "clock.h"
+
+#define MILLION 1000000u
+#define SLICE_NS 500000ull      /* a held vCPU looks this often whether it is to go on */
+#define PAUSE_NS 200000ull      /* between two accesses; a longer one is no activity */
+#define LINE_SHIFT 6            /* what a conflict is about: a cache line */
+#define ENERGY_MOST 7           /* a site that brought new pairs is chosen up to 8 times as often */
+#define PLACES 8                /* of a schedule, that get or lose energy by it */
+#define PCT_NS 20000000ull      /* longest time of a schedule by priorities */
+#define CHANGES 8
+
+enum phase { PHASE_FREE, PHASE_HELD, PHASES };
+
+struct visits {
+	uint32_t hits[PHASES];
+	uint32_t schedule; /* in which `here` was counted */
+	uint32_t here;
+};
+
+struct turn {
+	uint64_t random;
+	uint64_t active[PHASES];
+	uint64_t latest;
+	_Atomic uint64_t progress;
+	atomic_bool rests;
+	struct visits *visits;  /* by site */
+	uint32_t *known;        /* by group: sites of it that this vCPU has hit */
+	uint32_t groups;        /* that this vCPU has hit */
+	/* Under the lock. */
+	pthread_cond_t freed;
+	_Atomic uint64_t line;  /* this and the next three are read without it as well */
+	atomic_bool held;
+	atomic_bool met;
+	atomic_bool stored;
+	uint64_t lingers;       /* time at which a hold that was met ends */
+	enum shared_step_kind why;
+	int priority;
+};
+
+struct scheduler {
+	struct shared_header *header;
+	struct shared_search *search;
+	struct shared_site *sites;
+	struct shared_step *steps;
+	unsigned int vcpus;
+	struct turn *turns;
+	unsigned char *energy;  /* by site */
+	atomic_uint held;       /* vCPUs */
+	atomic_bool running;    /* a schedule is */
+	_Atomic uint64_t rest_until;
+	pthread_mutex_t lock;
+	/* Under the lock, but read without it as well. */
+	_Atomic uint32_t number; /* of the schedule, from 1 */
+	_Atomic uint32_t strategy;
+	/* Under the lock. */
+	_Atomic uint64_t begun; /* read without the lock as well */
+	unsigned int switches;  /* left */
+	unsigned int fresh;
+	unsigned int places;
+	uint32_t place[PLACES];
+	unsigned int first_visits;
+	unsigned int changes[CHANGES];
+	int lowest;
+};
+
+static bool armed(const struct scheduler *scheduler)
+{
+	return __atomic_load_n(&scheduler->header->armed, __ATOMIC_RELAXED);
+}
+
+static void log_step(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
+		     enum shared_step_kind kind)
+{
+	uint64_t number = __atomic_fetch_add(&scheduler->search->step_count, 1, __ATOMIC_RELAXED);
+	struct visits *visits = &scheduler->turns[vcpu].visits[access->site];
+
+	scheduler->steps[number % scheduler->search->steps] = (struct shared_step){
+		.time = now_ns(), .word = access->address, .schedule = scheduler->number,
+		.site = access->site, .hit = visits->here, .vcpu = vcpu, .kind = kind,
+		.strategy = scheduler->strategy };
+}
+
+/* The time for which a hold may last: each factor of two is as likely. */
+static uint64_t draw_limit(struct scheduler *scheduler, struct turn *turn)
+{
+	double least = scheduler->search->hold_least_us, most = scheduler->search->hold_most_us;
+
+	return 1000.0 * least * pow(most / least, draw_unit(&turn->random));
+}
+
+/* Under the lock. */
+static void end_schedule(struct scheduler *scheduler)
+{
+	struct shared_search *search = scheduler->search;
+	uint64_t now = now_ns(), spent = now - scheduler->begun;
+	double rest = spent * ((double)MILLION / search->share_ppm - 1.0);
+
+	for (unsigned int i = 0; i < scheduler->places; i++) {
+		unsigned char *energy = &scheduler->energy[scheduler->place[i]];
+
+		if (scheduler->fresh)
+			*energy += *energy < ENERGY_MOST;
+		else
+			*energy -= *energy > 0;
+	}
+	add(&search->schedules, 1);
+	add(&search->by_strategy[scheduler->strategy], 1);
+	add(&search->fruitful, scheduler->fresh > 0);
+	add(&search->held_ns, spent);
+	add(&search->full, scheduler->strategy == STRATEGY_PCT &&
+			   scheduler->first_visits >= search->length);
+	atomic_store(&scheduler->rest_until, now + (uint64_t)rest);
+	atomic_store(&scheduler->running, false);
+}
+
+/* Under the lock. */
+static void release(struct scheduler *scheduler, struct turn *turn, enum shared_step_kind why)
+{
+	turn->held = false;
+	turn->why = why;
+	atomic_fetch_sub(&scheduler->held, 1);
+	pthread_cond_signal(&turn->freed);
+}
+
+/* Under the lock. What the vCPUs that are not held have done; `*rest` when all of them rest. */
+static uint64_t others_progress(struct scheduler *scheduler, bool *rest)
+{
+	uint64_t sum = 0;
+
+	*rest = true;
+	for (unsigned int i = 0; i < scheduler->vcpus; i++) {
+		struct turn *turn = &scheduler->turns[i];
+
+		if (turn->held)
+			continue;
+		sum += atomic_load(&turn->progress);
+		*rest = *rest && atomic_load(&turn->rests);
+	}
+	return sum;
+}
+
+/* Under the lock, which is dropped while asleep. */
+static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t limit)
+{
+	struct shared_search *search = scheduler->search;
+	uint64_t now = now_ns(), moved = now, seen = 0;
+	const uint64_t end = now + limit;
+	bool rest;
+
+	while (turn->held) {
+		uint64_t progress = others_progress(scheduler, &rest);
+		struct timespec wake;
+
+		if (progress != seen || (rest && scheduler->strategy != STRATEGY_PCT))
+			moved = now;
+		seen = progress;
+		if (!armed(scheduler) || (turn->lingers && now >= turn->lingers))
+			release(scheduler, turn, STEP_GO);
+		else if (now >= end)
+			release(scheduler, turn, STEP_TIMEOUT);
+		else if (now - moved >= search->stuck_us * 1000ull ||
+			 (rest && scheduler->strategy == STRATEGY_PCT))
+			release(scheduler, turn, STEP_STUCK);
+		if (!turn->held)
+			break;
+		wake = to_timespec(now + SLICE_NS);
+		pthread_cond_timedwait(&turn->freed, &scheduler->lock, &wake);
+		now = now_ns();
+	}
+}
+
+/* Under the lock, which is dropped while asleep. Whoever may be held is. */
+static void hold(struct scheduler *scheduler, unsigned int vcpu, const struct access *access)
+{
+	struct shared_search *search = scheduler->search;
+	struct turn *turn = &scheduler->turns[vcpu];
+
+	if (scheduler->places < PLACES)
+		scheduler->place[scheduler->places++] = access->site;
+	turn->held = true;
+	turn->met = false;
+	turn->stored = access->store;
+	turn->line = access->address >> LINE_SHIFT;
+	turn->lingers = 0;
+	atomic_fetch_add(&scheduler->held, 1);
+	add(&search->holds, 1);
+	__atomic_fetch_add(&scheduler->sites[access->site].holds, 1, __ATOMIC_RELAXED);
+	log_step(scheduler, vcpu, access, STEP_HELD);
+	wait_held(scheduler, turn, draw_limit(scheduler, turn));
+	log_step(scheduler, vcpu, access, turn->why);
+	if (turn->why == STEP_TIMEOUT)
+		add(&search->timeouts, 1);
+	else if (turn->why == STEP_STUCK)
+		add(&search->stuck, 1);
+	else if (turn->why == STEP_SWITCH)
+		add(&search->switched, 1);
+	if (!atomic_load(&scheduler->held) && atomic_load(&scheduler->running) &&
+	    scheduler->strategy != STRATEGY_PCT)
+		end_schedule(scheduler);
+}
+
+static bool chance(struct scheduler *scheduler, struct turn *turn, const struct access *access,
+		   enum phase phase)
+{
+	struct shared_search *search = scheduler->search;
+	struct visits *visits = &turn->visits[access->site];
+	uint32_t rate = phase == PHASE_FREE ? search->start_rate : search->switch_rate;
+	uint32_t hits = visits->hits[phase], known = turn->known[scheduler->sites[access->site].group];
+	double share = (double)turn->groups * known * hits;
+	double one = rate * (turn->active[phase] / 1e9) * (1 + scheduler->energy[access->site]) / share;
+
+	return draw_unit(&turn->random) < (one < 0.5 ? one : 0.5);
+}
+
+static enum shared_strategy draw_strategy(struct scheduler *scheduler, struct turn *turn)
+{
+	uint32_t number = draw(&turn->random) % MILLION;
+	unsigned int strategy = 0;
+
+	while (strategy < STRATEGIES - 1 && number >= scheduler->search->strategy_ppm[strategy])
+		number -= scheduler->search->strategy_ppm[strategy++];
+	return strategy;
+}
+
+/* Under the lock. Distinct numbers from 1 to `length` are not asked for: the later is void. */
+static void draw_priorities(struct scheduler *scheduler, struct turn *turn)
+{
+	struct shared_search *search = scheduler->search;
+
+	for (unsigned int i = 0; i < scheduler->vcpus; i++)
+		scheduler->turns[i].priority = 1 + i;
+	for (unsigned int i = scheduler->vcpus - 1; i > 0; i--) {
+		unsigned int other = draw(&turn->random) % (i + 1);
+		int kept = scheduler->turns[i].priority;
+
+		scheduler->turns[i].priority = scheduler->turns[other].priority;
+		scheduler->turns[other].priority = kept;
+	}
+	for (unsigned int i = 0; i < CHANGES; i++)
+		scheduler->changes[i] = i + 1 < search->depth ?
+					1 + draw(&turn->random) % search->length : 0;
+	scheduler->lowest = 0;
+}
+
+/* Under the lock. */
+static void begin_schedule(struct scheduler *scheduler, struct turn *turn, uint64_t now)
+{
+	scheduler->number++;
+	scheduler->strategy = draw_strategy(scheduler, turn);
+	scheduler->switches = draw(&turn->random) % scheduler->search->switches_most + 1;
+	scheduler->begun = now;
+	scheduler->fresh = scheduler->places = scheduler->first_visits = 0;
+	if (scheduler->strategy == STRATEGY_PCT)
+		draw_priorities(scheduler, turn);
+	atomic_store(&scheduler->running, true);
+}
+
+static void maybe_begin(struct scheduler *scheduler, unsigned int vcpu,
+			const struct access *access)
+{
+	struct turn *turn = &scheduler->turns[vcpu];
+
+	if (access->time < atomic_load(&scheduler->rest_until) || scheduler->vcpus < 2 ||
+	    !chance(scheduler, turn, access, PHASE_FREE))
+		return;
+	pthread_mutex_lock(&scheduler->lock);
+	if (!atomic_load(&scheduler->running)) {
+		begin_schedule(scheduler, turn, access->time);
+		turn->visits[access->site].schedule = scheduler->number;
+		turn->visits[access->site].here = 1;
+		if (scheduler->strategy != STRATEGY_PCT)
+			hold(scheduler, vcpu, access);
+	}
+	pthread_mutex_unlock(&scheduler->lock);
+}
+
+/* Under the lock. Let a held vCPU go, and be held in its place if switches are left. */
+static void swap(struct scheduler *scheduler, unsigned int vcpu, struct turn *held,
+		 const struct access *access, enum shared_step_kind kind)
+{
+	release(scheduler, held, kind == STEP_MEET ? STEP_GO : STEP_SWITCH);
+	if (--scheduler->switches) {
+		hold(scheduler, vcpu, access);
+		return;
+	}
+	log_step(scheduler, vcpu, access, kind);
+	if (!atomic_load(&scheduler->held))
+		end_schedule(scheduler);
+}
+
+static bool conflicts(const struct turn *held, const struct access *access)
+{
+	return held->held && !held->met && held->line == access->address >> LINE_SHIFT &&
+	       (held->stored || access->store);
+}
+
+/* Under the lock. Each second time the two change places, or the held one stays for a while. */
+static void meet(struct scheduler *scheduler, unsigned int vcpu, struct turn *held,
+		 const struct access *access)
+{
+	struct turn *turn = &scheduler->turns[vcpu];
+
+	held->met = true;
+	add(&scheduler->search->met, 1);
+	if (scheduler->switches > 1 && draw(&turn->random) & 1) {
+		swap(scheduler, vcpu, held, access, STEP_MEET);
+		return;
+	}
+	log_step(scheduler, vcpu, access, STEP_MEET);
+	held->lingers = access->time + draw_unit(&turn->random) * scheduler->search->linger_us * 1000;
+	pthread_cond_signal(&held->freed);
+}
+
+/* Under the lock: the held vCPU with the highest priority, or any; NULL when none is. */
+static struct turn *find_held(struct scheduler *scheduler, struct turn *turn)
+{
+	unsigned int first = draw(&turn->random) % scheduler->vcpus;
+	struct turn *found = NULL;
+
+	for (unsigned int i = 0; i < scheduler->vcpus; i++) {
+		struct turn *one = &scheduler->turns[(first + i) % scheduler->vcpus];
+
+		if (one->held && (!found || (scheduler->strategy == STRATEGY_PCT &&
+					     one->priority > found->priority)))
+			found = one;
+	}
+	return found;
+}
+
+/* An access while another vCPU is held. Looked at without the lock first: most are none. */
+static void contend(struct scheduler *scheduler, unsigned int vcpu, const struct access *access)
+{
+	struct turn *turn = &scheduler->turns[vcpu], *held;
+	bool meets = false;
+	bool lucky = scheduler->strategy == STRATEGY_SWITCH &&
+		     chance(scheduler, turn, access, PHASE_HELD);
+
+	for (unsigned int i = 0; i < scheduler->vcpus; i++)
+		meets = meets || (i != vcpu && conflicts(&scheduler->turns[i], access));
+	if (!lucky && !(meets && scheduler->strategy == STRATEGY_MEET))
+		return;
+	pthread_mutex_lock(&scheduler->lock);
+	held = find_held(scheduler, turn);
+	if (held && scheduler->strategy == STRATEGY_SWITCH) {
+		swap(scheduler, vcpu, held, access, STEP_SWITCH);
+	} else if (held && scheduler->strategy == STRATEGY_MEET) {
+		for (unsigned int i = 0; i < scheduler->vcpus; i++)
+			if (conflicts(&scheduler->turns[i], access)) {
+				meet(scheduler, vcpu, &scheduler->turns[i], access);
+				break;
+			}
+	}
+	pthread_mutex_unlock(&scheduler->lock);
+}
+
+/* Under the lock: whether another vCPU is to run in place of this one. */
+static bool outranked(struct scheduler *scheduler, const struct turn *turn)
+{
+	for (unsigned int i = 0; i < scheduler->vcpus; i++) {
+		const struct turn *other = &scheduler->turns[i];
+
+		if (other != turn && other->priority > turn->priority &&
+		    (other->held || !atomic_load(&other->rests)))
+			return true;
+	}
+	return false;
+}
+
+/* A schedule by priorities: at a first visit the highest vCPU of those that can run goes on. */
+static void rank(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
+		 bool first)
+{
+	struct turn *turn = &scheduler->turns[vcpu], *held;
+	unsigned int number;
+
+	pthread_mutex_lock(&scheduler->lock);
+	if (!atomic_load(&scheduler->running) || scheduler->strategy != STRATEGY_PCT)
+		goto out;
+	number = scheduler->first_visits += first;
+	for (unsigned int i = 0; first && i < CHANGES; i++)
+		if (scheduler->changes[i] == number)
+			turn->priority = scheduler->lowest--;
+	if (number >= scheduler->search->length || access->time - scheduler->begun > PCT_NS) {
+		for (unsigned int i = 0; i < scheduler->vcpus; i++)
+			if (scheduler->turns[i].held)
+				release(scheduler, &scheduler->turns[i], STEP_GO);
+		end_schedule(scheduler);
+	} else if (first && outranked(scheduler, turn)) {
+		held = find_held(scheduler, turn);
+		if (held)
+			release(scheduler, held, STEP_SWITCH);
+		if (atomic_load(&scheduler->held) + 1 < scheduler->vcpus)
+			hold(scheduler, vcpu, access);
+	}
+out:
+	pthread_mutex_unlock(&scheduler->lock);
+}
+
+/* Returns whether this is the vCPU's first visit of the site in the running schedule. */
+static bool count_visit(struct scheduler *scheduler, struct turn *turn,
+			const struct access *access, enum phase phase)
+{
+	struct visits *visits = &turn->visits[access->site];
+	uint32_t group = scheduler->sites[access->site].group;
+	uint64_t pause = access->time - turn->latest;
+
+	if (!visits->hits[PHASE_FREE] && !visits->hits[PHASE_HELD] && !turn->known[group]++)
+		turn->groups++;
+	visits->hits[phase]++;
+	turn->active[phase] += pause < PAUSE_NS ? pause : PAUSE_NS;
+	turn->latest = access->time;
+	atomic_fetch_add_explicit(&turn->progress, 1, memory_order_relaxed);
+	if (visits->schedule == scheduler->number) {
+		visits->here++;
+		return false;
+	}
+	visits->schedule = scheduler->number;
+	visits->here = 1;
+	return true;
+}
+
+void scheduler_access(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
+		      unsigned int fresh)
+{
+	struct turn *turn = &scheduler->turns[vcpu];
+	bool running = atomic_load(&scheduler->running);
+	bool first = count_visit(scheduler, turn, access, running ? PHASE_HELD : PHASE_FREE);
+
+	if (!scheduler->search->share_ppm)
+		return;
+	if (!running)
+		maybe_begin(scheduler, vcpu, access);
+	else if (scheduler->strategy == STRATEGY_PCT &&
+		 (first || access->time > scheduler->begun + PCT_NS))
+		rank(scheduler, vcpu, access, first);
+	else if (atomic_load(&scheduler->held))
+		contend(scheduler, vcpu, access);
+	if (running && fresh)
+		__atomic_fetch_add(&scheduler->fresh, fresh, __ATOMIC_RELAXED);
+}
+
+void scheduler_rests(struct scheduler *scheduler, unsigned int vcpu, bool rests)
+{
+	atomic_store(&scheduler->turns[vcpu].rests, rests);
+}
+
+void scheduler_mark(struct scheduler *scheduler, unsigned int vcpu)
+{
+	log_step(scheduler, vcpu, &(struct access){ .site = 0 }, STEP_MARK);
+}
+
+struct scheduler *scheduler_open(struct shared_header *header, struct shared_search *search,
+				 struct shared_site *sites, struct shared_step *steps,
+				 unsigned int vcpus)
+{
+	struct scheduler *scheduler = calloc(1, sizeof(*scheduler));
+	pthread_condattr_t attributes;
+
+	if (!scheduler)
+		return NULL;
+	scheduler->header = header;
+	scheduler->search = search;
+	scheduler->sites = sites;
+	scheduler->steps = steps;
+	scheduler->vcpus = vcpus;
+	scheduler->turns = calloc(vcpus, sizeof(*scheduler->turns));
+	scheduler->energy = calloc(search->sites + 1, 1);
+	if (!scheduler->turns || !scheduler->energy)
+		return NULL;
+	pthread_mutex_init(&scheduler->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	for (unsigned int i = 0; i < vcpus; i++) {
+		struct turn *turn = &scheduler->turns[i];
+
+		turn->random = header->seed ^ ((uint64_t)(i + 1) << 48);
+		turn->visits = calloc(search->sites + 1, sizeof(*turn->visits));
+		turn->known = calloc(search->groups + 1, sizeof(*turn->known));
+		pthread_cond_init(&turn->freed, &attributes);
+		if (!turn->visits || !turn->known)
+			return NULL;
+	}
+	pthread_condattr_destroy(&attributes);
+	return scheduler;
+}

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The director's profile and scheduler, played without QEMU."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmrace.data import data_dir
+from mmrace.symbols.resolve import Resolved
+from mmrace.windows.director import Director
+from mmrace.windows.plan import Plan
+from mmrace.windows.search import WATCH, LogStep, SearchPlan, Site, StepKind, Strategy, Tactics
+from tests.unit.test_director import Player
+
+STORE, LOAD, OTHER, PUSH, MARK = 0x1000, 0x2000, 0x3000, 0x4000, 0x5000
+WORD, FAR = 0xFFFF888000001000, 0xFFFF888000002000
+SITES = (Site(STORE, 0), Site(LOAD, 1), Site(OTHER, 2), Site(PUSH, 2, stack=True))
+ALWAYS = 4_000_000_000  # holds a second: each second access is held
+EAGER = Tactics(hold=(5.0, 5.0), stuck=4.0, linger=0.0, start_rate=ALWAYS, switch_rate=ALWAYS)
+MEET = replace(EAGER, strategies=(0, 1, 0), switches=1)
+SWITCH = replace(EAGER, strategies=(1, 0, 0), switches=2)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("director")
+    argv = ["make", "-s", "-C", str(data_dir("qemu") / "director"), f"O={made}", "test"]
+    subprocess.run(argv, check=True)
+    return made / "hold_test"
+
+
+class Stage:
+    """A director and a player over one state file, armed."""
+
+    def __init__(self, program: Path, tactics: Tactics, **more: object) -> None:
+        plan = Plan(search=SearchPlan(SITES, 3, tactics), marks=Resolved("m", (MARK,)), **more)
+        self.director = Director(plan, Path("/plugin.so"))
+        self.director.__enter__()
+        self.player = Player(program, self.director.path)
+        self.director.arm()
+
+    def start(self, vcpu: int, site: int, word: int, store: bool) -> None:
+        self.player.tell(f"access {vcpu} {site:x} {word:x} {int(store)}")
+
+    def access(self, vcpu: int, site: int, word: int = WORD, store: bool = False) -> str:
+        self.start(vcpu, site, word, store)
+        return self.player.answer()
+
+    def hold(self, vcpu: int, site: int, word: int = WORD, store: bool = True) -> None:
+        """Make accesses until one is held."""
+        for _ in range(60):
+            self.start(vcpu, site, word, store)
+            if self.player.silent(0.05):
+                return
+        raise AssertionError("never held")
+
+    def held(self) -> list[LogStep]:
+        return [step for step in self.log() if step.kind is StepKind.HELD]
+
+    def log(self) -> tuple[LogStep, ...]:
+        return self.director.searched().log
+
+    def close(self) -> None:
+        self.director.disarm()
+        self.player.close()
+        self.director.__exit__(None, None, None)
+
+
+Maker = Callable[..., Stage]
+
+
+@pytest.fixture
+def stage(program: Path) -> Iterator[Maker]:
+    made: list[Stage] = []
+
+    def make(tactics: Tactics, **more: object) -> Stage:
+        made.append(Stage(program, tactics, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def pairs(stage: Stage) -> dict[tuple[int, int], tuple[bool, bool]]:
+    return {(pair.first, pair.second): pair.stores for pair in stage.director.searched().pairs}
+
+
+def test_a_store_and_a_load_of_two_vcpus_are_a_pair(stage: Maker) -> None:
+    play = stage(WATCH)
+    play.access(0, STORE, store=True)
+    play.access(1, LOAD, WORD + 4)  # the same word of eight bytes
+    assert pairs(play) == {(STORE, LOAD): (True, False)}
+    found = play.director.searched()
+    assert found.pairs[0].count == 1
+    assert 0 < found.pairs[0].gap < 10
+    assert found.hits == {STORE: 1, LOAD: 1}
+    assert found.counts.accesses == 2
+
+
+def test_loads_alone_other_words_and_one_vcpu_are_none(stage: Maker) -> None:
+    play = stage(WATCH)
+    play.access(0, LOAD)
+    play.access(1, LOAD)
+    play.access(0, STORE, FAR, store=True)
+    play.access(0, LOAD, FAR)
+    assert pairs(play) == {}
+
+
+def test_a_store_is_seen_behind_three_later_ones(stage: Maker) -> None:
+    play = stage(WATCH)
+    play.access(0, STORE, store=True)
+    for _ in range(3):
+        play.access(0, OTHER, store=True)
+    play.access(1, LOAD)
+    assert set(pairs(play)) == {(STORE, LOAD), (OTHER, LOAD)}
+
+
+def test_user_memory_and_the_own_stack_are_left_out(stage: Maker) -> None:
+    play = stage(WATCH)
+    play.access(0, STORE, 0x7FFF00001000, store=True)
+    play.access(1, LOAD, 0x7FFF00001000)
+    play.access(0, PUSH, FAR, store=True)
+    play.access(0, STORE, FAR + 8, store=True)
+    play.access(1, LOAD, FAR + 8)
+    assert pairs(play) == {}
+
+
+def test_a_vcpu_is_held_until_another_makes_a_conflicting_access(stage: Maker) -> None:
+    play = stage(MEET)
+    play.hold(0, STORE)
+    assert play.access(1, LOAD, FAR).startswith("1 ")
+    assert play.access(1, LOAD, WORD + 32) == f"1 {LOAD:x}"  # the same cache line
+    assert play.player.answer() == f"0 {STORE:x}"
+    kinds = [(step.vcpu, step.kind) for step in play.log()]
+    assert kinds == [(0, StepKind.HELD), (1, StepKind.MEET), (0, StepKind.GO)]
+    counts = play.director.searched().counts
+    assert (counts.schedules, counts.holds, counts.met) == (1, 1, 1)
+    assert counts.by_strategy[Strategy.MEET] == 1
+
+
+def test_two_loads_do_not_conflict(stage: Maker) -> None:
+    play = stage(MEET)
+    play.hold(0, LOAD, store=False)
+    assert play.access(1, LOAD) == f"1 {LOAD:x}"
+    assert play.player.silent()
+    play.start(1, STORE, WORD, True)
+    assert {play.player.answer(), play.player.answer()} == {f"0 {LOAD:x}", f"1 {STORE:x}"}
+
+
+def test_vcpus_change_places_at_a_switch(stage: Maker) -> None:
+    play = stage(SWITCH)
+    seen = set()
+    for _ in range(12):
+        play.hold(0, STORE)
+        play.start(1, LOAD, FAR, False)
+        while (answer := play.player.answer()) == f"1 {LOAD:x}" and not seen & {0}:
+            if not play.player.silent(0.05):
+                seen.add(0)
+                break
+            play.start(1, LOAD, FAR, False)
+        if answer == f"0 {STORE:x}":
+            break  # vCPU 1 is held in its place
+    assert [step.vcpu for step in play.held()][-1] == 1
+
+
+def test_one_vcpu_is_never_held(stage: Maker) -> None:
+    play = stage(replace(MEET, share=0.999))
+    play.hold(0, STORE)
+    for _ in range(40):
+        assert play.access(1, OTHER, FAR, store=True) == f"1 {OTHER:x}"
+        assert play.access(2, OTHER, FAR, store=True) == f"2 {OTHER:x}"
+
+
+def test_a_hold_ends_when_nobody_else_makes_progress(stage: Maker) -> None:
+    play = stage(replace(MEET, stuck=0.05))
+    play.hold(0, STORE)
+    assert play.player.answer() == f"0 {STORE:x}"
+    assert [step.kind for step in play.log()] == [StepKind.HELD, StepKind.STUCK]
+
+
+def test_rest_is_no_lack_of_progress(stage: Maker) -> None:
+    play = stage(replace(MEET, stuck=0.2))
+    for vcpu in (1, 2):
+        play.player.tell(f"rest {vcpu} 1")
+        assert play.player.answer() == "rest"
+    play.hold(0, STORE)
+    assert play.player.silent(0.5)
+
+
+def test_a_hold_has_a_limit(stage: Maker) -> None:
+    play = stage(replace(MEET, hold=(0.1, 0.1)))
+    play.hold(0, STORE)
+    assert play.player.answer(1) == f"0 {STORE:x}"
+    assert play.log()[-1].kind is StepKind.TIMEOUT
+    assert play.director.searched().counts.timeouts == 1
+
+
+def test_nobody_is_held_for_as_long_as_somebody_was(stage: Maker) -> None:
+    play = stage(replace(MEET, hold=(0.5, 0.5)))
+    play.hold(0, STORE)
+    assert play.player.answer(2) == f"0 {STORE:x}"
+    begun = time.monotonic()
+    while time.monotonic() < begun + 0.3:
+        assert play.access(0, STORE, store=True) == f"0 {STORE:x}"
+    time.sleep(0.3)
+    play.hold(0, STORE)
+
+
+def test_nobody_is_held_without_a_share_of_the_time(stage: Maker) -> None:
+    play = stage(replace(MEET, share=0))
+    for _ in range(30):
+        assert play.access(0, STORE, store=True) == f"0 {STORE:x}"
+    assert play.director.searched().counts.holds == 0
+
+
+def test_the_end_of_the_race_phase_lets_all_go(stage: Maker) -> None:
+    play = stage(MEET)
+    play.hold(0, STORE)
+    play.director.disarm()
+    assert play.player.answer(1) == f"0 {STORE:x}"
+
+
+def test_a_report_of_the_kernel_is_noted_in_the_log(stage: Maker) -> None:
+    play = stage(WATCH)
+    play.player.tell(f"reach 1 {MARK:x}")
+    assert play.player.answer() == f"1 {MARK:x}"
+    assert [(step.vcpu, step.kind) for step in play.log()] == [(1, StepKind.MARK)]
+
+
+def test_priorities_run_one_vcpu_at_a_time_and_end(stage: Maker) -> None:
+    play = stage(replace(EAGER, strategies=(0, 0, 1), depth=2, length=3, stuck=0.02, share=0.9))
+    end = time.monotonic() + 20
+    while play.director.searched().counts.by_strategy[Strategy.PCT] < 3 and time.monotonic() < end:
+        for vcpu, site in ((0, STORE), (1, LOAD), (0, LOAD), (1, OTHER), (0, OTHER)):
+            play.start(vcpu, site, WORD, site == STORE)
+            play.player.answer()
+    counts = play.director.searched().counts
+    assert counts.by_strategy[Strategy.PCT] >= 3
+    assert counts.full >= 1
+    assert counts.holds >= 1
+
+
+def test_a_search_that_is_cut_off_is_refused(program: Path, tmp_path: Path) -> None:
+    plan = Plan(search=SearchPlan(SITES, 3, WATCH))
+    with Director(plan, Path("/plugin.so")) as director:
+        state = tmp_path / "state"
+        state.write_bytes(director.path.read_bytes()[:-8])
+    done = subprocess.run([program, state], capture_output=True, text=True, check=False)
+    assert "refused: cut off" in done.stdout
