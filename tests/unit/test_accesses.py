@@ -2,7 +2,6 @@
 """Which instructions a search watches."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -56,7 +55,9 @@ def debug(tmp_path_factory: pytest.TempPathFactory) -> Debug:
         "int two(int);\nint both(int *p) { int n = two(*p); *p = n; return n; }\n"
     )
     (folder / "two.c").write_text("int word;\nint two(int n) { word = n; return n; }\n")
-    (folder / "main.c").write_text("int both(int *); int main(int c, char **v) { return both(&c); }")
+    (folder / "main.c").write_text(
+        "int both(int *); int main(int c, char **v) { return both(&c); }"
+    )
     argv = ["gcc", "-O2", "-gdwarf-5", "-fcf-protection=none", "-no-pie", "-o", "program"]
     subprocess.run([*argv, "one.c", "two.c", "main.c"], cwd=folder, check=True)
     return Debug(folder / "program")

@@ -16,9 +16,10 @@ from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
 from mmrace.guests.turns import Turns
 from mmrace.hunting import hunt as hunting
-from mmrace.hunting.explore import Explorer, Hit, steps
+from mmrace.hunting.explore import Explorer
 from mmrace.hunting.hunt import Hunter, Search, choose_points
 from mmrace.hunting.minimise import Trial, minimise, parts
+from mmrace.hunting.order import Hit, steps
 from mmrace.hunting.pct import Schedule, bound, draw, missed, pick, picked
 from mmrace.symbols.resolve import Gate, Resolved
 

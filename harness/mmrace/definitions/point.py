@@ -36,7 +36,10 @@ _LINE = re.compile(rf"line\s+(?P<nth>[1-9]\d*)\s+of\s+{_BODY}")
 _AT = re.compile(
     rf"at\s+(?:(?P<file>[\w./+-]+\.[chS]):)?(?P<function>{_NAME})(?P<offset>[+-]0x[0-9a-f]+)"
 )
-FORMS = "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, `line 9 of F`, each with `from CALLER`"
+FORMS = (
+    "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, `line 9 of F`,"
+    " each with `from CALLER`"
+)
 
 
 class Where(StrEnum):

@@ -6,30 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mmrace.definitions.witness import Step
 from mmrace.guests.turns import Stand, Turns
+from mmrace.hunting.order import BLOCKED, Hit
 from mmrace.hunting.pct import Schedule
 from mmrace.outcome import Judgement
 
-# Seconds without a hit after which the one that should run is taken to wait for one that is held;
-# a little more than a stressor's rest for the next time, until it makes a hit.
-_BLOCKED, _BLOCKED_AGAIN = 0.1, 0.06
+# A little more than a stressor's rest: BLOCKED the next time, until it makes a hit.
+_BLOCKED_AGAIN = 0.06
 # Then the held one has as long to come to its next point alone, so that the order of hits is the
 # order of what happened, before both go.
 _ALONE = 0.03
 _OFTEN = 3  # hits of one point by one vCPU after which it counts no more in this schedule
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A vCPU came to a point, in one of the tasks that take turns on it.
-
-    Without a point: it went on for a while and came to none, as another one was held.
-    """
-
-    actor: str
-    point: str
-    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ class Explorer:
         names = {thread: f"V{number}" for number, thread in enumerate(threads)}
         record = _Record()
         standing: dict[str, Stand] = {}
-        patience = _BLOCKED
+        patience = BLOCKED
         helped = ""
         end = time.monotonic() + seconds
         while record.made < self._hits and (now := time.monotonic()) < end:
@@ -122,7 +109,7 @@ class Explorer:
             helped = ""
             thread = stand.thread
             if thread == max(threads, key=priority.__getitem__):
-                patience = _BLOCKED
+                patience = BLOCKED
             record.hit(names[thread], self._points[stand.pc], stand)
             fallen = schedule.fallen(record.made)
             if fallen is not None:
@@ -133,35 +120,3 @@ class Explorer:
                 standing.pop(best, None)
         failure = self._turns.let_go(settle)
         return Walk(tuple(record.hits), record.made, record.blocked, failure)
-
-
-def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
-    """The order of a walk as steps: where each run of one actor's hits ended."""
-    return order(hits, ends(hits))
-
-
-def going_on(actor: str) -> Step:
-    """The step of one that goes on and comes to no point."""
-    return Step(actor=actor, seconds=_BLOCKED)
-
-
-def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:
-    """Which hits are the last of a run of one actor's."""
-    after = [hit.actor for hit in hits[1:]] + [""]
-    return tuple(at for at, hit in enumerate(hits) if hit.actor != after[at])
-
-
-def order(hits: tuple[Hit, ...], chosen: Iterable[int]) -> tuple[Step, ...]:
-    """Some hits of a walk as steps, each counted from the step of its actor before."""
-    found = []
-    begun: dict[str, int] = {}
-    for at in chosen:
-        hit = hits[at]
-        if not hit.point:
-            begun[hit.actor] = at + 1
-            found.append(going_on(hit.actor))
-            continue
-        count = hits[begun.get(hit.actor, 0) : at + 1].count(hit)
-        begun[hit.actor] = at + 1
-        found.append(Step(actor=hit.actor, point=(hit.point,), hit=count, task=hit.task))
-    return tuple(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise, zip_longest
 
 from mmrace.definitions.witness import Step
-from mmrace.hunting.explore import Hit, ends, going_on, order
+from mmrace.hunting.order import Hit, ends, going_on, order
 
 Steps = tuple[Step, ...]
 _LONGEST = 4  # steps of an order that is tried before the whole walk

@@ -74,7 +74,9 @@ def make_search(
     wanted = profile.addresses if profile else None
     chosen = [site for site in sites if wanted is None or site.address in wanted]
     names = {site.function for site in chosen}
-    chosen += [site for site in sites if wanted is not None and site.stack and site.function in names]
+    chosen += [
+        site for site in sites if wanted is not None and site.stack and site.function in names
+    ]
     groups = {name: number for number, name in enumerate(sorted(names))}
     return SearchPlan(
         sites=tuple(

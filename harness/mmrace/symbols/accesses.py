@@ -18,7 +18,9 @@ _MEMORY = re.compile(r"(%[c-g]s:)?[-0-9a-fx]*\(([^)]*)\)")
 # Prefixes of string instructions call back for each element, and a fill of a page says nothing.
 _STRINGS = re.compile(r"^(rep|repz|repnz|stos|movs[bwlq] +%ds:|ins|outs|scas|cmps|lods)")
 # No access to the memory that the operand names, or a jump through it.
-_NO_ACCESS = re.compile(r"^(lea|nop|prefetch|invlpg|clflush|call|jmp|ltr|lgdt|lidt|fx|xsave|xrstor)")
+_NO_ACCESS = re.compile(
+    r"^(lea|nop|prefetch|invlpg|clflush|call|jmp|ltr|lgdt|lidt|fx|xsave|xrstor)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield low, high
 
 
-def _sites(debug: Debug, span: tuple[int, int], ranges: list[tuple[int, int]]) -> Iterator[AccessSite]:
+def _sites(
+    debug: Debug, span: tuple[int, int], ranges: list[tuple[int, int]]
+) -> Iterator[AccessSite]:
     rows = list(_disassemble(debug.vmlinux, span))
     begins = [low for low, _ in ranges]
     function, pushed = "", False
@@ -82,7 +86,7 @@ def _sites(debug: Debug, span: tuple[int, int], ranges: list[tuple[int, int]]) -
 
 
 def accesses(name: str, operands: str) -> bool:
-    """Whether an instruction in AT&T syntax accesses memory other than the stack or per-CPU data."""
+    """Whether an instruction in AT&T syntax accesses memory, not by %rsp and not per-CPU data."""
     text = f"{name} {operands}".partition("#")[0]
     text = text.removeprefix("lock ")
     if _NO_ACCESS.match(text) or _STRINGS.match(text):

@@ -108,9 +108,7 @@ class Debug:
         unit = self._dwarf.get_CU_at(body.unit)
         program = self._dwarf.line_program_for_CU(unit)
         entries = program.get_entries() if program else ()
-        rows = sorted(
-            (entry.state.address, entry.state.line) for entry in entries if entry.state
-        )
+        rows = sorted((entry.state.address, entry.state.line) for entry in entries if entry.state)
         found, before = set(), 0
         for address, number in rows:
             own = address in body and not any(address in inner for inner in body.walk())
