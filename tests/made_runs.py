@@ -56,19 +56,23 @@ def made_run(
     floor: int = 5,
     message: str = "",
     console_from: float = 1.0,
+    of: Race | None = None,
 ) -> RunDir:
-    """Write a run directory and judge it; one line of each log comes every tenth of a second."""
+    """Write a run directory and judge it; one line of each log comes every tenth of a second.
+
+    ``of``: another race than the usual one.
+    """
     workload = Workload(
         name="w", summary="s", source=source, argv=("w",), sources=("w.c",),
         exercised={"iterations" if source is Source.LTP else "turns": floor}, invariants=(),
     )  # fmt: skip
-    made = Race(
+    made = of or Race(
         name=race, title="two meet where one should be alone", summary="s",
         signature=(Signature(title="made_to_fail"), Signature(output="wrong value")),
         workload=(workload,),
     )  # fmt: skip
     spec = Spec(
-        id=name, race=made, workload=workload, tree="debian:6.1", revision="a" * 40,
+        id=name, race=made, workload=made.workload[0], tree="debian:6.1", revision="a" * 40,
         machine=Machine(name="numa2", summary="", node=(Node(memory=64),)), series=series,
         kernel_id="0123456789abcdef", release="6.1.192", program="p", accel="tcg",
         steered=bool(windows), seconds=60, seed=7, boot=("console=ttyS0",),

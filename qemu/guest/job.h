@@ -14,7 +14,8 @@
  *   write PATH VALUE       a setting
  *   window NAME TIME PPM HOLDS UNTILS    for the module of qemu/kprobe-delay
  *   arm-at-start           windows are armed from the workload's start to its end, whatever it says
- *   probe NAME FUNCTION[,FUNCTION...] [RETVAL]
+ *   probe NAME FUNCTION[,FUNCTION...] [RETVAL]    the first that the kernel has
+ *   probe NAME +PLACE[+PLACE...]                  all of them, as kprobe_events takes places
  *   env NAME=VALUE
  *   arg TEXT               argv, in order
  *   procs N                a reproducer: N instances at once, confined, any of which may run for ever

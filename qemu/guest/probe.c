@@ -11,10 +11,12 @@
 #include "probe.h"
 
 #define TRACING "/sys/kernel/tracing/"
-#define PROBES 32
+#define PROBES 64
+#define NAME 64
 
+/* Its events are NAME, NAME__1, NAME__2 and so on: one for each place of the function. */
 static struct probe {
-	char name[48];
+	char name[NAME];
 	bool filtered;
 	unsigned long said;
 } probes[PROBES];
@@ -43,16 +45,24 @@ static bool find_variant(const char *function, char *found, size_t size)
 	return seen;
 }
 
-/* A kretprobe that finds no free instance misses a return, hence room for 64 at a time. */
-static int define(const struct probe *probe, const char *function)
+static void name_event(const struct probe *probe, unsigned int place, char *name)
 {
-	char line[256];
-
-	if (probe->filtered)
-		snprintf(line, sizeof(line), "r64:mmrace/%s %s retval=$retval:s32\n", probe->name,
-			 function);
+	if (place)
+		snprintf(name, NAME, "%.48s__%u", probe->name, place);
 	else
-		snprintf(line, sizeof(line), "p:mmrace/%s %s\n", probe->name, function);
+		snprintf(name, NAME, "%s", probe->name);
+}
+
+/* A kretprobe that finds no free instance misses a return, hence room for 64 at a time. */
+static int define(const struct probe *probe, unsigned int place, const char *function)
+{
+	char line[256], name[NAME];
+
+	name_event(probe, place, name);
+	if (probe->filtered)
+		snprintf(line, sizeof(line), "r64:mmrace/%s %s retval=$retval:s32\n", name, function);
+	else
+		snprintf(line, sizeof(line), "p:mmrace/%s %s\n", name, function);
 	return file_append(TRACING "kprobe_events", line);
 }
 
@@ -63,11 +73,11 @@ static int define_first(const struct probe *probe, char *functions)
 	int error = ENOENT;
 
 	while ((function = strsep(&functions, ","))) {
-		if (!define(probe, function))
+		if (!define(probe, 0, function))
 			return 0;
 		error = errno;
 		if (error == ENOENT && find_variant(function, variant, sizeof(variant)) &&
-		    !define(probe, variant))
+		    !define(probe, 0, variant))
 			return 0;
 	}
 	errno = error;
@@ -78,16 +88,33 @@ static int define_first(const struct probe *probe, char *functions)
  * kprobe_profile counts each hit of an enabled event. A return value needs a histogram with a
  * filter; it counts although nothing is recorded.
  */
-static int start(const struct probe *probe, const char *retval)
+static int start(const struct probe *probe, unsigned int place, const char *retval)
 {
-	char path[160], trigger[96];
+	char path[160], trigger[96], name[NAME];
 
-	snprintf(path, sizeof(path), TRACING "events/mmrace/%.40s/%s", probe->name,
+	name_event(probe, place, name);
+	snprintf(path, sizeof(path), TRACING "events/mmrace/%s/%s", name,
 		 probe->filtered ? "trigger" : "enable");
 	if (!probe->filtered)
 		return file_write(path, "1");
 	snprintf(trigger, sizeof(trigger), "hist:keys=retval if retval==%s", retval);
 	return file_append(path, trigger);
+}
+
+/* All places of one function: what one of them refuses is missing from the sum, and said. */
+static int define_all(const struct probe *probe, char *places)
+{
+	unsigned int defined = 0;
+	char *place;
+
+	while ((place = strsep(&places, "+"))) {
+		if (!define(probe, defined, place) && !start(probe, defined, NULL))
+			defined++;
+		else
+			channel_say("# note probe %s: %s cannot be counted: %s", probe->name, place,
+				    strerror(errno));
+	}
+	return defined ? 0 : -1;
 }
 
 void probe_add(char *spec)
@@ -105,13 +132,18 @@ void probe_add(char *spec)
 	probe->said = 0;
 	if (!count)
 		file_write(TRACING "tracing_on", "0");
-	if (define_first(probe, functions))
+	if (*functions == '+') {
+		if (define_all(probe, functions + 1))
+			return;
+	} else if (define_first(probe, functions)) {
 		channel_say("# note probe %s: %s", name,
 			    errno == ENOENT ? "no such function" : strerror(errno));
-	else if (start(probe, spec))
+		return;
+	} else if (start(probe, 0, spec)) {
 		channel_say("# note probe %s: cannot be counted: %s", name, strerror(errno));
-	else
-		count++;
+		return;
+	}
+	count++;
 }
 
 static unsigned long hits_filtered(const struct probe *probe)
@@ -120,7 +152,7 @@ static unsigned long hits_filtered(const struct probe *probe)
 	char path[160];
 	const char *hits;
 
-	snprintf(path, sizeof(path), TRACING "events/mmrace/%.40s/hist", probe->name);
+	snprintf(path, sizeof(path), TRACING "events/mmrace/%s/hist", probe->name);
 	if (file_read(path, buffer, sizeof(buffer)) < 0)
 		return 0;
 	hits = strstr(buffer, "Totals:");
@@ -128,19 +160,29 @@ static unsigned long hits_filtered(const struct probe *probe)
 	return hits ? strtoul(hits + 6, NULL, 10) : 0;
 }
 
-/* A line is the event's name, its hits and its misses, in columns. */
+static bool is_event_of(const struct probe *probe, const char *event)
+{
+	size_t length = strnlen(probe->name, 48);
+
+	if (!strcmp(event, probe->name))
+		return true;
+	return !strncmp(event, probe->name, length) && !strncmp(event + length, "__", 2) &&
+	       strspn(event + length + 2, "0123456789") == strlen(event + length + 2);
+}
+
+/* A line is an event's name, its hits and its misses, in columns. */
 static unsigned long hits_plain(const struct probe *probe, const char *profile)
 {
-	char name[64];
-	unsigned long hits;
+	char event[NAME];
+	unsigned long hits, sum = 0;
 
 	while (profile && *profile) {
-		if (sscanf(profile, " %63s %lu", name, &hits) == 2 && !strcmp(name, probe->name))
-			return hits;
+		if (sscanf(profile, " %63s %lu", event, &hits) == 2 && is_event_of(probe, event))
+			sum += hits;
 		profile = strchr(profile, '\n');
 		profile = profile ? profile + 1 : NULL;
 	}
-	return 0;
+	return sum;
 }
 
 void probe_say(void)

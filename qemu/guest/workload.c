@@ -22,6 +22,7 @@
 #include "workload.h"
 
 #define PERIOD 1.0
+#define EARLY 0.1
 #define ALIVE 5.0
 #define GRACE 2.0	/* from SIGTERM to SIGKILL */
 #define STUCK 5.0	/* from SIGKILL until the processes that stay are named */
@@ -38,6 +39,7 @@ struct iteration {
 	double terminated;	/* SIGTERM was sent then */
 	bool named;		/* the processes that stay have been named */
 	bool quiet;		/* may say nothing for as long as it likes */
+	bool early;		/* counters are wanted from a kernel that fails at once */
 	int status;
 };
 
@@ -172,6 +174,16 @@ static void push(struct iteration *it, bool due)
 	}
 }
 
+/* Seconds until the counters are said again: soon at first, then as seldom as of others. */
+static double period(const struct iteration *it)
+{
+	double age = now() - it->begun;
+
+	if (!it->early || age > PERIOD)
+		return PERIOD;
+	return age > EARLY ? age : EARLY;
+}
+
 /*
  * See the iteration to its end. Processes that SIGKILL does not end are waited for: the host
  * calls it a hang.
@@ -179,7 +191,7 @@ static void push(struct iteration *it, bool due)
 static void watch(const struct job *job, const struct spent *spent, struct iteration *it)
 {
 	const struct timespec step = { .tv_nsec = 100 * 1000 * 1000 };
-	double next = it->begun + PERIOD, alive = it->begun + ALIVE;
+	double next = it->begun + period(it), alive = it->begun + ALIVE;
 	struct pollfd inputs[] = {
 		{ .fd = it->output, .events = POLLIN },
 		{ .fd = channel_input(), .events = POLLIN },
@@ -205,7 +217,7 @@ static void watch(const struct job *job, const struct spent *spent, struct itera
 		if (now() >= next) {
 			output_period();
 			counter_say();
-			next = now() + PERIOD;
+			next = now() + period(it);
 		}
 	}
 	drain(it);
@@ -265,6 +277,7 @@ unsigned long workload_loop(const struct job *job)
 		if (spawn(job, job->seed + reported, &it, launch))
 			setup_bail("cannot start the workload: %s", strerror(errno));
 		it.quiet = job->procs && !job->returns;
+		it.early = job->procs;
 		/* A program that comes to an end says at it what it has seen: let it once. */
 		it.may_cut = reported || it.quiet;
 		watch(job, &spent, &it);

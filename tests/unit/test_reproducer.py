@@ -12,13 +12,21 @@ from elftools.elf.elffile import ELFFile
 from test_judge import BOOT, END, SOFT_LOCKUP, WARNING
 from test_program import KERNEL, LTP, add
 
-from mmrace.definitions.race import Execution, FailsBy, Signature, Source
-from mmrace.definitions.reproducer import Reproducer, read_reproducer
+from made_runs import BUG, made_run
+from mmrace.data import use_races
+from mmrace.definitions.race import Execution, FailsBy, Signature, Source, load_race
+from mmrace.definitions.reproducer import (
+    Reproducer,
+    read_reproducer,
+    with_failure,
+    with_functions,
+)
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.template import race_from_run
 from mmrace.userland.program import build_program
 from mmrace.userland.reproducer import keep_reproducer
 
@@ -245,3 +253,47 @@ def test_signatures_of_what_is_known(write) -> None:
     made = read_reproducer([write("a.c")])
     assert made.race(Execution(), crash="x").signature == (Signature(title="x"),)
     assert replace(made, test="ltp:x").race(Execution()).title == "ltp:x"
+
+
+COUNTED = (("walk", "mm/rmap.c"), ("free_it", "mm/memory.c"))
+
+
+@pytest.fixture
+def kept(home, tmp_path, write):
+    """A run of a reproducer, of which a race is made."""
+    made = read_reproducer([write("a.c", '#include "b.h"\n' + PROGRAM), write("b.h", "")])
+    keep_reproducer(home, made)
+    race = made.race(Execution(procs=3, fails_by=(FailsBy.EXIT,)), configs=("tun",))
+    race = with_functions(with_failure(race, r"^kernel BUG in made\.to\"fail$"), COUNTED)
+    channel = BEGIN + "# count probe:walk 95\n"
+    return made_run(tmp_path, channel=channel, console=BUG, end=VmEnd.STOPPED, of=race)
+
+
+def test_a_race_is_made_from_a_run(home, kept) -> None:
+    use_races((home.races,))
+    try:
+        folder = race_from_run(home, "my-bug", home.races, kept)
+        race = load_race("my-bug")
+        program = build_program(home, race, race.workload[0], "", None, str)
+    finally:
+        use_races(())
+    was = kept.spec()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "a.c",
+        "b.h",
+        "race.toml",
+    ]
+    assert race.signature == was.race.signature
+    assert race.probe == was.race.probe
+    assert race.workload[0].execution == was.workload.execution
+    assert race.workload[0].exercised == {"executions": 1, "functions": 9}
+    assert race.own_config == ("reproducer", "tun")
+    assert race.functions == ("walk", "free_it")
+    assert (folder / "race.toml").read_text().count("TODO") >= 3
+    assert subprocess.run(program.files, check=False).returncode == 0
+
+
+def test_a_race_is_made_from_runs_of_reproducers_only(home, tmp_path) -> None:
+    with pytest.raises(UserError, match="is a run of race race"):
+        race_from_run(home, "my-bug", home.races, made_run(tmp_path))

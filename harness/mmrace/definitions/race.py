@@ -53,12 +53,16 @@ class Probe(Table):
     """A kprobe event that the guest counts, as proof that the contested point was reached.
 
     ``function`` may list alternatives for kernels where the name differs; the first that the
-    kernel has is used. With ``returns`` only returns of that value count.
+    kernel has is used. With ``returns`` only returns of that value count. With ``every`` all
+    copies of the one function in ``file`` are counted, those that the compiler inlined too; they
+    are looked up in the kernel's debug information before a run.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=48)
     function: tuple[str, ...] = Field(min_length=1)
     returns: int | None = None
+    every: bool = False
+    file: str = ""
 
 
 class Tolerated(Table):

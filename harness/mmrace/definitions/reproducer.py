@@ -9,25 +9,28 @@ no knowledge of the bug. Whatever takes a race takes a reproducer.
 import hashlib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from mmrace.definitions.race import Execution, FailsBy, Race, Signature, Source, Workload
+from mmrace.definitions.race import Execution, FailsBy, Probe, Race, Signature, Source, Workload
 from mmrace.errors import UserError
 
 # Whatever the kernel reports, but that a program has used up the guest's memory.
 ANY_CRASH = r"^(?!Kernel panic - not syncing: (Out of memory|System (is )?deadlocked on memory))"
 BUILT_ELSEWHERE = ("selftest:", "ltp:")
 EXECUTIONS = "executions"  # ended, whatever their exit code, or cut off when the time was over
+FUNCTIONS = "functions"  # executions of all functions that are counted
+FUNCTIONS_COUNTED = 12
 CONFIG = "reproducer"  # the fragment with what reproducers use beside the races' kernels
 # Seconds without a sign of PID 1 or of a killed process's end. The hung task detector's own 120 s
 # come first: the kernel says more about a hang than silence does.
 SILENCE = 150
 _QUOTED_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
+_EVENT = 48  # letters of a function's name that the name of its event can have
 _ELF = b"\x7fELF"
 
 
@@ -97,6 +100,35 @@ def signatures(execution: Execution, crash: str) -> tuple[Signature, ...]:
     """Return what identifies the failure: a crash, and the program's own end where that counts."""
     own = (Signature(),) if execution.fails_by else ()
     return (Signature(title=crash), *own)
+
+
+def with_failure(race: Race, title: str, report: str = "") -> Race:
+    """Return the race whose own crash is one with this title, and this in its report."""
+    first = Signature(title=title, report=report)
+    return race.model_copy(update={"signature": (first, *race.signature[1:])})
+
+
+def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
+    """Return the race in whose runs these functions (name, file) are counted; at least one of them
+    has to be executed.
+    """
+    probes: dict[str, Probe] = {}
+    for function, file in functions:
+        name = function[:_EVENT]
+        probes.setdefault(name, Probe(name=name, function=(function,), every=True, file=file))
+    chosen = dict(list(probes.items())[:FUNCTIONS_COUNTED])
+    workload = race.workload[0]
+    exercised = {**workload.exercised, **({FUNCTIONS: 1} if chosen else {})}
+    counted = workload.model_copy(update={"probes": tuple(chosen), "exercised": exercised})
+    return race.model_copy(update={"probe": tuple(chosen.values()), "workload": (counted,)})
+
+
+def with_min_counts(race: Race, counts: Mapping[str, int]) -> Race:
+    """Return the race of which so much more has to be executed, by counter."""
+    workload = race.workload[0]
+    exercised = {**workload.exercised, **counts}
+    changed = workload.model_copy(update={"exercised": exercised})
+    return race.model_copy(update={"workload": (changed,)})
 
 
 def is_reproducer(race: Race) -> bool:

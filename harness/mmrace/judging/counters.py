@@ -3,6 +3,8 @@
 
 import re
 
+from mmrace.definitions.reproducer import FUNCTIONS
+
 _COUNT = re.compile(r"# count (\S+) (\d+)$")
 _SAID_COUNT = re.compile(r"mmrace: count (\S+) (\d+)$")
 _SUMMARY = re.compile(r"(passed|failed|broken|skipped)\s+(\d+)$")
@@ -55,6 +57,8 @@ class Counters:
         """Return one counter's value so far; 0 for one that was never said."""
         if name == "iterations":
             return self._passed
+        if name == FUNCTIONS:
+            return sum(n for probe, n in self._counted.items() if probe.startswith("probe:"))
         if name in self._counted:
             return self._counted[name]
         return self._summed.get(name, 0) + self._latest.get(name, 0)

@@ -26,7 +26,7 @@ import re
 from mmrace import crash as crashes
 from mmrace.crash import Crash, dmesg
 from mmrace.definitions.race import FailsBy, Source
-from mmrace.definitions.reproducer import EXECUTIONS
+from mmrace.definitions.reproducer import EXECUTIONS, FUNCTIONS
 from mmrace.judging import channel as channels
 from mmrace.judging.channel import second_of
 from mmrace.judging.evidence import Case, Evidence, Finding, fits
@@ -39,6 +39,8 @@ def judge(evidence: Evidence) -> Judgement:
     case = Case(evidence, channels.parse(evidence.channel))
     _sort_crashes(case)
     counters = {**case.channel.counters, EXECUTIONS: case.channel.executions}
+    counted = [f"probe:{name}" for name in evidence.workload.probes]
+    counters[FUNCTIONS] = sum(counters.get(name, 0) for name in counted)
     exercised = {
         name: (counters.get(name, 0), least) for name, least in evidence.workload.exercised.items()
     }
@@ -50,7 +52,7 @@ def judge(evidence: Evidence) -> Judgement:
         or _invariant(case)
         or _end(case)
         or unable(case)
-        or _below_min_count(exercised)
+        or _below_min_count(case, exercised)
         or Finding(Outcome.PASS)
     )
     return Judgement(
@@ -159,14 +161,21 @@ def _last_message(console: bytes) -> str:
     return "before its first message"
 
 
-def _below_min_count(exercised: dict[str, tuple[int, int]]) -> Finding | None:
+def _below_min_count(case: Case, exercised: dict[str, tuple[int, int]]) -> Finding | None:
     """Too little of what proves that the race was exercised."""
     low = [
-        f"{name}: {count}, at least {least} wanted"
+        f"{_counted(case, name)}: {count}, at least {least} wanted"
         for name, (count, least) in exercised.items()
         if count < least
     ]
     return Finding(Outcome.NOT_EXERCISED, notes=tuple(low)) if low else None
+
+
+def _counted(case: Case, name: str) -> str:
+    """A counter as people read it."""
+    if name == FUNCTIONS:
+        return f"executions of {', '.join(case.evidence.workload.probes)}"
+    return name
 
 
 def _since_start(case: Case, finding: Finding) -> float | None:

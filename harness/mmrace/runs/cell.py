@@ -211,6 +211,7 @@ def job(spec: Spec) -> Job:
         source=workload.source,
         iterations=workload.iterations,
         execution=workload.execution,
+        places=spec.places,
         failures=ENDLESS if workload.tolerates(spec.release) else None,
     )
 

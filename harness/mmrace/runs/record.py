@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Race, Workload
@@ -30,7 +30,7 @@ class Spec(Table):
     changed. ``notes`` are about the kernel: which revision of a series it has, what that was made
     on, that it was built unconfined. ``slot`` is its place in a campaign. ``steer_by``: who holds
     in it, ``director`` or ``kprobe``. ``configs``: what the kernel has beside the fragments of all
-    races.
+    races. ``places``: addresses of this kernel at which functions are counted, by probe.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Spec(Table):
     steer_by: str = "director"
     configs: tuple[str, ...] = ()
     at_most: float | None = None
+    places: dict[str, tuple[int, ...]] = Field(default_factory=dict)
 
     @property
     def most(self) -> float:

@@ -42,7 +42,7 @@ class Job:
     many as the time allows; ``failures``: iterations that may fail before the loop ends, by the
     source's protocol if None; ``interactive`` hands over the console in place of the workload;
     ``windows`` are lines for the module of ``qemu/kprobe-delay``; ``execution`` is how a reproducer
-    is executed.
+    is executed; ``places`` are addresses of this kernel for probes with ``every``.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Job:
     interactive: bool = False
     windows: tuple[str, ...] = ()
     execution: Execution = field(default_factory=Execution)
+    places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def render(self) -> str:
         """Return the job file; UserError when a value cannot be a line of it."""
@@ -74,7 +75,7 @@ class Job:
             *(("hugepages", f"{node} {pages}") for node, pages in enumerate(self.hugepages)),
             *(("write", f"{path} {value}") for path, value in self.writes),
             *(("window", window) for window in self.windows),
-            *(("probe", _probe(probe)) for probe in self.probes),
+            *(("probe", text) for probe in self.probes if (text := self._probe(probe))),
             *(("env", f"{key}={value}") for key, value in sorted(self.env.items())),
             *(("arg", word) for word in self.argv),
         ]
@@ -87,6 +88,16 @@ class Job:
             lines.append(("shell", ""))
         self._check(lines)
         return "".join(f"{key} {value}\n" for key, value in lines)
+
+    def _probe(self, probe: Probe) -> str:
+        """What PID 1 is told of a probe; nothing where this kernel has no place for it."""
+        if probe.every:
+            places = "".join(f"+{place:#x}" for place in self.places.get(probe.name, ()))
+            return f"{probe.name} {places}" if places else ""
+        words = [probe.name, ",".join(probe.function)]
+        if probe.returns is not None:
+            words.append(str(probe.returns))
+        return " ".join(words)
 
     def _failures(self) -> int:
         """Failed iterations that end the loop."""
@@ -112,13 +123,6 @@ class Job:
         for key in set(kinds):
             if kinds.count(key) > _LIMIT:
                 raise UserError(f"workload {self.name}: more than {_LIMIT} of {key}")
-
-
-def _probe(probe: Probe) -> str:
-    words = [probe.name, ",".join(probe.function)]
-    if probe.returns is not None:
-        words.append(str(probe.returns))
-    return " ".join(words)
 
 
 def make_image(

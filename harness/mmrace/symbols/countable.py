@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a kernel's functions can be counted by kprobes: out of line, and in each inlined copy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mmrace.errors import UserError
+from mmrace.symbols.resolve import Resolver
+from mmrace.symbols.unprobeable import Unprobeable
+
+COPIES = 24  # of one function: more are a helper's that everybody calls
+
+
+@dataclass(frozen=True)
+class Countable:
+    """Addresses of each function that can be counted; of the others why they cannot."""
+
+    places: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def find_countable(
+    resolver: Resolver, unprobeable: Unprobeable, functions: Iterable[tuple[str, str]]
+) -> Countable:
+    """Look functions (name, file) up in one kernel."""
+    found = Countable()
+    for name, file in functions:
+        where = f"{file}:{name}" if file else name
+        try:
+            addresses = resolver.resolve([f"entry of {where}"]).addresses
+        except UserError:
+            found.refused[name] = "this kernel has no code of it"
+            continue
+        refused = {unprobeable.why_not(address) for address in addresses} - {""}
+        free = tuple(item for item in addresses if not unprobeable.why_not(item))
+        if len(addresses) > COPIES:
+            found.refused[name] = f"it is inlined in {len(addresses)} places"
+        elif free:
+            found.places[name] = free
+        else:
+            found.refused[name] = f"kprobes cannot be in {', '.join(sorted(refused))}"
+    return found
