@@ -9,7 +9,7 @@ import pytest
 from fakes.kerneltree import commit_all, git, make_kernel, pack, write_kernel
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
-from mmrace.sources import source
+from mmrace.sources import debian, source
 from mmrace.sources.tree import Tree, add_tree, checkout, export, find_tree, list_trees, store
 
 
@@ -193,7 +193,7 @@ def test_an_interrupted_import_leaves_nothing(home: Home, kernel: Path) -> None:
 def test_debian_adds_itself_and_notices_a_new_release(
     home: Home, kernel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "DEBIAN", tmp_path)
+    monkeypatch.setattr(debian, "INSTALLED", tmp_path)
     tarball = pack(kernel, tmp_path / "linux-source-6.1.tar.xz")
     said: list[str] = []
     first = find_tree(home, "debian:6.1", said.append)

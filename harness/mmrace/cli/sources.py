@@ -11,6 +11,7 @@ from mmrace.definitions.base import base_for
 from mmrace.patching.intake import said
 from mmrace.patching.series import apply_series
 from mmrace.runs import campaign
+from mmrace.sources.debian import find_packages
 from mmrace.sources.tree import Tree, add_tree, find_tree, list_trees
 
 
@@ -26,7 +27,10 @@ def tree() -> None:
 @json_option
 @click.pass_obj
 def add(app: App, name: str, source: str, rev: str | None) -> None:
-    """Add SOURCE as NAME: debian:6.1, a tarball, a directory, a git repository with --rev."""
+    """Add SOURCE as NAME: debian:6.1, a tarball, a directory, a git repository with --rev.
+
+    debian:6.1=6.1.170-3 is one version of Debian's package; `mmrace tree find` lists them.
+    """
     with app.step(f"tree {name}") as tell:
         added = add_tree(app.home, name, source, rev, tell)
         tell(f"= {added.kind} {added.version}")
@@ -43,6 +47,20 @@ def list_command(app: App) -> None:
     rows = [(item.name, item.kind, item.version, item.commit[:12], item.source) for item in trees]
     if not app.as_json:
         app.out.print(table(("name", "kind", "version", "commit", "source"), rows))
+
+
+@tree.command("find")
+@json_option
+@click.pass_obj
+def find(app: App) -> None:
+    """List the kernel sources that Debian has, and the trees to name them by."""
+    with app.step("Debian") as tell, app.home.lock("debian", tell):
+        found = find_packages(app.home.cache / "debian", tell)
+        tell(f"= {len(found)} kernel sources")
+    app.document({"packages": [{"tree": name, **asdict(one)} for name, one in found.items()]})
+    rows = [(name, one.version, one.suite) for name, one in found.items()]
+    if not app.as_json:
+        app.out.print(table(("tree", "version", "suite"), rows))
 
 
 @tree.command("show")

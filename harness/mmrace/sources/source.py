@@ -9,15 +9,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from mmrace.errors import InfraError, UserError
+from mmrace.errors import UserError
 from mmrace.proc import run
+from mmrace.sources import debian
 from mmrace.sources.archive import REF, directory_entries, import_files, tar_entries
 from mmrace.sources.git import GIT, Repository, create, last_line
 
 Progress = Callable[[str], None]
-DEBIAN = Path("/usr/src")
 _URL = re.compile(r"^(https?|git|ssh|file)://|^[\w.-]+@[\w.-]+:")
-__all__ = ["REF", "check_links", "debian_tarball", "fetch", "identity", "remove"]
+__all__ = ["REF", "check_links", "fetch", "identity", "remove"]
 
 
 def fetch(
@@ -35,7 +35,7 @@ def fetch(
     if rev:
         raise UserError(f"{source} is no git repository, so --rev {rev} means nothing")
     if source.startswith("debian:"):
-        found = debian_tarball(source, downloads, fetch=True)
+        found = debian.tarball(source, downloads, progress, fetch=True)
         assert found is not None  # noqa: S101
         path = found
     if path.is_dir():
@@ -53,35 +53,6 @@ def identity(path: Path) -> str:
     """What a tarball is known by: size and time of change."""
     status = path.stat()
     return f"{status.st_size}:{status.st_mtime_ns}"
-
-
-def debian_tarball(source: str, downloads: Path, *, fetch: bool) -> Path | None:
-    """Find the tarball of ``debian:X``; with ``fetch`` take the package from apt when absent.
-
-    The package is unpacked below ``downloads``, not installed. None when absent and not fetched.
-    """
-    name = f"linux-source-{source.removeprefix('debian:')}"
-    if not re.fullmatch(r"linux-source-\d+\.\d+", name):
-        raise UserError(f"{source}: say debian:6.1 or debian:6.12")
-    installed = DEBIAN / f"{name}.tar.xz"
-    unpacked = downloads / "usr" / "src" / installed.name
-    for path in (installed, unpacked):
-        if path.is_file():
-            return path
-    if not fetch:
-        return None
-    downloads.mkdir(parents=True, exist_ok=True)
-    way_out = f"{installed} is not there and apt-get cannot download it: apt-get install {name}"
-    try:
-        done = run(["apt-get", "download", name], cwd=downloads, deadline=1800)
-        for package in downloads.glob(f"{name}_*.deb"):
-            done = run(["dpkg-deb", "-x", package, downloads], deadline=600)
-            package.unlink()
-    except InfraError as error:
-        raise UserError(way_out, str(error)) from error
-    if not unpacked.is_file():
-        raise UserError(way_out, done.errors)
-    return unpacked
 
 
 def _git_dir(path: Path) -> Path | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from mmrace.errors import InfraError, MmraceError, UserError
 from mmrace.home import Home, publish, write_file
+from mmrace.sources import debian
 from mmrace.sources import source as sources
 from mmrace.sources.git import Repository, create
 
 Progress = Callable[[str], None]
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+:-]*$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+:=~-]*$")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def list_trees(home: Home) -> list[Tree]:
 
 
 def find_tree(home: Home, name: str, progress: Progress) -> Tree:
-    """Return a tree by name; ``debian:X`` adds itself, and again when Debian has a newer one.
+    """Return a tree by name; ``debian:X`` adds itself, and again when the host has a newer one.
 
     Raises UserError with the names there are.
     """
@@ -64,7 +65,8 @@ def find_tree(home: Home, name: str, progress: Progress) -> Tree:
             return known
         names = ", ".join(tree.name for tree in list_trees(home)) or "none"
         raise UserError(f"no tree {name!r} (there are: {names}); mmrace tree add {name} SOURCE")
-    tarball = sources.debian_tarball(name, home.cache / "debian", fetch=known is None)
+    with home.lock("debian", progress):
+        tarball = debian.tarball(name, home.cache / "debian", progress, fetch=known is None)
     if known and (tarball is None or known.identity == sources.identity(tarball)):
         return known
     tree = add_tree(home, name, name, None, progress)
@@ -192,7 +194,7 @@ def move_packs(git: Repository, kept: Repository) -> None:
 
 def _record(home: Home, name: str) -> Path:
     if not _NAME.match(name):
-        raise UserError(f"{name!r} is no name for a tree: letters, digits and . _ + : - only")
+        raise UserError(f"{name!r} is no name for a tree: letters, digits and . _ + : = ~ - only")
     return home.trees / f"{name}.toml"
 
 
