@@ -89,11 +89,16 @@ def show(app: App, name: str) -> None:
     if app.as_json:
         return
     app.out.print(f"{race.name}: {race.title}\n\n{race.summary.strip()}\n", markup=False)
+    paths = [
+        (name, workload.name, next((p.summary for p in race.path if p.name == name), ""))
+        for name, workload in race.paths().decided.items()
+    ]
+    app.out.print(table(("path", "decided by", "what it is"), paths))
     rows = [
         (
             workload.name,
             str(workload.source),
-            " ".join(f"{name}>={floor}" for name, floor in workload.exercised.items()),
+            " ".join(f"{name}>={least}" for name, least in workload.exercised.items()),
             workload.summary,
         )
         for workload in race.workload

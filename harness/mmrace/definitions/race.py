@@ -2,12 +2,13 @@
 """A race as people write it in ``<race>/race.toml``, in one of ``data.race_folders``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from mmrace.data import race_folders
 from mmrace.definitions.base import Versions, in_range
@@ -110,7 +111,8 @@ class Workload(Table):
     hold on a vulnerable kernel when nobody steers. ``iterations``: at most so many a boot, where
     one uses up what the next would need; 0: as many as the time allows. ``tolerated``: failures of
     an LTP test that are not the race's; an iteration with these alone is no failure, and still has
-    to be exercised. ``execution`` is a reproducer's; its ``sources`` are C files, one static
+    to be exercised. ``versions``: kernels that it can run on, any by default. ``execution`` is a
+    reproducer's; its ``sources`` are C files, one static
     executable, ``selftest:PATH`` of the kernel tree or ``ltp:NAME``.
     """
 
@@ -128,11 +130,39 @@ class Workload(Table):
     rare: bool = False
     iterations: int = Field(default=0, ge=0)
     tolerated: tuple[Tolerated, ...] = ()
+    versions: Versions = ""
     execution: Execution = Execution()
 
     def tolerates(self, release: str) -> tuple[Tolerated, ...]:
         """Return the failures that are none on a kernel of this release."""
         return tuple(item for item in self.tolerated if item.covers(release))
+
+    def runs_on(self, release: str) -> bool:
+        """Whether kernels of this release can run it; true for one whose release is unknown."""
+        return not release[:1].isdecimal() or in_range(release, self.versions)
+
+
+class RacePath(Table):
+    """One way to reach a race's bug, or a place that a fix may move the hole to.
+
+    The first of ``workloads`` that runs on a kernel decides the path there; a path of which none
+    does is no path of that kernel.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    summary: str
+    workloads: tuple[str, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What a verdict is about: paths by name, each with the workload that decides it.
+
+    ``left_out``: paths of the race on this kernel that the verdict is not about.
+    """
+
+    decided: Mapping[str, Workload]
+    left_out: tuple[str, ...] = ()
 
 
 class Cost(Table):
@@ -156,7 +186,8 @@ class Race(Table):
 
     ``config`` is in the kernels of all races, which so are the same ones; ``own_config`` only in
     a kernel that is built for this race. ``demo``: whether ``mmrace demo`` runs it. ``hunt``: the
-    workload in which `mmrace hunt` looks for an order, one that seldom fails of itself.
+    workload in which `mmrace hunt` looks for an order, one that seldom fails of itself. Where no
+    ``path`` is given, each default workload decides one of its own name.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -170,11 +201,50 @@ class Race(Table):
     signature: tuple[Signature, ...] = Field(min_length=1)
     probe: tuple[Probe, ...] = ()
     workload: tuple[Workload, ...] = Field(min_length=1)
+    path: tuple[RacePath, ...] = ()
     window: tuple[Window, ...] = ()
     delays: Delays | None = None
     cost: tuple[Cost, ...] = ()
     demo: bool = False
     hunt: str = ""
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> Self:
+        known = {workload.name for workload in self.workload}
+        for path in self.path:
+            if missing := [name for name in path.workloads if name not in known]:
+                raise ValueError(f"path {path.name}: the race has no workload {missing[0]!r}")
+        names = [path.name for path in self.path]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two paths are called {twice!r}")
+        if not self.path and not self.default_workloads():
+            raise ValueError("no path, and no workload that runs by default")
+        return self
+
+    def paths(self, release: str = "", workload: str | None = None) -> Paths:
+        """Return the paths of this race on a kernel of this release.
+
+        With ``workload``, only the path that it decides, or one of its own name. UserError when
+        there is no such workload, or no path on this release.
+        """
+        found: dict[str, Workload] = {}
+        for path in self.path or self._implied_paths():
+            able = [self.find_workload(name) for name in path.workloads]
+            if chosen := [item for item in able if item.runs_on(release)]:
+                found[path.name] = chosen[0]
+        if workload is not None:
+            own = self.find_workload(workload)
+            name = next((path.name for path in self.path if workload in path.workloads), workload)
+            return Paths({name: own}, tuple(path for path in found if path != name))
+        if not found:
+            raise UserError(f"race {self.name} has no path on Linux {release}; name a --workload")
+        return Paths(found)
+
+    def _implied_paths(self) -> tuple[RacePath, ...]:
+        return tuple(
+            RacePath(name=item.name, summary=item.summary, workloads=(item.name,))
+            for item in self.default_workloads()
+        )
 
     @property
     def shared(self) -> bool:
@@ -189,9 +259,9 @@ class Race(Table):
         """Return the windows that steer this workload."""
         return tuple(item for item in self.window if workload in (item.workloads or (workload,)))
 
-    def default_workloads(self) -> list[Workload]:
-        """The workloads that run when none is named."""
-        return [workload for workload in self.workload if workload.default]
+    def default_workloads(self, release: str = "") -> list[Workload]:
+        """The workloads that run when none is named, of those that a kernel can run."""
+        return [item for item in self.workload if item.default and item.runs_on(release)]
 
     def hunted_workload(self) -> Workload:
         """Return the workload for a hunt; UserError when the race names one that it has not."""
