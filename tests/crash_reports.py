@@ -2,7 +2,8 @@
 """Synthetic reports in the order in which kernels print them, and what each amounts to.
 
 ``tests/reports/*.txt``: blocks of ``=== NAME``, ``KIND | FUNCTION | WORDS`` of the title (or
-``nothing``), then the console. Written from the kernel's printing code, names of functions made up.
+``nothing``), then the console. A fourth field says why the report is corrupted, or ``whole``.
+Written from the kernel's printing code, names of functions made up.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ FOLDER = Path(__file__).parent / "reports"
 
 @dataclass(frozen=True)
 class Case:
-    """One console and the one report in it; ``kind`` is empty where there is none."""
+    """One console and the one report in it; ``kind`` is empty where there is none.
+
+    ``reason``: why it is corrupted, ``whole``, or empty where that is not looked at.
+    """
 
     name: str
     kind: str
     function: str
     words: str
     console: bytes
+    reason: str = ""
 
 
 def all_cases() -> list[Case]:
@@ -35,5 +40,5 @@ def _case(area: str, block: str) -> Case:
     name, expected, console = block.removeprefix("=== ").split("\n", 2)
     if expected == "nothing":
         return Case(f"{area}: {name}", "", "", "", console.encode())
-    kind, function, words = (part.strip() for part in expected.split("|"))
-    return Case(f"{area}: {name}", kind, function.strip("-"), words, console.encode())
+    kind, function, words, *reason = (part.strip(" -") for part in expected.split(" |"))
+    return Case(f"{area}: {name}", kind, function, words, console.encode(), "".join(reason))

@@ -53,7 +53,7 @@ def describe(console: bytes) -> str:
         lines = [f"kind: {item.kind.value}", f"title: {item.title}"]
         lines += [f"alt: {title}" for title in item.alt_titles]
         lines += [f"function: {item.function or '-'}"]
-        lines += [f"corrupted: {'yes' if item.corrupted else 'no'}"]
+        lines += [f"corrupted: {item.corrupted or 'no'}"]
         lines += ["frames: " + " ".join(frame.function for frame in item.frames[:8])]
         text = crash.report_text(console, item).strip().splitlines()
         lines += [f"first: {text[0].strip()[:90]}", f"last: {text[-1].strip()[:90]}"]

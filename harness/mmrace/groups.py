@@ -143,7 +143,7 @@ def _add(connection: sqlite3.Connection, run: RunDir) -> None:
     connection.executemany(
         "INSERT INTO crash VALUES (?, ?, ?, ?, ?)",
         [
-            (run.id, item.kind.value, item.title, item.function, item.corrupted)
+            (run.id, item.kind.value, item.title, item.function, item.corrupted is not None)
             for item in crash.parse(run.console())
         ],
     )

@@ -18,3 +18,6 @@ def test_report_is_read(case: Case) -> None:
         return
     title = case.words + (f" in {case.function}" if case.function else "")
     assert said == [(case.kind, case.function, title)]
+    if case.reason:
+        (item,) = found
+        assert (item.corrupted or "whole") == case.reason

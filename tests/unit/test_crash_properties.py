@@ -35,9 +35,8 @@ cases = st.sampled_from(CASES)
 
 def feed(parts: list[bytes]) -> tuple[Crash, ...]:
     parser = Parser()
-    for part in parts:
-        parser.feed(part)
-    return parser.finish()
+    found = [item for part in parts for item in parser.feed(part)]
+    return (*found, *parser.finish())
 
 
 @FAST

@@ -24,10 +24,14 @@ class Frame:
 
 # Names that the compiler made out of one function: they are no different function to people.
 _CLONE = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv|localalias|unlikely)\b.*|\.\d+$")
+_MANGLED = re.compile(r"_R(?:Nv|I|C|M|X|Y|Nt)\w+|_ZN\d+\w+E\Z")
 _NAME = r"[A-Za-z_][\w.$]*"
-_AT = rf"\.?(?P<function>{_NAME})\+0x(?P<offset>[0-9a-f]+)(?:/0x(?P<size>[0-9a-f]+))?"
+# A serial line may have eaten digits.
+_AT = rf"\.?(?P<function>{_NAME})\+0x(?P<offset>[0-9a-f]*)(?:/0x(?P<size>[0-9a-f]*))?"
 _MODULE = r"(?:\s+\[(?P<module>[\w-]+)(?:\([A-Z]+\))?(?:\s+[0-9a-f]+)?\])?"
-_LOCATION = r"(?P<location>[\w./+-]+\.(?:[chSs]|rs|inc):\d+)"
+_FILE = r"[\w./+-]+\.(?:[chSs]|rs|inc):\d+"
+_LOCATION = rf"(?P<location>{_FILE})"
+_EXACTLY = r"(?::\d+)?(?:\s+\(discriminator \d+\))?"  # a column, or what the compiler counts
 _FRAME = re.compile(
     rf"""\s*(?:\#\d+:?\s+)?\(?
     (?:\[?\s*<?\(?0?x?[0-9a-f]{{8,16}}\)?>?\s*\]?:?\s+){{0,2}}      # addresses
@@ -43,7 +47,7 @@ _ARM = re.compile(
 )
 _INLINE = re.compile(
     rf"\s*(?:\[<\s*(?:inline|[0-9a-f]{{8,16}})\s*>\]\s+)?(?P<unsure>\?\s+)?(?P<function>{_NAME})\s+\(?{_LOCATION}"
-    rf"(?:\s+\(discriminator \d+\))?\)?(?:\s+\[inline\])?\s*$"
+    rf"{_EXACTLY}(?:\s+{_FILE}{_EXACTLY})*\)?(?:\s+\[inline\]|\s+\[?[a-z][\w-]*\]?)?\s*$"
 )
 _POINTER = re.compile(
     r"\s*(?:RIP|EIP|IP|NIP|PC|pc|epc|era|TPC|IAOQ\[0\]|IIR|Krnl PSW)\b[\s:]*"
@@ -54,9 +58,15 @@ _POINTER_INLINE = re.compile(rf"[0-9a-f]{{4}}:(?P<function>{_NAME})\s+\(?{_LOCAT
 _USER_SEGMENT = re.compile(r"(?:0033|0023|002b|0073|e033):")
 
 
+@lru_cache(maxsize=16384)
 def plain(function: str) -> str:
-    """Name of a function without what the compiler appended."""
-    return _CLONE.sub("", function)
+    """Name of a function as the source has it: without what the compiler appended, Rust's read."""
+    function = _CLONE.sub("", function) if "." in function else function
+    if _MANGLED.match(function):
+        from demangle import demangle  # noqa: PLC0415  (a quarter of a second, seldom needed)
+
+        return demangle(function)
+    return function
 
 
 @lru_cache(maxsize=4096)
@@ -102,7 +112,7 @@ def _frame(match: re.Match[str], *, reliable: bool) -> Frame:
     size = groups.get("size")
     return Frame(
         plain(groups["function"]),
-        int(groups["offset"], 16),
+        int(groups["offset"] or "0", 16),
         int(size, 16) if size else None,
         groups.get("module") or "",
         reliable,

@@ -3,62 +3,73 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
-from mmrace.crash.bystander import (
-    DISPATCHING,
+from mmrace.crash.helpers import (
+    DISPATCHES,
+    FAULTS,
     GENERAL,
+    PLUMBING,
     SHARED,
     SKIP,
     SKIP_BLOCKING,
     SKIP_TICKING,
-    any_of,
+    Names,
 )
 
-_DISPATCHES = any_of(*DISPATCHING)
-_GENERAL = any_of(*GENERAL)
 _SYSCALL = re.compile(
     r"(?:__)?(?:(?:x64|ia32|arm64|arm|riscv|s390x?|se|do|x32)_)?(?:compat_)?(?:__)?"
     r"(?:sys|SyS|SYSC|C_SYSC|compat_SyS)_(?P<name>\w+)\Z"
 )
 # What all tasks wait for when one of them does not go on: it says more than who happens to wait.
-_EVERYBODYS = re.compile(r"(?P<lock>rtnl_lock)|(?P<grace>synchronize)_(?:s?rcu|net|sched)")
+_EVERYBODYS = re.compile(
+    r"_*(?:(?P<lock>rtnl_lock)\Z|(?P<grace>synchronize_(?:s?rcu|net|sched)|rcu_barrier))"
+)
+# A CPU that waits for all others to answer an IPI loops because of one of them.
+_ANSWERS = re.compile(r"_*(?:smp_call_function(?!\w*(?:interrupt|queue))\w*|on_each_cpu\w*)\Z")
 
 
-@lru_cache(maxsize=8192)
-def _fits(name: str, pattern: re.Pattern[str]) -> bool:
-    return bool(pattern.match(name))
-
-
-def choose(candidates: Iterable[str], skip: re.Pattern[str] = SKIP) -> str:
-    """Name the function that matters, best candidates first; empty when nothing was printed."""
-    names = list(candidates)
-    good = [name for name in names if not _fits(name, skip)]
-    for number, name in enumerate(good):
-        if not SHARED.match(name) or number == len(good) - 1:
+def choose(candidates: Iterable[str], skip: Names = SKIP) -> str:
+    """Name the function to blame, best candidates first; empty when all are helpers."""
+    shared = ""
+    for name in candidates:
+        if name in skip:
+            continue
+        if name not in SHARED:
             return name
-    return names[0] if names else ""
+        shared = shared or name
+    return shared
 
 
-def choose_loop(names: Sequence[str], skip: re.Pattern[str] = SKIP_TICKING) -> str:
+def innermost(candidates: Iterable[str]) -> str:
+    """Name the first function that did anything, helper or not."""
+    return next((name for name in candidates if name not in PLUMBING), "")
+
+
+def choose_loop(names: Sequence[str], skip: Names = SKIP_TICKING) -> str:
     """Name what a CPU was asked to do that does not end, innermost frame first.
 
     Where in a loop the tick found the CPU is chance, so the deepest function would give one
     failure many names. The first from inside that only hands on (to a system call, a file's or
-    socket's method, a timer, queued work) has handed on to what is meant.
+    socket's method, a timer, queued work) has handed on to what is meant. A page fault inside a
+    system call belongs to that call.
     """
-    asked = ""
+    asked = faulting = ""
     for name in names:
-        if asked and _fits(name, _DISPATCHES):
+        if _ANSWERS.match(name):
+            return "smp_call_function"
+        if name in FAULTS:
+            asked, faulting = "", faulting or asked
+        elif asked and name in DISPATCHES:
             break
-        if not _fits(name, skip) and not any(_fits(name, p) for p in (_GENERAL, _DISPATCHES)):
+        elif not (name in skip or name in GENERAL or name in DISPATCHES):
             asked = name
+    asked = asked or faulting
     if call := _SYSCALL.match(asked):
         return f"sys_{call['name']}"
     return asked or choose(names, skip)
 
 
-def choose_wait(names: Sequence[str], skip: re.Pattern[str] = SKIP_BLOCKING) -> str:
+def choose_wait(names: Sequence[str], skip: Names = SKIP_BLOCKING) -> str:
     """Name who waits for what does not come, or what everybody waits for."""
     for name in names:
         if known := _EVERYBODYS.match(name):

@@ -30,8 +30,9 @@ class Line(NamedTuple):
     full: bool = False
 
 
-# Control bytes but tab and escape; also DEL. NULs come from a UART that was reset.
-_CONTROL = bytes(code for code in (*range(32), 127) if code not in (9, 27))
+# Control bytes but tab; NULs come from a UART that was reset. What is no ASCII the kernel did not
+# print: it is a damaged byte, a replacement for one, or a logger's name of a month.
+_DROPPED = bytes(code for code in (*range(32), *range(127, 256)) if code != 9)
 _ESCAPE = re.compile(
     rb"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[()*+][0-9A-Za-z]|\][^\x07]*\x07?|[=>cDEHMNOZ78])"
 )
@@ -43,7 +44,7 @@ _PREFIX = re.compile(
       (?:\s?\[\s*(?P<caller>[TC]\d+)[^\]\s]{0,24}\s*\])?\ ?
     | \s*\[\s*(?P<bare>[TC]\d+)\][ ]
     | \s*\[[A-Z][a-z]{2}\ [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \d{4}\]\ ?
-    | [A-Z][a-z]{2}\ [ \d]\d\ \d\d:\d\d:\d\d\ \S+\ (?:kernel|klogd|vmunix)(?:\[\d+\])?:\ ?
+    | (?:[A-Za-z]{3,5}\.?)?\ [ \d]\d\ \d\d:\d\d:\d\d\ \S+\ (?:kernel|klogd|vmunix)(?:\[\d+\])?:\ ?
     | \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?
       (?:\ \S+\ kernel(?:\[\d+\])?:)?\ ?
     | kern\s{0,2}:\w+\s*:\ ?
@@ -65,10 +66,10 @@ _EMBEDDED = re.compile(r"(?<=.)(?=" + _STAMP + r"(?:\s?\[\s*[TC]\d+\s*\])? )")
 
 
 def clean(raw: bytes) -> str:
-    """Text of a raw line without control bytes and terminal escapes."""
+    """Text of a raw line, ASCII without control bytes and terminal escapes."""
     if b"\x1b" in raw:
         raw = _ESCAPE.sub(b"", raw)
-    return raw.translate(None, _CONTROL + b"\x1b").decode("latin-1")
+    return raw.translate(None, _DROPPED).decode("ascii")
 
 
 def split(raw: bytes, start: int, end: int = 0) -> Iterator[Line]:

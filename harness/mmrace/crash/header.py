@@ -31,6 +31,8 @@ def absorbs(report: Report, form: Format, line: Line) -> bool:
         return report.kind.fatal or not report.framed or bool(CONSEQUENCE.search(line.text))
     if line.start - report.end > NEAR:
         return False  # others printed so much that this is another one
+    if report.form.announces and form.kind in (Kind.WARNING, Kind.BUG):
+        return report.lines <= 3 and not form.announces
     if report.kind in DIE and form.kind in DIE and not report.tail:
         return not report.framed or (report.mixed and not report.pointed)
     if report.framed or report.tail:

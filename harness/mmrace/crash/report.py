@@ -1,33 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One report while it is being read: its traces, where it ends, what it amounts to."""
+"""One report while it is being read: its traces, and where it ends."""
 
 import re
 from dataclasses import dataclass, field
 
 from mmrace.crash.backtrace import Frame, parse_frame, parse_pointer, plain
-from mmrace.crash.bystander import SKIP_TRACKING
-from mmrace.crash.culprit import choose, choose_wait
 from mmrace.crash.dmesg import Line
-from mmrace.crash.formats import CONSEQUENCE, KIND_BY_FILE, Format, Proof, Use
+from mmrace.crash.formats import Format, Proof
 from mmrace.crash.formats.body import ACCESS, BODY, CPU, TAIL
-from mmrace.crash.kind import PANICS, Kind
-from mmrace.crash.title import titles
-from mmrace.crash.trace import (
-    END,
-    FOREIGN,
-    FRAMES,
-    IRQ_END,
-    NEXT,
-    NOISE,
-    OVER,
-    SIDE,
-    Trace,
-    inlined,
-)
-from mmrace.crash.values import Crash, Prelude
+from mmrace.crash.kind import Kind
+from mmrace.crash.trace import END, FOREIGN, IRQ_END, NEXT, NOISE, OVER, SIDE, THREAD, Trace
+from mmrace.crash.values import Prelude
 
-_SKIPS = {Kind.ODEBUG: SKIP_TRACKING}  # beside what the format skips
 _TRACES = 12  # kept of one report
+_HEAD = 8  # frames by which another report's trace shows itself
 _LINES = 3000  # after which a report is cut off
 
 
@@ -46,14 +32,21 @@ class Report:
     traces: list[Trace] = field(default_factory=lambda: [Trace()])
     named: str = ""
     named_line: int = 0
+    place_line: int = 0  # ended with "at:", so that the next one names the function
     access: str = ""
     awaited: bool = False  # form.after was not seen yet
     tail: bool = False  # behind the end marker
     mixed: bool = False
+    cut: bool = False  # the log ended inside it
     cpu: str = ""
     seconds: float = 0.0
     gap: int = 0
     lines: int = 0
+
+    def __post_init__(self) -> None:
+        """What comes before ``form.after`` is not the failure's own trace."""
+        self.awaited = self.form.after is not None
+        self.traces[0].own = not self.awaited
 
     def adopt(self, prelude: Prelude) -> None:
         """Take over what a prelude says, unless the header says more."""
@@ -76,6 +69,12 @@ class Report:
         return self.framed and (self.traces[-1].over or not self.traces[-1].own)
 
     @property
+    def inside(self) -> bool:
+        """Whether more frames of its own call trace have to come."""
+        last = self.traces[-1]
+        return last.own and bool(last.frames) and not (last.over or last.ended or self.tail)
+
+    @property
     def counts(self) -> bool:
         """Whether the header has shown what it has to."""
         match self.form.proof:
@@ -93,15 +92,20 @@ class Report:
             return False
         known = TAIL if self.tail else BODY
         body = self._trace(line.text) or bool(known.match(line.text))
-        if END.match(line.text):
-            self.tail = True
         if not body:
             self.gap += 1
             return self.gap <= self._patience()
+        if END.match(line.text):
+            self.tail = True
         self.gap = 0
         self.end = line.end
         self._clock(line)
         return True
+
+    def log_ended(self) -> None:
+        """Note that no more lines come: a trace that was just announced is lost."""
+        last = self.traces[-1]
+        self.cut = bool(last.announced) and not last.frames and self.lines <= last.announced + 1
 
     def _clock(self, line: Line) -> None:
         """A clock that goes back: another CPU's lines are among these, and nothing parts them."""
@@ -138,35 +142,41 @@ class Report:
 
     def _append(self, frame: Frame | None, pointer: Frame | None) -> None:
         trace = self.traces[-1]
-        if self.form.named and self.awaited and not self.named and frame:
+        if frame and not self.named and self.place_line == self.lines - 1:
             self.named = frame.function
         if trace.over:
-            self._turn(own=not self.framed)
+            self._turn(own=not (self.framed or self.awaited))
             trace = self.traces[-1]
         trace.noise = 0
         found = frame or pointer
         if pointer and not trace.frames:
             trace.pointer = trace.pointer or pointer
-        elif found and len(trace.frames) < FRAMES:
-            trace.frames.append(found)
+        elif found:
+            trace.add(found)
+            if trace.own and len(trace.frames) < _HEAD and trace.foreign(bare=self.kind.hang):
+                trace.own, self.mixed = False, True
 
     def _turned(self, text: str) -> None:
         """See whether a line without a frame ends a trace or begins another one."""
         trace = self.traces[-1]
         if FOREIGN.match(text):
             self._turn(own=False)
+            trace = self.traces[-1]
+            trace.announced = 0 if "Showing " in text else self.lines
+            trace.thread = bool(THREAD.match(text))
         elif self.kind is Kind.KCSAN and SIDE.match(text):
             self._turn(own=not self.framed)
         elif NEXT.match(text):
-            if trace.frames or not trace.own:
+            if (trace.frames or not trace.own) and not trace.heads(text):
                 self._turn(own=not self.awaited and (self.kind.hang or not self.framed))
+            self.traces[-1].announced = self.lines
         elif IRQ_END.match(text) and trace.frames:
             trace.interrupt = len(trace.frames)
         elif trace.frames and not BODY.match(text):
             trace.noise += 1
             trace.over = trace.over or trace.noise > NOISE
-        if trace.frames and OVER.match(text):
-            trace.over = True
+        if (trace.frames or trace.announced) and OVER.match(text):
+            trace.over, trace.marked = bool(trace.frames), True
 
     def _turn(self, *, own: bool) -> None:
         """Begin another trace."""
@@ -180,71 +190,20 @@ class Report:
             last.own = own
 
     def _note(self, text: str) -> None:
-        if self.form.named and (match := self.form.named.match(text)):
-            found = next(value for value in match.groupdict().values() if value)
-            inlined = self.lines == self.named_line + 1 and self.form.skip.match(self.named)
-            if not self.named or inlined:  # a symbolised log says it once for each
-                self.named, self.named_line = found, self.lines
+        if self.form.named:
+            self._name(text)
         if self.kind is Kind.KASAN and not self.access and (access := ACCESS.match(text)):
             self.access = access[1]
         if not self.framed and not self.form.kind.hang and (match := CPU.match(text)):
             self.mixed = self.mixed or bool(self.cpu and self.cpu != match[2])
             self.cpu = match[2]
 
-    def crash(self) -> Crash:
-        """Sum up."""
-        self._by_file()
-        own = [trace for trace in self.traces if trace.own and (trace.frames or trace.pointer)]
-        trace = own[0] if own else Trace()
-        if self.form.use is Use.LOOP:
-            trace = next((item for item in own if self._loop(item)), trace)
-        if not trace.frames:
-            spare = next((item for item in self.traces if item.frames), trace)
-            trace = Trace(pointer=trace.pointer, frames=spare.frames)
-        candidates = [name for name in (*self._first(trace), *trace.names) if name]
-        skip = _SKIPS.get(self.kind, self.form.skip)
-        function = self._function(trace, candidates, skip)
-        first = candidates[0] if candidates else ""
-        names = titles(
-            self.form, self.header, self.kind, self.said, self.access, function, first
-        )  # fmt: skip
-        blamed = function and (self.form.use is Use.WAIT or not skip.match(function))
-        lost = self.form.use is not Use.NONE and not blamed
-        orphan = self.kind in PANICS and bool(CONSEQUENCE.search(self.header.string))
-        bare = self.form.stack and not trace.frames and not trace.pointer
-        return Crash(
-            self.kind, names[0], names[1:], function, self.start, self.end,
-            lost or bare or orphan or self.mixed, tuple(trace.frames), self.caller,
-        )  # fmt: skip
-
-    def _loop(self, trace: Trace) -> bool:
-        name = trace.looping(self.form.skip)
-        return bool(name) and not self.form.skip.match(name)
-
-    def _by_file(self) -> None:
-        file = self.header.groupdict().get("file") or ""
-        if self.kind in (Kind.WARNING, Kind.BUG):
-            found = (kind for pattern, kind in KIND_BY_FILE if pattern.search(file))
-            self.kind = next(found, self.kind)
-
-    def _function(self, trace: Trace, candidates: list[str], skip: re.Pattern[str]) -> str:
-        other = self.header.groupdict().get("other")
-        if self.form.use is Use.NONE:
-            return ""
-        if self.kind is Kind.KCSAN and other:
-            return f"{plain(self.header['at'])} / {plain(other)}"
-        if self.form.use is Use.LOOP:
-            return trace.looping(skip)
-        if self.form.use is Use.WAIT:
-            return choose_wait(candidates, skip)
-        return choose(candidates, skip)
-
-    def _first(self, trace: Trace) -> list[str]:
-        """Names that are better than the trace's, best first."""
-        if self.named:
-            return [self.named]
-        pointer = [trace.pointer.function] if trace.pointer else []
-        if self.form.use is Use.HEADER:
-            at = plain(self.header.groupdict().get("at") or "")
-            return [*inlined(trace, at), at] if at else pointer
-        return pointer if self.form.use is Use.POINTER or not trace.frames else []
+    def _name(self, text: str) -> None:
+        """Take the function out of a line that names it; a symbolised log says it once for each."""
+        if match := self.form.named.match(text) if self.form.named else None:
+            found = plain(next(value for value in match.groupdict().values() if value))
+            inlined = self.lines == self.named_line + 1 and self.named in self.form.skip
+            if not self.named or inlined:
+                self.named, self.named_line = found, self.lines
+        elif text.rstrip().endswith("at:") and "registered" not in text:
+            self.place_line = self.lines

@@ -19,7 +19,7 @@ def titles(
     """Name a crash by its header; the names after the first are other ones for the same.
 
     ``said`` are a prelude's words, ``access`` is KASAN's Read or Write, ``first`` the innermost
-    function, whether it matters or not.
+    function that did anything, a helper or not.
     """
     groups = {name: value or "" for name, value in header.groupdict().items()}
     words = form.title.format_map(groups).strip(" :.").replace("  ", " ")
@@ -34,7 +34,6 @@ def titles(
         found.append(f"{words} {access}{end}")
     if groups.get("file") and form.kind in (Kind.BUG, Kind.WARNING):
         found.append(f"{words} at {groups['file']}")
-    pointed = form.use in (Use.POINTER, Use.HEADER, Use.LOOP)
-    if pointed and first and first != function:
+    if form.use not in (Use.NONE, Use.WAIT) and first and first != function:
         found.append(f"{words} in {first}")
     return tuple(dict.fromkeys(found))

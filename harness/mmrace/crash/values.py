@@ -2,10 +2,22 @@
 """What reading a console gives: crashes, their reports, and lines that announce one."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mmrace.crash import dmesg
 from mmrace.crash.backtrace import Frame
 from mmrace.crash.kind import Kind
+
+
+class CorruptedReason(StrEnum):
+    """Why a report cannot be trusted to be whole."""
+
+    HEADER_LOST = "header lost"
+    BEFORE_TRACE = "cut before the trace"
+    INSIDE_TRACE = "cut inside the trace"
+    GUESSED = "only guessed frames"
+    MIXED = "another task's lines inside"
+    NO_FUNCTION = "no function left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +25,9 @@ class Crash:
     """One failure that a kernel reported.
 
     ``title``: kind in the kernel's words + " in " + ``function``; ``alt_titles`` are other names
-    for the same. ``start`` and ``end``: bytes of the log. ``corrupted``: torn, mixed or too short
-    to be trusted. ``caller`` is PRINTK_CALLER's id, ``""`` where it is off.
+    for the same. ``function`` is empty where no function is to blame, or only helpers were
+    printed. ``start`` and ``end``: bytes of the log. ``corrupted``: why the report is not whole,
+    None when it is. ``caller`` is PRINTK_CALLER's id, ``""`` where it is off.
     """
 
     kind: Kind
@@ -23,7 +36,7 @@ class Crash:
     function: str
     start: int
     end: int
-    corrupted: bool
+    corrupted: CorruptedReason | None
     frames: tuple[Frame, ...]
     caller: str = ""
 

@@ -88,7 +88,7 @@ def _crash(case: Case, *, matched: bool) -> Finding | None:
         hang = crash.kind.hang and not matched
         outcome = Outcome.HANG if hang else Outcome.CRASH
         second = second_of(case.evidence.console_times, crash.start)
-        notes = ("the report is torn or cut off",) if crash.corrupted else ()
+        notes = (f"corrupted report: {crash.corrupted}",) if crash.corrupted else ()
         return Finding(outcome, crash.title, matched, second, notes)
     return None
 

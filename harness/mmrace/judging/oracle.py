@@ -46,7 +46,7 @@ class Oracle:
         self._parser.feed(console[self._read :])
         self._read = len(console)
         said = sum(channel.count(mark) for mark in _SAID)
-        asked = len(self._parser.complete), console.count(_ENDED), said
+        asked = self._parser.closed, console.count(_ENDED), said
         if asked == self._asked and not silent:
             return None
         self._asked = asked

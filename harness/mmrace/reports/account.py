@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mmrace import crash
 from mmrace.crash import Crash
 from mmrace.crash.backtrace import Frame, parse_pointer
-from mmrace.crash.bystander import SKIP
+from mmrace.crash.helpers import SKIP
 from mmrace.errors import UserError
 from mmrace.judging import channel
 from mmrace.judging.channel import Channel
@@ -116,7 +116,7 @@ class Account:
             return ()
         after = 0 if self._blamed is None else self._blamed + 1
         names = (item.function for item in self.places[after:])
-        return tuple(name for name in names if not SKIP.match(name))
+        return tuple(name for name in names if name not in SKIP)
 
     @property
     def again(self) -> str:

@@ -85,7 +85,7 @@ def _crash(data: bytes, found: Crash) -> Piece:
     whole = _lines(data[:REPORT], found.function)
     if len(data) > REPORT:
         whole = (*whole, (True, f"[{len(data) - REPORT:,} more bytes of this report left out]"))
-    torn = " (torn or cut off)" if found.corrupted else ""
+    torn = f" (corrupted: {found.corrupted})" if found.corrupted else ""
     return Piece("crash", found.title + torn, whole)
 
 

@@ -273,7 +273,7 @@ class _Watcher:
     def failing(self, data: bytes) -> bool:
         """Whether the race's own crash is complete on the console: nothing can change that."""
         self._parser.feed(data)
-        before, self._crashes = self._crashes, len(self._parser.complete)
+        before, self._crashes = self._crashes, self._parser.closed
         if self._crashes == before:
             return False
         judged = judge(evidence(self._run, self._spec, VmEnd.STOPPED))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mmrace.crash import dmesg
 from mmrace.crash.backtrace import parse_frame, parse_pointer
-from mmrace.crash.bystander import SKIP
+from mmrace.crash.helpers import SKIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def render(decoded: Iterable[Decoded], source: Source | None = None) -> Iterator
         for place in inlined:
             yield f"{lead}{place.function} {place} [inline]"
         yield f"{item.text.rstrip()} {own}"
-        if source and left and not SKIP.match(own.function):
+        if source and left and own.function not in SKIP:
             left -= 1
             yield from _quote(item.places[0], source)
 

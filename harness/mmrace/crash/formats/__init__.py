@@ -17,7 +17,7 @@ from mmrace.crash.formats.context import (
     TRIGGERS,
 )
 from mmrace.crash.formats.locking import LOCKING
-from mmrace.crash.formats.memory import MEMORY
+from mmrace.crash.formats.memory import HEADLESS, MEMORY
 from mmrace.crash.formats.sanitizer import SANITIZERS
 from mmrace.crash.formats.stall import STALLS
 from mmrace.crash.formats.trap import OOPSES, TRAPS
@@ -53,7 +53,7 @@ TABLES: tuple[tuple[re.Pattern[str], tuple[Format, ...]], ...] = (
         ),
         TRAPS,
     ),
-    (re.compile(r"Bad |non-zero|unregister_net|Busy"), MEMORY),
+    (re.compile(r"Bad |non-zero|unregister_net|VFS:|Dentry"), MEMORY),
     (
         re.compile(
             r"lock|possible |usage|-unsafe|contention|chain_key|wait context|static key|MAX_"
@@ -61,9 +61,10 @@ TABLES: tuple[tuple[re.Pattern[str], tuple[Format, ...]], ...] = (
         ),
         LOCKING,
     ),
-    (re.compile(r"lockup|LOCKUP|INFO: task|stall"), STALLS),
+    (re.compile(r"lockup|LOCKUP|INFO: task|stall|blocked for"), STALLS),
     (re.compile(r"WARNING|unchecked"), WARNINGS),
     (re.compile(r"Internal error|Oops|Bad mode|Unhandled|nexpected|\[#"), OOPSES),
     (re.compile(r"BUG|WARNING|INFO|Oops"), OTHERS),
+    (re.compile(r"Redzone|Object|Padding|Bytes b4|bad_p"), HEADLESS),
 )
 FORMATS: tuple[Format, ...] = tuple(form for _, table in TABLES for form in table)

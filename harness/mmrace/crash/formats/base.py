@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mmrace.crash.bystander import SKIP
+from mmrace.crash.helpers import SKIP, Names
 from mmrace.crash.kind import Kind
 
 
@@ -35,24 +35,31 @@ class Format:
     ``header`` is searched for in a cleaned line; ``title`` may use its groups and gets
     " in FUNCTION" unless ``use`` is NONE. ``named``: a line of the report that names the function
     (group ``at``), better than the trace. ``after``: frames before this line belong to something
-    else. ``stack``: without frames the report was cut off.
+    else. ``stack``: without frames the report was cut off. ``announces``: a WARN or BUG right
+    behind it is a part of it. ``headless``: a line of a report's body, which counts where no header
+    was.
     """
 
     kind: Kind
     header: re.Pattern[str]
     title: str = "{text}"
     use: Use = Use.TRACE
-    skip: re.Pattern[str] = SKIP
+    skip: Names = SKIP
     named: re.Pattern[str] | None = None
     after: re.Pattern[str] | None = None
     stack: bool = True
     proof: Proof = Proof.NONE
+    announces: bool = False
+    headless: bool = False
 
 
 NAME = r"[A-Za-z_][\w.$]*"
 AT = rf"(?P<at>{NAME})(?:\+0x[0-9a-f]+)?"
 NUMBER = r"(?::? ?(?:0x)?[0-9a-f]{1,16})? ?\[#?\d+\]"  # error code and count of die()
-CALL_TRACE = re.compile(r"\s*(?:Call Trace|Call trace|Backtrace|backtrace):?")
+# What comes before the trace of the one who reports: dump_stack() says who it is.
+_REPORTER = r"CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: "
+CALL_TRACE = re.compile(rf"\s*(?:(?:Call Trace|Call trace|Backtrace|backtrace):?|{_REPORTER})")
+BACKTRACE = re.compile(rf"\s*(?:(?:stack backtrace|[Cc]all [Tt]race|[Bb]acktrace):|{_REPORTER})")
 
 
 def says(text: str) -> re.Pattern[str]:

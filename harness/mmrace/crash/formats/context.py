@@ -52,6 +52,7 @@ NOT_A_CRASH = re.compile(
     r"|INFO: (?:Allocated|Freed|Slab|Object|0x|[Oo]bject )"  # parts of SLUB's reports
     r"|but suppressed full report due to a stuck"
     r"|[Cc]ommand line:|Kernel command line|BUG_ON_DATA_CORRUPTION"
+    r"|kasan: bad access detected"  # a part of KASAN's report up to 4.7
     r"|BUG: KASAN: .*\" ?[|>&])"
 )
 
@@ -93,7 +94,14 @@ TRIGGERS = (
     "slab: ",
     "unreferenced object",
     "unregister_netdevice",
-    "Busy inodes",
+    "VFS: ",
+    "Dentry",
+    "blocked for",
+    "Redzone",
+    "Object ",
+    "Padding ",
+    "bad_page",
+    "print_bad_",
     "stack space",
     "stack overflow",
     "overran stack",

@@ -3,11 +3,10 @@
 
 import re
 
-from mmrace.crash.bystander import SKIP, SKIP_LOCKS, SKIP_RCU, SKIP_WAITING
-from mmrace.crash.formats.base import CALL_TRACE, NAME, Format, Use, says
+from mmrace.crash.formats.base import BACKTRACE, CALL_TRACE, NAME, Format, Use, says
+from mmrace.crash.helpers import SKIP, SKIP_LOCKS, SKIP_RCU, SKIP_WAITING, Names
 from mmrace.crash.kind import Kind
 
-_BACKTRACE = re.compile(r"\s*(?:stack backtrace|[Cc]all [Tt]race|[Bb]acktrace):")
 _ADDRESS = r"(?:\[<[0-9a-fx ]*>\] |<[0-9a-f]+> )?"
 _LOCK_AT = re.compile(
     rf"(?:.*[)}}],?|#\d+:.*,|\s*\.+|\s*)\s*at: {_ADDRESS}(?P<at>{NAME})(?:\+0x|\s|$)"
@@ -17,9 +16,7 @@ _LOCK_AT = re.compile(
 _HEAD = r"(?:\[ )?\b(?P<word>INFO|WARNING|BUG|DEADLOCK): "
 
 
-def _lockdep(
-    text: str, *, at: bool = True, skip: re.Pattern[str] = SKIP, stack: bool = True
-) -> Format:
+def _lockdep(text: str, *, at: bool = True, skip: Names = SKIP, stack: bool = True) -> Format:
     return Format(
         Kind.LOCKDEP,
         says(_HEAD + r"(?P<text>" + text + r")"),
@@ -27,7 +24,7 @@ def _lockdep(
         skip=skip,
         stack=stack,
         named=_LOCK_AT if at else None,
-        after=_BACKTRACE,
+        after=BACKTRACE,
     )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KASAN, KMSAN, KCSAN, KFENCE, UBSAN, kmemleak, objects debugging of SLUB."""
 
-from mmrace.crash.bystander import SKIP_OWNING
 from mmrace.crash.formats.base import AT, CALL_TRACE, NUMBER, Format, Proof, Use, says, starts
+from mmrace.crash.helpers import SKIP_OWNING
 from mmrace.crash.kind import Kind
 
 SANITIZERS = (
@@ -72,7 +72,7 @@ SANITIZERS = (
         Kind.SLAB_CORRUPTION,
         says(
             r"BUG (?P<cache>[\w:.*-]+) ?\((?:Not tainted|Tainted)[^)]*\)*: "
-            r"(?!kasan: )(?P<text>[\w ,/'-]+)"  # which was a part of KASAN's report up to 4.7
+            r"(?P<text>[\w ,/'-]+)"
         ),
         "BUG: {text}",
         after=CALL_TRACE,

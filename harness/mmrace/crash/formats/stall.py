@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """No progress: kernel/watchdog*.c, kernel/hung_task.c, kernel/workqueue.c, kernel/rcu/."""
 
-from mmrace.crash.bystander import SKIP_BLOCKING, SKIP_TICKING
-from mmrace.crash.formats.base import Format, Use, says
+from mmrace.crash.formats.base import Format, Use, says, starts
+from mmrace.crash.helpers import SKIP_BLOCKING, SKIP_TICKING
 from mmrace.crash.kind import Kind
 
 STALLS = (
     Format(
         Kind.SOFT_LOCKUP,
-        says(r"(?P<text>BUG: soft lockup)(?: detected)? ?-? ?(?:on )?CPU"),
+        says(r"(?P<text>BUG: soft lockup)(?: detected)?[.!]? ?-? ?(?:on )?CPU"),
         use=Use.LOOP,
         skip=SKIP_TICKING,
     ),
@@ -33,6 +33,13 @@ STALLS = (
             r"INFO: task .{1,60}? (?P<text>blocked (?:in I/O wait )?for more than"
             r"|can't die for more than) \d+ seconds"
         ),
+        "INFO: task hung",
+        Use.WAIT,
+        SKIP_BLOCKING,
+    ),
+    Format(  # a line feed in the task's name parts the header
+        Kind.HUNG_TASK,
+        starts(r".{0,20}?:\d+ (?P<text>blocked (?:in I/O wait )?for more than) \d+ seconds"),
         "INFO: task hung",
         Use.WAIT,
         SKIP_BLOCKING,

@@ -5,7 +5,7 @@ from mmrace.crash.formats.base import NUMBER, Format, Use, says, starts
 from mmrace.crash.kind import Kind
 
 _DIE = r"(?:.*?: |.*?\] )?(?:Oops: )?"
-_UNABLE = r"(?:CPU \d+ )?[Uu]nable to handle (?:kernel )?"
+_UNABLE = r"[Uu]nable to handle (?:kernel )?"
 
 TRAPS = (
     Format(
@@ -48,7 +48,7 @@ TRAPS = (
         Kind.STACK_OVERFLOW,
         says(r"BUG: (?P<text>(?:\S+ )?stack guard page was hit)"),
         "BUG: {text}",
-        Use.POINTER,
+        Use.LOOP,  # where the stack came to its end is chance
     ),
     Format(
         Kind.STACK_OVERFLOW,
@@ -56,13 +56,13 @@ TRAPS = (
             r"(?P<text>Insufficient stack space to handle exception!|[Kk]ernel stack overflow"
             r"|do_IRQ: stack overflow|Thread overran stack, or stack corrupted)"
         ),
-        use=Use.POINTER,
+        use=Use.LOOP,
     ),
     Format(Kind.DOUBLE_FAULT, says(r"(?P<text>PANIC: double fault)"), use=Use.POINTER),
     Format(Kind.DOUBLE_FAULT, starts(_DIE + r"(?P<text>double fault)" + NUMBER), use=Use.POINTER),
     Format(
         Kind.GENERAL_PROTECTION,
-        says(r"(?P<text>general protection fault)(?:, [\w -]+? 0x[0-9a-f]+)?" + NUMBER),
+        says(r"(?P<text>general protection fault)(?:,? [\w -]+? 0x[0-9a-f]+)?" + NUMBER),
         use=Use.POINTER,
     ),
     Format(
@@ -74,6 +74,12 @@ TRAPS = (
         Kind.DIVIDE_ERROR,
         says(r"(?P<text>divide error|Kernel divide by zero\.?)" + NUMBER),
         use=Use.POINTER,
+    ),
+    Format(  # x86 before 2.6.30
+        Kind.DIVIDE_ERROR,
+        says(r"(?P<text>divide_error)" + NUMBER),
+        "divide error",
+        Use.POINTER,
     ),
     # lib/bug.c, and arch code where BUG() is a trap of its own
     Format(
@@ -98,6 +104,11 @@ OOPSES = (
     Format(
         Kind.OOPS,
         says(r"(?P<text>Internal error: [\w /-]*?)(?:: [0-9a-f]+)? ?\[#\d+\]"),
+        use=Use.POINTER,
+    ),
+    Format(  # kernels before 2.6 did not count
+        Kind.OOPS,
+        starts(r"(?P<text>Oops(?:: [A-Za-z][\w ]+?(?=, sig: \d+\s*$)|(?=: [0-9a-f]{4}\s*$)))"),
         use=Use.POINTER,
     ),
     Format(  # x86 since 6.10

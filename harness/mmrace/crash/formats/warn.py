@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """WARN() and panic(): kernel/panic.c and who calls it; then whatever else calls itself a bug."""
 
-from mmrace.crash.bystander import SKIP_WAITING
 from mmrace.crash.formats.base import AT, NAME, NUMBER, Format, Proof, Use, says, starts
+from mmrace.crash.helpers import SKIP_WAITING
 from mmrace.crash.kind import Kind
 
 _WORDS = r"[A-Za-z][A-Za-z_'()-]+(?!\w)(?:,? [A-Za-z][A-Za-z_'()-]*(?!\w))*"  # no numbers
@@ -20,7 +20,10 @@ WARNINGS = (
     ),
     Format(
         Kind.WARNING,
-        says(r"(?P<text>WARNING): (?:(?P<file>\S+:\d+) )?at (?P<at>" + NAME + r")\+0x\S+, CPU#"),
+        says(  # the condition since 6.19; no address where the trap has none to tell
+            r"(?P<text>WARNING): (?:\[.*\] )?(?:(?P<file>[^\s:]+:\d+) )?"
+            rf"at (?:(?P<at>{NAME})\+0x\S+|[^\s,]+), CPU#"
+        ),
         use=Use.HEADER,
     ),
     Format(
@@ -31,7 +34,7 @@ WARNINGS = (
     Format(  # arch/x86/kernel/unwind_frame.c
         Kind.WARNING,
         says(
-            r"(?P<text>WARNING: kernel stack (?:regs|frame pointer)) at \S+ in \S+ "
+            r"(?P<text>WARNING: kernel stack (?:regs|frame pointer)) at +\S+ in .{1,40}? "
             r"has bad (?P<what>(?:'bp' )?value)"
         ),
         "{text} has bad {what}",
@@ -138,7 +141,7 @@ OTHERS = (
     ),
     Format(
         Kind.WARNING,
-        starts(rf"(?:[\w:.-]{{1,30}}: ){{0,2}}(?P<text>(?:WARNING|INFO): {_WORDS})"),
+        starts(rf"(?:[\w:.-]{{1,30}}: ){{0,2}}(?P<text>(?:WARNING|INFO(?!: task\b)): {_WORDS})"),
         proof=Proof.TRACE,
     ),
     Format(Kind.OOPS, says(r"\b(?P<text>Oops)\b.{0,60}" + NUMBER), use=Use.POINTER),

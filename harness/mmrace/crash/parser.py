@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads a console part by part: which line begins a report, and which goes on with one."""
+
+import re
+from dataclasses import replace
+
+from mmrace.crash import dmesg, prefix
+from mmrace.crash.dmesg import Line
+from mmrace.crash.formats import (
+    CONSEQUENCE,
+    HARMLESS,
+    NOT_A_CRASH,
+    PRELUDE,
+    PRELUDES,
+    Format,
+    Proof,
+    Use,
+)
+from mmrace.crash.header import NEAR, TRIGGER, absorbs, header_of, trigger_lines
+from mmrace.crash.kind import DIE, PANICS, Kind
+from mmrace.crash.report import Report
+from mmrace.crash.summary import summarise
+from mmrace.crash.values import Crash, Prelude
+
+_BLOCK = 256 * 1024
+_SOON = 64 * 1024  # bytes between a crash and the panic it leads to
+_STALE = 256 * 1024  # bytes without a line of a report, after which it is over
+_CALLERS = 64  # of whom reports and preludes are kept at one time
+
+
+class Parser:
+    """Reads a console log in parts; how it is cut makes no difference. Memory is bounded.
+
+    Crashes come in the order of their first bytes, once nothing can change them.
+    """
+
+    def __init__(self) -> None:
+        self.closed = 0  # reports whose end has been read
+        self._rest = b""  # of a line whose end has not come, at most MAX_LINE bytes
+        self._offset = 0  # where it begins in the log
+        self._length = 0  # its length so far
+        self._held: Line | None = None  # as wide as a terminal: its rest may follow
+        self._prefix: re.Pattern[str] | None = None  # of the log that the open reports came in
+        self._open: dict[str, Report] = {}
+        self._preludes: dict[str, list[Prelude]] = {}
+        self._crashes: list[Crash] = []  # not given away yet
+        self._last: Crash | None = None  # of those, what was closed last
+
+    def feed(self, part: bytes) -> tuple[Crash, ...]:
+        """Read the next part of the log; crashes that nothing can change any more."""
+        position = 0
+        if self._length:
+            newline = part.find(b"\n")
+            if newline < 0:
+                self._keep(part)
+                return ()
+            self._keep(part[: newline + 1])
+            raw, start, length = self._rest, self._offset, self._length
+            self._rest, self._offset, self._length = b"", start + length, 0
+            self._raw(raw, start, start + length)
+            position = newline + 1
+        last = part.rfind(b"\n") + 1
+        base = self._offset - position
+        while position < last:
+            cut = part.find(b"\n", min(position + _BLOCK, last - 1)) + 1
+            self._block(part[position:cut], base + position)
+            position = cut
+        self._offset = base + position
+        self._keep(part[position:])
+        return self._given()
+
+    def finish(self) -> tuple[Crash, ...]:
+        """End of the log: the crashes that are left."""
+        if self._length:
+            self._raw(self._rest, self._offset, self._offset + self._length)
+            self._offset, self._rest, self._length = self._offset + self._length, b"", 0
+        if self._held:
+            self._line(self._held)
+            self._held = None
+        for report in list(self._open.values()):
+            report.log_ended()
+        for caller in list(self._open):
+            self._close(caller)
+        self._last = None
+        return self._given()
+
+    def _given(self) -> tuple[Crash, ...]:
+        """Give away what no open report comes before and no panic can follow."""
+        if not self._crashes:
+            return ()
+        if self._last and self._offset - self._last.end >= _SOON:
+            self._last = None
+        first = min((report.start for report in self._open.values()), default=self._offset + 1)
+        if self._last:
+            first = min(first, self._last.start)
+        ready = [crash for crash in self._crashes if crash.start < first]
+        if ready:
+            self._crashes = [crash for crash in self._crashes if crash.start >= first]
+        return tuple(sorted(ready, key=lambda crash: (crash.start, crash.end)))
+
+    def _keep(self, part: bytes) -> None:
+        self._rest += part[: dmesg.MAX_LINE - len(self._rest)]
+        self._length += len(part)
+
+    def _block(self, block: bytes, base: int) -> None:
+        """Read whole lines; where no report is open only those that have a trigger word."""
+        hits = trigger_lines(block)
+        position = 0
+        while position < len(block):
+            if not self._open and not self._held:
+                position = next((hit for hit in hits if hit >= position), len(block))
+                if position == len(block):
+                    return
+            end = block.find(b"\n", position) + 1
+            self._raw(
+                block[position : min(end, position + dmesg.MAX_LINE)], base + position, base + end
+            )
+            position = end
+
+    def _raw(self, raw: bytes, start: int, end: int) -> None:
+        for line in dmesg.split(raw, start, end):
+            self._unwrap(line)
+
+    def _unwrap(self, line: Line) -> None:
+        """Put together again what a terminal wrapped; only a stamp tells where a line begins."""
+        held, self._held = self._held, None
+        if held and not line.stamped and line.text:
+            line = held._replace(text=held.text + line.text, end=line.end, full=line.full)
+        elif held:
+            self._line(held)
+        if line.full and line.stamped:
+            self._held = line
+        else:
+            self._line(line)
+
+    def _line(self, line: Line) -> None:
+        if self._prefix and (match := self._prefix.match(line.text)):
+            line = line._replace(text=line.text[match.end() :], stamped=True)
+        if TRIGGER.search(line.text) and self._announces(line):
+            return
+        report = self._open.get(line.caller)
+        if report is None and self._open and line.text.startswith("NMI backtrace for cpu"):
+            report = next((item for item in self._open.values() if item.kind.hang), None)
+            if report:  # the other CPU's stack is what a stall is about
+                self._open[line.caller] = report
+        if report and not report.add(line):
+            self._close(line.caller)
+
+    def _announces(self, line: Line) -> bool:
+        """Whether a line is a header or a prelude, and was dealt with as such."""
+        if HARMLESS.search(line.text):
+            return not NOT_A_CRASH.search(line.text) and self._harmless(line)
+        report = self._open.get(line.caller)
+        for kind, pattern, words in PRELUDES if PRELUDE.search(line.text) else ():
+            if match := pattern.search(line.text):
+                clear = not NOT_A_CRASH.search(line.text)
+                return clear and self._prelude(line, kind, words, match, report)
+        found = header_of(line.text)
+        if found is None or NOT_A_CRASH.search(line.text):
+            return False
+        return self._headed(line, *found, report)
+
+    def _harmless(self, line: Line) -> bool:
+        """Deal with a trace of no failure: what was open before it is over, or torn by it."""
+        report = self._open.get(line.caller)
+        if report and report.counts and (report.inside or not (report.framed or report.tail)):
+            report.mixed = report.mixed or not line.caller
+        elif report:
+            self._close(line.caller)
+        return True
+
+    def _headed(
+        self, line: Line, form: Format, match: re.Match[str], report: Report | None
+    ) -> bool:
+        """Deal with a line that fits a header; False when it is only a line of the report."""
+        if report and not report.tail and (form.proof is not Proof.NONE or form.headless):
+            return False
+        if report and absorbs(report, form, line):
+            report.end, report.gap = line.end, 0
+            if report.form.kind is Kind.OOPS and form.kind is not Kind.OOPS and form.kind in DIE:
+                report.form, report.header, report.kind = form, match, form.kind
+            return True
+        if form.kind in PANICS and not report and self._follows(line):
+            return True
+        if report and report.inside and form.use is Use.NONE and form.kind not in PANICS:
+            aside = Report(form, match, line.start, line.end, line.caller, form.kind)
+            self._add(aside)  # one line of another event inside a trace
+            return True
+        self._begin(line, form, match)
+        return True
+
+    def _prelude(
+        self,
+        line: Line,
+        kind: Kind | None,
+        words: str,
+        match: re.Match[str],
+        report: Report | None,
+    ) -> bool:
+        if report and line.text.startswith("====") and report.kind.sanitizer and report.framed:
+            report.end = line.end
+            self._close(line.caller)
+            return True
+        groups = {name: value or "" for name, value in match.groupdict().items()}
+        words = words.format_map(groups) or (
+            "list corruption" if kind is Kind.LIST_CORRUPTION else ""
+        )
+        prelude = Prelude(kind, words.strip(), line.start, line.end)
+        if report and kind and not report.framed and report.kind is Kind.WARNING:
+            report.adopt(prelude)  # kernels before 4.x print it behind the header
+            return False
+        if report and report.kind in (Kind.BAD_PAGE_MAP, Kind.BAD_PAGE_STATE) and not report.framed:
+            return False
+        if report and report.form.announces and report.lines <= 1:
+            return False
+        if line.caller not in self._preludes and len(self._preludes) >= _CALLERS:
+            self._preludes.clear()
+        known = self._preludes.setdefault(line.caller, [])
+        known[:] = [item for item in known if line.start - item.end < NEAR][-7:]
+        known.append(prelude)
+        if report and (report.tail or report.traced):
+            self._close(line.caller)  # a new report begins here
+            return True
+        return report is None
+
+    def _begin(self, line: Line, form: Format, match: re.Match[str]) -> None:
+        near = [
+            item
+            for item in self._preludes.pop(line.caller, ())
+            if 0 <= line.start - item.end < NEAR
+        ]
+        start = min([line.start, *(item.start for item in near)])
+        if line.caller in self._open:
+            self._close(line.caller)
+        for caller in [name for name, item in self._open.items() if line.start - item.end > _STALE]:
+            self._close(caller)
+        if len(self._open) >= _CALLERS:
+            self._close(next(iter(self._open)))
+        if self._last:
+            start = max(start, min(self._last.end, line.start))
+        report = Report(form, match, start, line.end, line.caller, form.kind, line.stamped)
+        for item in near:
+            report.adopt(item)
+        if not self._open or self._prefix is None:
+            self._prefix = prefix.learn(line.text, match.start())
+        self._open[line.caller] = report
+
+    def _follows(self, line: Line) -> bool:
+        """Whether a panic is the consequence of a crash before it, which then lasts till here."""
+        if not CONSEQUENCE.search(line.text):
+            return False
+        if self._open:
+            return any(report.counts for report in self._open.values())
+        if not self.closed:
+            return False
+        if self._last and line.start - self._last.end < _SOON:
+            longer = replace(self._last, end=line.end)
+            self._crashes[self._crashes.index(self._last)] = self._last = longer
+        return True
+
+    def _close(self, caller: str) -> None:
+        report = self._open.pop(caller, None)
+        if report is None:
+            return  # known by another CPU's name too, and closed
+        for other in [name for name, item in self._open.items() if item is report]:
+            del self._open[other]
+        if report.counts:
+            self._add(report)
+
+    def _add(self, report: Report) -> None:
+        self._last = summarise(report)
+        self._crashes.append(self._last)
+        self.closed += 1
