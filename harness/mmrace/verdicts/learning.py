@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmrace.crash.bystander import DISPATCHING, GENERAL, SKIP, any_of
+from mmrace.crash.helpers import DISPATCHES, GENERAL, SKIP
 from mmrace.outcome import Judgement
 
 WANTED = 3
-_COMMON = any_of(*DISPATCHING, *GENERAL)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ class Learning:
 
 def telling(stack: Sequence[str]) -> tuple[str, ...]:
     """Leave out of a call trace what only reports, locks, allocates, or hands on."""
-    return tuple(name for name in stack if not SKIP.match(name) and not _COMMON.match(name))
+    common = (SKIP, GENERAL, DISPATCHES)
+    return tuple(name for name in stack if not any(name in names for names in common))
 
 
 def advice(steered: bool, kasan: bool, cpus: int, seconds: float) -> str:
