@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 from test_judge import BOOT, END, SOFT_LOCKUP, WARNING
 from test_program import KERNEL, LTP, add
 
 from made_runs import BUG, made_run
+from mmrace.cli import cli
 from mmrace.data import use_races
 from mmrace.definitions.race import Execution, FailsBy, Signature, Source, load_race
 from mmrace.definitions.reproducer import (
@@ -35,8 +37,9 @@ BEGIN = "KTAP version 1\n# release 6.1\n# start w\n"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "cache", tmp_path / "data")
+def home(tmp_path: Path):
+    yield Home(tmp_path / "cache", tmp_path / "data")
+    use_races(())  # the command line has said where the user's are
 
 
 @pytest.fixture
@@ -271,12 +274,9 @@ def kept(home, tmp_path, write):
 
 def test_a_race_is_made_from_a_run(home, kept) -> None:
     use_races((home.races,))
-    try:
-        folder = race_from_run(home, "my-bug", home.races, kept)
-        race = load_race("my-bug")
-        program = build_program(home, race, race.workload[0], "", None, str)
-    finally:
-        use_races(())
+    folder = race_from_run(home, "my-bug", home.races, kept)
+    race = load_race("my-bug")
+    program = build_program(home, race, race.workload[0], "", None, str)
     was = kept.spec()
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
@@ -292,6 +292,14 @@ def test_a_race_is_made_from_a_run(home, kept) -> None:
     assert race.functions == ("walk", "free_it")
     assert (folder / "race.toml").read_text().count("TODO") >= 3
     assert subprocess.run(program.files, check=False).returncode == 0
+
+
+def test_the_command_line_makes_a_race_from_a_run(kept, home, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("MMRACE_HOME", str(tmp_path))
+    done = CliRunner().invoke(cli, ["race", "new", "my-bug", "--from", str(kept.folder)])
+    assert done.exit_code == 0, done.output
+    assert "a.c" in done.stdout
+    assert (home.races / "my-bug" / "race.toml").is_file()
 
 
 def test_a_race_is_made_from_runs_of_reproducers_only(home, tmp_path) -> None:

@@ -15,8 +15,9 @@ from mmrace.definitions.base import load_bases
 from mmrace.definitions.race import find_race, load_race, race_names
 from mmrace.guests import accel, qemu
 from mmrace.proc import sandbox_fault
+from mmrace.runs.record import find_run
 from mmrace.sources.tree import list_trees
-from mmrace.template import new_race
+from mmrace.template import new_race, race_from_run
 
 
 @click.command("doctor")
@@ -118,14 +119,20 @@ def race_group() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Its parent: mmrace-races here, harness/races in a checkout. [default: the home]",
 )
+@click.option("--from", "run", metavar="RUN", help="A run of a reproducer to make it from.")
 @json_option
 @click.pass_obj
-def race_new(app: App, name: str, into: Path | None) -> None:
+def race_new(app: App, name: str, into: Path | None, run: str | None) -> None:
     """Make the directory of a new race, which builds and runs as it is.
 
     Races are found among those that mmrace brings, in ./mmrace-races and in the home.
     """
-    folder = new_race(app.home, name, into or app.home.races)
+    where, tree = into or app.home.races, "debian:6.1"
+    if run:
+        found = find_run(app.home, run)
+        folder, tree = race_from_run(app.home, name, where, found), found.spec().tree
+    else:
+        folder = new_race(app.home, name, where)
     files = sorted(path.name for path in folder.iterdir())
     app.document({"race": name, "folder": str(folder), "files": files})
     if app.as_json:
@@ -133,7 +140,7 @@ def race_new(app: App, name: str, into: Path | None) -> None:
     app.out.print(f"{folder}: {', '.join(files)}", markup=False)
     if find_race(name) is None:
         app.note("it is found once this directory is named mmrace-races, in the current one")
-    app.out.print(f"next: mmrace run --race {name} --tree debian:6.1 --for 10s", markup=False)
+    app.out.print(f"next: mmrace run --race {name} --tree {tree} --for 10s", markup=False)
 
 
 COMMANDS = (doctor_command, races, race_group)
