@@ -44,3 +44,17 @@ class InfraError(MmraceError):
     """The host, QEMU or mmrace failed; says nothing about the kernel."""
 
     exit_code = 69
+
+
+def no_room(said: str) -> bool:
+    """Whether a program failed because the disk was full, or the user's part of it."""
+    return any(words in said for words in _NO_ROOM)
+
+
+def disk_full(path: object) -> InfraError:
+    """The one line about a full disk; ``path`` is on it."""
+    return InfraError(f"{path}: the disk is full; `mmrace clean --yes` frees what can be rebuilt")
+
+
+# strerror() of ENOSPC and EDQUOT, and git's own words.
+_NO_ROOM = ("No space left", "Disk quota exceeded", "Out of diskspace")

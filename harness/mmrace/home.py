@@ -7,6 +7,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmrace.errors import UserError
 from mmrace.leftover import (
     HELD,
     hold,
@@ -24,26 +26,38 @@ from mmrace.leftover import (
     temporary_file,
 )
 
-_SWEPT = ("runs", "kernels", "programs", "trees", "reports", "mails")
+_SWEPT = (
+    *("runs", "kernels", "programs", "trees", "reports", "mails"),
+    *("benches", "sources", "bisections"),
+)
+LIMIT = 20 * 10**9  # bytes
 
 
 @dataclass(frozen=True)
 class Home:
-    """The state directories; none is created before something is stored in it."""
+    """The state directories; none is created before something is stored in it.
+
+    ``limit``: bytes that it may hold before what can be built again is dropped.
+    """
 
     cache: Path
     data: Path
+    limit: int = LIMIT
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Home":
-        """``MMRACE_HOME`` overrides the XDG cache and data directories."""
+        """``MMRACE_HOME`` overrides the XDG cache and data directories.
+
+        ``MMRACE_HOME_LIMIT`` is a size such as ``20G``. UserError when it is none.
+        """
+        limit = _bytes(environ.get("MMRACE_HOME_LIMIT") or str(LIMIT))
         if chosen := environ.get("MMRACE_HOME"):
             top = Path(chosen).absolute()
-            return cls(top / "cache", top / "data")
+            return cls(top / "cache", top / "data", limit)
         user = Path(environ.get("HOME") or "~").expanduser()
         cache = Path(environ.get("XDG_CACHE_HOME") or user / ".cache")
         data = Path(environ.get("XDG_DATA_HOME") or user / ".local" / "share")
-        return cls(cache / "mmrace", data / "mmrace")
+        return cls(cache / "mmrace", data / "mmrace", limit)
 
     @property
     def trees(self) -> Path:
@@ -91,6 +105,21 @@ class Home:
         return self.cache / "benches"
 
     @property
+    def sources(self) -> Path:
+        """One checked out tree for each base; those of ``benches`` are links to its files."""
+        return self.cache / "sources"
+
+    @property
+    def images(self) -> Path:
+        """Images for guests (initramfs), each under the hash of its content."""
+        return self.cache / "images"
+
+    @property
+    def downloads(self) -> Path:
+        """Source packages of Debian, as they came."""
+        return self.cache / "debian"
+
+    @property
     def ccache(self) -> Path:
         """The compiler cache that all builds share."""
         return self.cache / "ccache"
@@ -121,25 +150,40 @@ class Home:
 
     def _sweep_bench(self, bench: Path) -> bool:
         """Remove a bench that was to be thrown away, unless a build is at work in it."""
-        lock = self.locks / f"bench-{bench.name}"
+        with self.free(build_lock(bench.name)) as nobody:
+            if nobody:
+                shutil.rmtree(bench, ignore_errors=True)
+            return nobody
+
+    @contextmanager
+    def free(self, name: str) -> Iterator[bool]:
+        """Take the lock of one object if nobody has it; yields whether that was so."""
+        lock = self.locks / name.replace("/", "_")
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
         held = hold(lock)
-        if held is None:
-            return False
-        shutil.rmtree(bench, ignore_errors=True)
-        os.close(held)
-        return True
+        try:
+            yield held is not None
+        finally:
+            if held is not None:
+                os.close(held)
 
     @contextmanager
-    def lock(self, name: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    def lock(
+        self, name: str, waiting: Callable[[str], None] | None = None, *, shared: bool = False
+    ) -> Iterator[None]:
         """Hold the lock of one object; ``waiting`` is told who has it and since when.
 
-        The kernel drops a flock with its holder, so a killed mmrace leaves no stale lock.
+        Several may hold it ``shared``. The kernel drops a flock with its holder, so a killed mmrace
+        leaves no stale lock.
         """
         self.locks.mkdir(parents=True, exist_ok=True)
         path = self.locks / name.replace("/", "_")
         with path.open("a+", encoding="utf-8") as file:
+            if shared:
+                fcntl.flock(file, fcntl.LOCK_SH)
+                yield
+                return
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -155,6 +199,33 @@ class Home:
                 yield
             finally:
                 file.truncate(0)
+
+
+def build_lock(name: str) -> str:
+    """Name of the lock of one bench."""
+    return f"build-{name}"
+
+
+def program_lock(name: str) -> str:
+    """Name of the lock of one folder of programs."""
+    return f"program-{name}"
+
+
+def source_lock(name: str) -> str:
+    """Name of the lock of one source that builds share."""
+    return f"source-{name}"
+
+
+CCACHE_LOCK = "ccache"  # shared by builds
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise UserError(f"MMRACE_HOME_LIMIT={text!r} is not a size; give one such as 20G")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _now() -> float:

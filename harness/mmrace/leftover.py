@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a killed mmrace leaves behind: temporary files and directories that nobody holds any more.
+"""Who uses what: temporary files that nobody holds any more, and objects that nobody uses.
 
-Whoever makes one holds a flock on it. The kernel drops that with the process, whatever ended it, so
-what can be locked is nobody's: no process ids, which come again, and no clocks, which jump.
+Whoever makes a temporary one, or uses a kernel or a program, holds a flock on it. The kernel drops
+that with the process, whatever ended it, so what can be locked is nobody's: no process ids, which
+come again, and no clocks, which jump.
 """
 
 import fcntl
@@ -21,6 +22,9 @@ def shared_memory() -> Path:
     """Where a guest's sockets and memory go: files in memory, where the host has such a place."""
     folder = Path("/dev/shm")  # noqa: S108
     return folder if folder.is_dir() else Path(tempfile.gettempdir())
+
+
+_kept: dict[Path, int] = {}  # what this process uses till its end: descriptors that hold the locks
 
 
 @contextmanager
@@ -71,6 +75,58 @@ def hold(path: Path) -> int | None:
         pass
     os.close(fd)
     return None
+
+
+def keep(path: Path) -> bool:
+    """Use an object until this process ends; False when it is gone, or being removed.
+
+    Its time of change says when it was used last.
+    """
+    kept = _kept.get(path)
+    if kept is not None and _still(kept, path):
+        return True
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if _still(fd, path):
+            with suppress(OSError):  # a file system that is read-only has no use of the time
+                os.utime(path)
+            _kept[path] = fd
+            return True
+    except OSError:
+        pass
+    os.close(fd)
+    return False
+
+
+def take_away(path: Path) -> bool:
+    """Remove an object unless somebody uses it; it goes at once, and its content after that."""
+    held = hold(path)
+    if held is None:
+        return False
+    try:
+        gone = Path(tempfile.mktemp(prefix=PREFIX, dir=path.parent))  # noqa: S306  a rename
+        path.rename(gone)
+        if gone.is_dir():
+            shutil.rmtree(gone, ignore_errors=True)
+        else:
+            gone.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(held)
+    return True
+
+
+def _still(fd: int, path: Path) -> bool:
+    """Whether a path leads to what was opened."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False
 
 
 def sweep(folders: Iterable[Path], pattern: str = f"{PREFIX}*") -> int:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from mmrace.building.buildlog import DETAIL_LINES, blame, disk_full, first_failure
+from mmrace.building.buildlog import DETAIL_LINES, blame, first_failure
+from mmrace.errors import no_room
 
 COMPILE = """\
   CC      mm/rmap.o
@@ -68,5 +69,6 @@ def test_a_flood_is_cut() -> None:
 
 
 def test_a_full_disk_is_told_from_a_bad_patch() -> None:
-    assert disk_full(["fatal error: error writing to /tmp/x.s: No space left on device"])
-    assert not disk_full(COMPILE.splitlines())
+    assert no_room("fatal error: error writing to /tmp/x.s: No space left on device")
+    assert no_room("cp: error writing 'x': Disk quota exceeded")
+    assert not no_room(COMPILE)

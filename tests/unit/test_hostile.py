@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmrace.building import bench as bench_module
+from mmrace.building import checkout as checkout_module
 from mmrace.building import kernel as kernel_module
 from mmrace.building.kernel import Kernel, build_kernel
 from mmrace.definitions.base import Base, Build
@@ -42,7 +43,8 @@ class Lab:
         shutil.copytree(FAKE, self.tree)
 
     def checkout(self, _home: Home, _commit: str, folder: Path) -> None:
-        shutil.copytree(self.tree, folder, dirs_exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # as git does: files may have other names
+        shutil.copytree(self.tree, folder)
         makefile = (folder / "Makefile").read_text()
         recipe = "".join(f"\t{line}\n" for line in self.evil.splitlines())
         marker = "\t@cp $< $(O)/arch/x86/boot/bzImage\n"
@@ -79,7 +81,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     small = replace(small, memory=300 * MIB, address=1024 * MIB, files=2000)
     monkeypatch.setattr(bench_module, "Limits", lambda: small)
     monkeypatch.setattr(bench_module, "DEADLINE", 20)
-    monkeypatch.setattr(kernel_module, "checkout", made.checkout)
+    monkeypatch.setattr(checkout_module, "checkout", made.checkout)
     monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
     return made
 

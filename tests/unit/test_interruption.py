@@ -18,7 +18,7 @@ from mmrace import home as home_module
 from mmrace.building import bench as bench_module
 from mmrace.building.bench import Bench, Clock
 from mmrace.errors import InfraError
-from mmrace.home import Home, write_file
+from mmrace.home import Home, build_lock, write_file
 from mmrace.leftover import hold, sweep
 from mmrace.proc import can_confine, close_console, console
 from mmrace.runs.slots import campaign_key, campaign_slots
@@ -60,7 +60,7 @@ def test_what_is_held_is_not_swept_and_what_is_not_is(home: Home) -> None:
 
 def test_what_a_killed_process_held_is_swept_by_the_next(home: Home, tmp_path: Path) -> None:
     holder = (
-        "import os, signal; from pathlib import Path; from mmrace.home import Home\n"
+        "import os, signal; from pathlib import Path; from mmrace.home import Home, build_lock\n"
         f"home = Home(Path({str(home.cache)!r}), Path({str(home.data)!r}))\n"
         "with home.scratch(home.runs) as made, home.lock('bench-x'):\n"
         " (made / 'file').write_text('x'); print('held', flush=True); signal.pause()\n"
@@ -79,7 +79,7 @@ def test_what_a_killed_process_held_is_swept_by_the_next(home: Home, tmp_path: P
 def test_a_bench_for_patches_from_outside_is_swept_when_no_build_is_at_work(home: Home) -> None:
     for name in ("6.1-a-outside", "6.1-b-outside", "6.1-c"):
         (home.benches / name / "build").mkdir(parents=True)
-    with home.lock("bench-6.1-b-outside"):
+    with home.lock(build_lock("6.1-b-outside")):
         assert home.sweep() == 1
     assert {path.name for path in home.benches.iterdir()} == {"6.1-b-outside", "6.1-c"}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmrace.building import bench as bench_module
+from mmrace.building import checkout as checkout_module
 from mmrace.building import kernel as kernel_module
 from mmrace.building import kernelconfig
 from mmrace.building.bench import Bench, missing_tools
@@ -20,7 +21,7 @@ from mmrace.building.kernel import Kernel, build_kernel, build_module, load_kern
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home
-from mmrace.proc import Sandbox
+from mmrace.proc import Completed, Sandbox
 
 FAKE = Path(__file__).parents[1] / "fakes" / "linux"
 
@@ -55,6 +56,7 @@ class Lab:
             if path.is_dir():
                 there.mkdir(parents=True, exist_ok=True)
             elif not there.exists() or there.read_bytes() != path.read_bytes():
+                there.unlink(missing_ok=True)  # as git does: files may have other names
                 shutil.copyfile(path, there)
 
     def build(
@@ -102,7 +104,7 @@ class Lab:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path)
     monkeypatch.setattr(Sandbox, "wrap", on_the_host)
-    monkeypatch.setattr(kernel_module, "checkout", made.checkout)
+    monkeypatch.setattr(checkout_module, "checkout", made.checkout)
     monkeypatch.setattr(kernel_module, "missing_tools", lambda **_named: None)
     monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
     return made
@@ -122,7 +124,7 @@ def test_a_kernel_is_published_whole(lab: Lab) -> None:
 
 def test_nothing_to_do_does_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     first = lab.build()
-    monkeypatch.setattr(kernel_module, "checkout", None)
+    monkeypatch.setattr(checkout_module, "checkout", None)
     started = time.monotonic()
     again = lab.build()
     assert time.monotonic() - started < 1
@@ -189,7 +191,8 @@ def test_a_module_that_does_not_compile_says_why(lab: Lab, toy: Path) -> None:
 def test_a_module_of_patches_from_outside_leaves_no_bench(lab: Lab, toy: Path) -> None:
     kernel = lab.build(outside=True)
     assert lab.module(kernel, toy, outside=True).is_file()
-    assert lab.benches() == []
+    assert [bench for bench in lab.benches() if bench.build.is_dir()] == []
+    assert not [bench for bench in lab.benches() if "outside" in bench.name]
 
 
 @pytest.mark.parametrize("change", ["tree", "config", "env", "tools"])
@@ -293,10 +296,10 @@ def test_a_killed_build_leaves_no_cut_off_object_in_use(
         (folder.parent / "build/mm/rmap.o").write_bytes(b"cut")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kernel_module, "checkout", killed)
+    monkeypatch.setattr(checkout_module, "checkout", killed)
     with pytest.raises(KeyboardInterrupt):
         lab.build("b")
-    monkeypatch.setattr(kernel_module, "checkout", lab.checkout)
+    monkeypatch.setattr(checkout_module, "checkout", lab.checkout)
     built = lab.build("b")
     assert lab.compiled() == ["mm/rmap.o"]
     assert b"cut" not in built.vmlinux.read_bytes()
@@ -312,7 +315,7 @@ def test_a_full_disk_is_no_build_failure(lab: Lab, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(kernel_module.shutil, "copyfile", full)
-    monkeypatch.setattr(kernel_module, "checkout", lambda *_args: None)
+    monkeypatch.setattr(checkout_module, "checkout", lambda *_args: None)
     with pytest.raises(InfraError, match="disk is full"):
         lab.build()
     assert not list(lab.home.kernels.glob(".tmp-*"))
@@ -337,15 +340,83 @@ def test_outside_patches_share_nothing_they_can_write(
     seen.clear()
     lab.build("b", outside=True)
     assert set(seen) == {(False, "1")}
-    assert len(lab.compiled()) == 3
     assert [bench.name for bench in lab.benches() if "outside" in bench.name] == []
 
 
-def test_progress_counts_against_the_last_build(lab: Lab) -> None:
+def test_outside_patches_build_what_they_change_and_nobody_sees_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = lab.build("a")
+    (bench,) = lab.benches()
+    before = {path: path.read_bytes() for path in bench.build.rglob("*.o")}
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 4;\n}\n")
+    outside = lab.build("b", outside=True)
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert outside.vmlinux.read_bytes() != trusted.vmlinux.read_bytes()
+    assert {path: path.read_bytes() for path in bench.build.rglob("*.o")} == before
+    assert not list(lab.home.benches.glob("*-outside"))
+    shutil.copyfile(FAKE / "mm/rmap.c", lab.tree / "mm/rmap.c")
+    shutil.rmtree(trusted.folder)
+    again = lab.build("a")
+    assert again.id == trusted.id
+    assert lab.compiled() == ["mm/rmap.o"]
+
+
+def test_outside_patches_do_not_begin_with_what_a_killed_build_left(lab: Lab) -> None:
+    lab.build("a")
+    (bench,) = lab.benches()
+    (bench.build / "mm/migrate.o").write_bytes(b"cut")
+    bench.remember(building=[time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)])
+    built = lab.build("b", outside=True)
+    assert len(lab.compiled()) == 3
+    assert b"cut" not in built.vmlinux.read_bytes()
+
+
+def test_builds_of_a_base_share_the_files_of_their_sources(lab: Lab) -> None:
+    lab.build()
+    lab.build(configs=["migration", "hugetlb"])
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 5;\n}\n")
+    lab.build("b")
+    first, second = (bench.source for bench in lab.benches())
+    assert (first / "mm/migrate.c").samefile(second / "mm/migrate.c")
+    assert not (first / "mm/rmap.c").samefile(second / "mm/rmap.c")
+    assert {path.name for path in lab.home.sources.iterdir()} == {"6.1"}
+
+
+def test_sources_on_another_file_system_are_whole(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = Completed(("cp",), 1, b"", b"cp: Invalid cross-device link", 0)
+    monkeypatch.setattr(checkout_module, "run", lambda *_args, **_named: failed)
+    lab.build()
+    (bench,) = lab.benches()
+    shared = lab.home.sources / "6.1/tree"
+    assert not (bench.source / "mm/rmap.c").samefile(shared / "mm/rmap.c")
+
+
+def test_progress_has_the_total_of_this_config_only(lab: Lab) -> None:
     lab.build()
     assert any(text.startswith("1  ") for text in lab.said)
     lab.build(configs=["migration", "hugetlb"])
-    assert any(text.startswith("1 of about 3  ") for text in lab.said)
+    assert any(text.startswith("1  ") for text in lab.said)
+    shutil.rmtree(lab.home.benches)
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 6;\n}\n")
+    lab.build("b")
+    assert any(text.startswith("1 of 3  ") for text in lab.said)
+
+
+def test_a_home_over_its_limit_drops_what_was_used_longest_ago(lab: Lab) -> None:
+    lab.build("a")
+    (old,) = lab.benches()
+    for path in (old.folder, old.folder / "state.json"):
+        os.utime(path, (time.time() - 5000,) * 2)
+    lab.home = replace(lab.home, limit=1)
+    built = lab.build(configs=["migration", "hugetlb"])
+    assert [bench.name for bench in lab.benches()] != [old.name]
+    assert not old.folder.exists()
+    assert built.image.is_file()
+    assert "dropped 1 build directories" in built.dropped
+    assert "its limit is 0 MB" in built.dropped
 
 
 def test_a_cleaned_kernel_is_built_again(lab: Lab) -> None:

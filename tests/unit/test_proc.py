@@ -8,6 +8,7 @@ import pytest
 
 from mmrace import proc
 from mmrace.errors import InfraError
+from mmrace.sandbox import guest_view
 
 
 def test_output_and_exit_code_come_back():
@@ -81,3 +82,20 @@ def test_the_sandbox_sees_its_binds_and_no_home(tmp_path, monkeypatch):
     assert "No such file" in lines[2]
     assert (writable / "made").exists()
     assert "Read-only" in done.errors
+
+
+@pytest.mark.skipif(not proc.can_confine(), reason="needs bubblewrap")
+def test_what_may_be_written_may_lie_behind_links(tmp_path):
+    """A home on another disk, whose directories are absolute and relative links."""
+    there = tmp_path / "disk/runs/one"
+    there.mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/data").symlink_to(tmp_path / "disk")
+    (tmp_path / "home/link").symlink_to("data/runs")
+    for number, folder in enumerate((tmp_path / "home/data/runs/one", tmp_path / "home/link/one")):
+        words = guest_view(["touch", f"made{number}"], (folder,), (), folder)
+        done = proc.run(words, deadline=20)
+        assert (done.returncode, done.errors) == (0, "")
+        assert (there / f"made{number}").exists()
+    done = proc.run(guest_view(["touch", there / "not"], (), (there,), there), deadline=20)
+    assert done.returncode != 0

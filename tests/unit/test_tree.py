@@ -9,6 +9,7 @@ import pytest
 from fakes.kerneltree import commit_all, git, make_kernel, pack, write_kernel
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
+from mmrace.proc import Completed
 from mmrace.sources import debian, source
 from mmrace.sources.tree import Tree, add_tree, checkout, export, find_tree, list_trees, store
 
@@ -246,3 +247,20 @@ def test_an_export_has_only_what_was_asked_for(home: Home, kernel: Path, tmp_pat
     assert not (tmp_path / "out/Makefile").exists()
     with pytest.raises(UserError, match="tools/absent is not in the tree"):
         export(home, tree.commit, ["mm", "tools/absent"], tmp_path / "other")
+
+
+def test_a_disk_that_fills_up_under_git_is_one_line(
+    home: Home, kernel: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tree = add_tree(home, "k", str(kernel), None, quiet)
+    said = "".join(f"error: unable to write file mm/{n}.c: No space left\n" for n in range(65_949))
+    failed = Completed(("git",), 128, b"", f"{said}fatal: unable to checkout\n".encode(), 1.0)
+    monkeypatch.setattr("mmrace.sources.git.run", lambda *_args, **_named: failed)
+    with pytest.raises(InfraError) as caught:
+        checkout(home, tree.commit, tmp_path / "out")
+    assert "the disk is full; `mmrace clean --yes` frees" in caught.value.message
+    assert caught.value.detail == ""
+    failed = Completed(("git",), 128, b"", b"error: bad file\n" * 65_949, 1.0)
+    with pytest.raises(InfraError) as caught:
+        checkout(home, tree.commit, tmp_path / "out")
+    assert caught.value.detail.count("\n") < 30

@@ -14,6 +14,7 @@ from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home, write_file
 from mmrace.proc import Bind, Completed, Sandbox, run
 from mmrace.sandbox import Limits
+from mmrace.storage import SIZE, measure
 
 DEADLINE = 6 * 3600.0
 OUTSIDE_DEADLINE = 2 * 3600.0
@@ -36,7 +37,6 @@ _CCACHE = {
     "CCACHE_DEPEND": "1",
     # Objects with full DWARF: to compress them costs a quarter of the time to compile them.
     "CCACHE_NOCOMPRESS": "1",
-    "CCACHE_MAXSIZE": "10G",
     "CCACHE_TEMPDIR": "/ccache/tmp",
 }
 # A cache that is mounted read-only: nothing may be written beside it either.
@@ -74,7 +74,9 @@ class Clock:
 class Bench:
     """One such pair. ``env`` is what the base adds; ``outside``: the patches are not trusted.
 
-    Without ``sandboxed`` its programs run with all the rights that mmrace has.
+    A bench for these begins as a copy of what ``model``, a bench that has the same config, has
+    built, and uses its source, which nobody can write from inside. Without ``sandboxed`` its
+    programs run with all the rights that mmrace has.
     """
 
     home: Home
@@ -82,6 +84,7 @@ class Bench:
     env: tuple[tuple[str, str], ...] = ()
     outside: bool = False
     sandboxed: bool = True
+    model: str = ""
 
     @property
     def folder(self) -> Path:
@@ -91,7 +94,7 @@ class Bench:
     @property
     def source(self) -> Path:
         """The checked out tree, /src inside the sandbox."""
-        return self.folder / "source"
+        return self.home.benches / (self.model or self.name) / "source"
 
     @property
     def build(self) -> Path:
@@ -127,7 +130,8 @@ class Bench:
         if not self.sandboxed:  # no path inside the cache that could be shared or protected
             return {**FIXED_ENV, "CCACHE_DISABLE": "1", **dict(self.env)}
         ccache = {**_CCACHE, **_CCACHE_OUTSIDE} if self.outside else _CCACHE
-        return {**FIXED_ENV, **ccache, **dict(self.env)}
+        largest = {"CCACHE_MAXSIZE": f"{self.home.limit * 2 // 5000}k"}  # two fifths
+        return {**FIXED_ENV, **ccache, **largest, **dict(self.env)}
 
     def make(self, words: Sequence[str], on_line: Callable[[str], None] | None = None) -> Completed:
         """Run make for the source at /src and the output at /build.
@@ -186,7 +190,7 @@ class Bench:
         if self._misdated(clock):
             shutil.rmtree(self.build, ignore_errors=True)
             self.remember(building=None, configured=None, latest=None)
-        for folder in (self.source, self.build, self.home.ccache / "tmp"):
+        for folder in (self.build, self.home.ccache / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         began = Clock.read(self.state.get("building"))
         if began:
@@ -199,6 +203,26 @@ class Bench:
             raise
         self._finished(clock)
 
+    def copy_model(self) -> bool:
+        """Begin with what the model has built; False where it has nothing that can be trusted.
+
+        The caller has the locks of both. A copy is independent of who owns the files, which an
+        overlay is not: this bench is built in by another user.
+        """
+        model = Bench(self.home, self.model, self.env)
+        state = model.state
+        whole = state.get("configured") and not state.get("building")
+        if not self.model or not whole or model._misdated(Clock.now()):
+            return False
+        self.remove()
+        self.folder.mkdir(parents=True)
+        argv = ["cp", "-a", "--reflink=auto", str(model.build), str(self.build)]
+        if run(argv, deadline=DEADLINE).returncode:
+            shutil.rmtree(self.build, ignore_errors=True)
+            return False
+        write_file(self.folder / "state.json", json.dumps(state))
+        return True
+
     def _misdated(self, now: Clock) -> bool:
         """Whether files may be dated later than now, or a killed build's are not to be told."""
         latest = self.state.get("latest")
@@ -210,7 +234,10 @@ class Bench:
     def _finished(self, began: Clock) -> None:
         now = Clock.now()
         latest = max(now.wall, began.wall + now.up - began.up)
-        self.remember(building=None, latest=latest)
+        noted = self.state.get("source_size")  # 80,000 files that hardly change
+        source = noted if isinstance(noted, int) else measure(self.source)
+        size = source + measure(self.build)
+        self.remember(building=None, latest=latest, source_size=source, **{SIZE: size})
 
     def remove(self) -> None:
         """Remove the bench, for instance one that untrusted patches could have written to."""

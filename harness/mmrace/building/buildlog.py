@@ -40,11 +40,6 @@ def warnings(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def disk_full(lines: Sequence[str]) -> bool:
-    """Whether a build failed because there was no room."""
-    return any("No space left on device" in line for line in lines)
-
-
 def first_failure(lines: Sequence[str]) -> BuildFailure:
     """Find the first error in the lines that a build printed.
 

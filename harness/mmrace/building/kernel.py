@@ -8,23 +8,29 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mmrace.building.bench import FIXED_ENV, Bench, missing_tools, toolchain
-from mmrace.building.buildlog import blame, disk_full, first_failure, warnings
+from mmrace.building.buildlog import blame, first_failure, warnings
+from mmrace.building.checkout import check_out
 from mmrace.building.kconfig import ConfigRequest, config_request
 from mmrace.building.kernelconfig import configure
 from mmrace.definitions.base import Base
-from mmrace.errors import BuildError, InfraError
-from mmrace.home import Home, publish, write_file
-from mmrace.sources.tree import checkout
+from mmrace.errors import BuildError, InfraError, disk_full, no_room
+from mmrace.home import CCACHE_LOCK, Home, build_lock, publish, write_file
+from mmrace.leftover import keep
+from mmrace.storage import make_room
 
 # To be raised whenever kernels come out differently for equal inputs.
 RECIPE = 1
 
 _MODULE = "mmrace-module"  # of a bench's build directory
+
+# Bytes that a build takes: a bench and a kernel that are new, and a kernel alone.
+_NEW = 1_500_000_000
+_MORE = 400_000_000
 
 Progress = Callable[[str], None]
 
@@ -41,6 +47,7 @@ _FILES = {
 class _Order:
     """One request to build; ``asked`` hashes all of it but the tree, ``inputs`` are for the id."""
 
+    base: str
     commit: str
     tree_hash: str
     config: ConfigRequest
@@ -54,6 +61,8 @@ class Kernel:
     """A finished kernel; ``seconds`` is what this request took, ``reused``: nothing was built.
 
     ``warnings`` are those of its build, which compiled what was not compiled in its bench before.
+    ``dropped`` says what went to keep the home under its limit. Nobody drops a kernel while the
+    process that has loaded it lives.
     """
 
     id: str
@@ -65,11 +74,14 @@ class Kernel:
     seconds: float
     reused: bool
     warnings: tuple[str, ...] = ()
+    dropped: str = ""
 
 
 def load_kernel(home: Home, kernel_id: str) -> Kernel | None:
     """Return a kernel that is in the home already, None when it is not."""
     folder = home.kernels / kernel_id
+    if not keep(folder):
+        return None
     try:
         facts = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -109,13 +121,13 @@ def build_kernel(
     """
     started = time.monotonic()
     config, inputs, asked = _asked(base, configs, sandboxed=sandboxed)
-    order = _Order(commit, tree_hash, config, asked, inputs, dict(touched))
+    order = _Order(base.name, commit, tree_hash, config, asked, inputs, dict(touched))
     bench = _bench(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
     memo = _memo(home, tree_hash, asked)
     with _no_room(home):
         kernel = _recall(home, memo)
         if not kernel:
-            with home.lock(f"bench-{bench.name}", progress):
+            with _locks(bench, progress):
                 kernel = _recall(home, memo) or _build(bench, order, progress)
                 write_file(memo, kernel.id)
     return replace(kernel, seconds=time.monotonic() - started)
@@ -141,14 +153,15 @@ def build_module(
     """
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.iterdir())}
     final = home.programs / f"{sources.name}-{_hash([kernel.id, files])[:16]}"
-    if not final.is_dir():
+    if not keep(final):
         config, _, asked = _asked(base, configs, sandboxed=sandboxed)
         bench = _bench(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
-        with _no_room(home), home.lock(f"bench-{bench.name}", progress):
+        with _no_room(home), _locks(bench, progress):
             try:
+                _copy_model(bench, progress)
                 with bench.at_work():
                     progress("checking out")
-                    checkout(home, commit, bench.source)
+                    _check_out(bench, base.name, commit, progress)
                     configure(bench, config, asked)
                     progress(f"building {sources.name}")
                     _make_module(bench, files)
@@ -159,6 +172,7 @@ def build_module(
             finally:
                 if bench.outside:
                     bench.remove()
+        keep(final)
     found = next(final.glob("*.ko"), None)
     if found is None:
         raise BuildError(f"{sources.name}: the build made no module")
@@ -168,10 +182,35 @@ def build_module(
 def _bench(
     home: Home, tree_hash: str, base: Base, asked: str, *, outside: bool, sandboxed: bool
 ) -> Bench:
-    # Untrusted patches write to their bench, so they share it with nothing.
-    alone = f"-{tree_hash[:12]}-outside" if outside else ""
+    name = f"{base.name}-{asked[:8]}"
     env = tuple(sorted(base.build.env.items()))
-    return Bench(home, f"{base.name}-{asked[:8]}{alone}", env, outside, sandboxed)
+    if not outside:
+        return Bench(home, name, env, outside, sandboxed)
+    # Untrusted patches write to their bench, so they share it with nothing.
+    alone = f"{name}-{tree_hash[:12]}-outside"
+    return Bench(home, alone, env, outside, sandboxed, name if sandboxed else "")
+
+
+@contextmanager
+def _locks(bench: Bench, progress: Progress) -> Iterator[None]:
+    """What a build uses is nobody else's, or is not removed: benches, and the compiler cache."""
+    home = bench.home
+    with ExitStack() as stack:
+        for name in filter(None, (bench.name, bench.model)):
+            stack.enter_context(home.lock(build_lock(name), progress))
+        stack.enter_context(home.lock(CCACHE_LOCK, shared=True))
+        yield
+
+
+def _check_out(bench: Bench, base: str, commit: str, progress: Progress) -> None:
+    # Without a sandbox makefiles could write into what others share.
+    check_out(bench.home, base, commit, bench.source, progress, share=bench.sandboxed)
+
+
+def _copy_model(bench: Bench, progress: Progress) -> None:
+    if bench.model:
+        progress("copying what was built already")
+        bench.copy_model()
 
 
 def _make_module(bench: Bench, files: Mapping[str, str]) -> None:
@@ -187,8 +226,8 @@ def _make_module(bench: Bench, files: Mapping[str, str]) -> None:
         ended = bench.make(words, lines.append)
         if ended.returncode == 0:
             continue
-        if disk_full(lines):
-            raise InfraError(f"{bench.folder}: the disk is full; `mmrace clean` frees space")
+        if any(map(no_room, lines)):
+            raise disk_full(bench.folder)
         failure = first_failure(lines)
         raise BuildError(f"make {words[-1]} failed: {failure.summary}", failure.detail)
 
@@ -229,24 +268,32 @@ def _recall(home: Home, memo: Path) -> Kernel | None:
 
 def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
     try:
+        before = make_room(bench.home, _NEW if not bench.build.is_dir() else _MORE)
+        progress(str(before) or "checking out")
+        _copy_model(bench, progress)
         with bench.at_work():
             progress("checking out")
-            checkout(bench.home, order.commit, bench.source)
+            _check_out(bench, order.base, order.commit, progress)
             progress("configuring")
             config = configure(bench, order.config, order.asked)
             kernel_id = _hash([*order.inputs, order.tree_hash, config])[:16]
             if kernel := load_kernel(bench.home, kernel_id):
                 return kernel
-            warned = _compile(bench, order.touched, progress)
+            warned = _compile(bench, order.touched, config, progress)
             progress("publishing")
-            return _publish(bench, kernel_id, order, warned)
+            kernel = _publish(bench, kernel_id, order, warned)
     finally:
         if bench.outside:
             bench.remove()
+    after = make_room(bench.home)
+    return replace(kernel, dropped=str(before + after))
 
 
-def _compile(bench: Bench, touched: Mapping[str, str], progress: Progress) -> tuple[str, ...]:
-    expected = 0 if bench.state.get("objects") else _expected(bench)
+def _compile(
+    bench: Bench, touched: Mapping[str, str], config: str, progress: Progress
+) -> tuple[str, ...]:
+    counted = bench.home.kernels / "objects" / _hash([dict(bench.env), config])
+    expected = 0 if bench.state.get("objects") else _number(counted)
     lines: list[str] = []
     done = 0
 
@@ -255,27 +302,27 @@ def _compile(bench: Bench, touched: Mapping[str, str], progress: Progress) -> tu
         lines.append(line)
         if match := _OBJECT.match(line):
             done += 1
-            progress(f"{done}{f' of about {max(expected, done)}' if expected else ''}  {match[1]}")
+            total = f" of {max(expected, done)}" if expected else ""
+            progress(f"{done}{total}  {match[1]}")
 
     ended = bench.make(["bzImage"], on_line)
     if ended.returncode != 0:
-        if disk_full(lines):
-            raise InfraError(f"{bench.folder}: the disk is full; `mmrace clean` frees space")
+        if any(map(no_room, lines)):
+            raise disk_full(bench.folder)
         failure = first_failure(lines)
         raise BuildError(f"the kernel did not build: {blame(failure, touched)}", failure.detail)
-    objects = bench.state.get("objects")
-    bench.remember(objects=max(done, objects if isinstance(objects, int) else 0))
+    if not bench.state.get("objects"):
+        bench.remember(objects=done)
+        write_file(counted, str(done))
     return warnings(lines)
 
 
-def _expected(bench: Bench) -> int:
-    """Objects of the largest build that another bench has seen."""
-    counts = [0]
-    for state in bench.home.benches.glob("*/state.json"):
-        objects = Bench(bench.home, state.parent.name).state.get("objects")
-        if isinstance(objects, int):
-            counts.append(objects)
-    return max(counts)
+def _number(path: Path) -> int:
+    """Objects of a whole build of the same config; 0 when there was none."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _publish(bench: Bench, kernel_id: str, order: _Order, warned: tuple[str, ...]) -> Kernel:
@@ -308,4 +355,4 @@ def _no_room(home: Home) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise InfraError(f"{home.cache}: the disk is full; `mmrace clean` frees space") from error
+        raise disk_full(home.cache) from error

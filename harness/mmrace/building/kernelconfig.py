@@ -12,7 +12,7 @@ import kconfiglib
 
 from mmrace.building import kexplain
 from mmrace.building.bench import DEADLINE, Bench
-from mmrace.building.buildlog import disk_full, first_failure
+from mmrace.building.buildlog import first_failure
 from mmrace.building.kconfig import (
     ConfigRequest,
     Option,
@@ -22,7 +22,7 @@ from mmrace.building.kconfig import (
     not_stuck,
     parse_config,
 )
-from mmrace.errors import BuildError, InfraError, UserError
+from mmrace.errors import BuildError, UserError, disk_full, no_room
 from mmrace.home import write_file
 from mmrace.proc import Bind, run
 
@@ -93,8 +93,8 @@ def _make(bench: Bench, words: Sequence[str]) -> None:
     if done.returncode == 0:
         return
     lines = f"{done.text}\n{done.errors}".splitlines()
-    if disk_full(lines):
-        raise InfraError(f"{bench.folder}: the disk is full; `mmrace clean` frees space")
+    if any(map(no_room, lines)):
+        raise disk_full(bench.folder)
     failure = first_failure(lines)
     raise BuildError(f"make {words[-1]} failed: {failure.summary}", failure.detail)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command line: the only part that prints, reads the environment and knows exit codes."""
 
+import errno
 import importlib
 import os
 import signal
@@ -15,7 +16,7 @@ import click
 from mmrace import __version__
 from mmrace.cli.app import App
 from mmrace.data import use_races
-from mmrace.errors import InfraError, MmraceError
+from mmrace.errors import InfraError, MmraceError, disk_full
 from mmrace.home import Home
 
 INTERRUPTED = 130
@@ -119,6 +120,8 @@ def _exit_code() -> int:
 def _of_host(error: MemoryError | OSError) -> InfraError:
     if isinstance(error, MemoryError):
         return InfraError("the host's memory is short; end something, or take fewer --jobs")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(error.filename or "mmrace's home")
     where = f"{error.filename}: " if error.filename else ""
     return InfraError(f"{where}{error.strerror}; free space or fix the path, then again")
 

@@ -3,7 +3,6 @@
 
 import functools
 import platform
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -168,27 +167,30 @@ def report_command(
 
 @click.command("clean")
 @click.option("--kind", type=click.Choice(sorted(storage.KINDS)), multiple=True)
-@click.option("--older", type=click.IntRange(0), default=30, show_default=True, help="Days.")
+@click.option(
+    "--older",
+    type=click.IntRange(0),
+    help="Unused for so many days. [default: 30; 0 for what can be rebuilt on a full disk]",
+)
 @click.option("--yes", is_flag=True, help="Free it; without this only say what would be freed.")
 @json_option
 @click.pass_obj
-def clean(app: App, kind: tuple[str, ...], older: int, yes: bool) -> None:
-    """What the home holds; with --yes frees what is older, by kind."""
+def clean(app: App, kind: tuple[str, ...], older: int | None, yes: bool) -> None:
+    """Show what the home holds; with --yes free what was not used for a while, by kind.
+
+    What is in use stays. Builds keep the home under MMRACE_HOME_LIMIT (20G) themselves.
+    """
     held = storage.holdings(app.home)
-    chosen = [
-        item
-        for item in held
-        if item.age > older * 86400 and (item.kind in kind if kind else item.kind != "runs")
-    ]
-    if yes:
-        for item in chosen:
-            with app.home.lock(f"{item.kind}-{item.path.name}"):
-                shutil.rmtree(item.path, ignore_errors=True)
+    chosen = storage.choose(held, kind, older, full=storage.full(app.home))
+    freed = [item for item in chosen if storage.drop(app.home, item)] if yes else []
+    kept = [item for item in chosen if yes and item not in freed]
     totals = storage.totals(held)
     app.document(
         {
             "holds": {name: {"objects": n, "bytes": size} for name, (n, size) in totals.items()},
+            "limit": app.home.limit,
             "chosen": [str(item.path) for item in chosen],
+            "kept": [str(item.path) for item in kept],
             "freed": yes,
         }
     )
@@ -196,7 +198,10 @@ def clean(app: App, kind: tuple[str, ...], older: int, yes: bool) -> None:
         rows = [(name, str(n), f"{size / 1e6:.0f} MB") for name, (n, size) in totals.items()]
         app.out.print(table(("kind", "objects", "size"), rows))
         word = "freed" if yes else "would free (add --yes)"
-        app.out.print(f"{word}: {len(chosen)} objects", markup=False)
+        size = storage.size_text(sum(item.size for item in (freed if yes else chosen)))
+        app.out.print(f"{word}: {len(freed if yes else chosen)} objects, {size}", markup=False)
+        if kept:
+            app.out.print(f"in use, not freed: {len(kept)} objects", markup=False)
 
 
 COMMANDS = (runs_command, judge_command, report_command, clean)

@@ -138,7 +138,8 @@ def build(
             touched=applied.touched,
             sandboxed=intake.sandboxed,
         )
-        tell(f"= {kernel.id[:12]}{', reused' if kernel.reused else ''}")
+        how = (", reused" if kernel.reused else "") + (f"; {kernel.dropped}" * bool(kernel.dropped))
+        tell(f"= {kernel.id[:12]}{how}")
     if DELAY_CONFIG in wanted:
         with step("the module that delays") as tell:
             module = build_module(

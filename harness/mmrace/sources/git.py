@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmrace.errors import InfraError
+from mmrace.errors import InfraError, disk_full, no_room
 from mmrace.proc import Completed, run
 
 # Same content, same commit id: who and when are part of an id, so both are fixed.
@@ -22,6 +22,7 @@ IDENTITY = {
 _LEADING = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY")
 CLEAN = ("env", *(f"--unset=GIT_{key}" for key in _LEADING))
 GIT = (*CLEAN, "git")
+_LINES = 20  # of a failed git's words that are told
 _ALONE = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -49,7 +50,10 @@ class Repository:
         env: Mapping[str, str] | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run one git command; with ``check`` a failure is an InfraError with git's last line."""
+        """Run one git command; with ``check`` a failure is an InfraError with git's last line.
+
+        On a full disk git says so once a file, which is 65,949 times; here it is said once.
+        """
         places = {
             "GIT_OBJECT_DIRECTORY": self.objects or self.path / "objects",
             "GIT_INDEX_FILE": self.index or self.path / "index",
@@ -62,8 +66,11 @@ class Repository:
             argv += ["-c", setting]
         own = {**_ALONE, **IDENTITY, **(env or {})}
         done = run([*argv, *words], deadline=deadline, cwd=self.work, env=own, stdin=stdin)
+        if check and done.returncode and no_room(done.errors):
+            raise disk_full(self.path)
         if check and done.returncode:
-            raise InfraError(f"git {words[0]} failed: {last_line(done.errors)}", done.errors)
+            said = "\n".join(done.errors.splitlines()[-_LINES:])
+            raise InfraError(f"git {words[0]} failed: {last_line(done.errors)}", said)
         return done
 
     def set_ref(self, name: str, commit: str) -> None:

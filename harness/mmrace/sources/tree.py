@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mmrace.errors import InfraError, MmraceError, UserError
+from mmrace.errors import InfraError, MmraceError, UserError, disk_full, no_room
 from mmrace.home import Home, publish, write_file
 from mmrace.sources import debian
 from mmrace.sources import source as sources
@@ -66,7 +66,7 @@ def find_tree(home: Home, name: str, progress: Progress) -> Tree:
         names = ", ".join(tree.name for tree in list_trees(home)) or "none"
         raise UserError(f"no tree {name!r} (there are: {names}); mmrace tree add {name} SOURCE")
     with home.lock("debian", progress):
-        tarball = debian.tarball(name, home.cache / "debian", progress, fetch=known is None)
+        tarball = debian.tarball(name, home.downloads, progress, fetch=known is None)
     if known and (tarball is None or known.identity == sources.identity(tarball)):
         return known
     tree = add_tree(home, name, name, None, progress)
@@ -90,14 +90,16 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
         with home.scratch(home.trees) as scratch:
             git = create(scratch / "git")
             try:
-                identity = sources.fetch(git, source, rev, home.cache / "debian", progress)
+                identity = sources.fetch(git, source, rev, home.downloads, progress)
                 top = _top(git, source)
                 kind, version = _kind(git, top, source)
                 sources.check_links(git, top, source)
                 move_packs(git, kept)
                 commit = _commit(kept, top, f"{kind} {version}\n\nImported by mmrace.\n")
             except MmraceError as error:
-                raise _full_disk(error) or error from error
+                if no_room(error.message + error.detail):
+                    raise disk_full(home.trees) from error
+                raise
         tree = Tree(name, commit, top, version, source, kind, identity)
         write_file(path, "".join(f"{k} = {json.dumps(v)}\n" for k, v in asdict(tree).items()))
     progress(f"{name}: {tree.kind} {tree.version}")
@@ -144,13 +146,6 @@ def export(home: Home, commit: str, paths: Sequence[str], folder: Path) -> None:
     with home.scratch(folder.parent) as scratch:
         here = replace(kept, work=folder.absolute(), index=scratch / "index")
         here.git("--literal-pathspecs", "checkout", "--quiet", commit, "--", *paths, deadline=600)
-
-
-def _full_disk(error: MmraceError) -> InfraError | None:
-    said = error.message + error.detail
-    if "No space left" not in said and "Out of diskspace" not in said:  # git's own words
-        return None
-    return InfraError("the disk is full; free some with mmrace clean, or set MMRACE_HOME")
 
 
 def _top(git: Repository, source: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mmrace import proc
 from mmrace.errors import BuildError, InfraError
-from mmrace.home import Home, publish
+from mmrace.home import Home, program_lock, publish
+from mmrace.leftover import keep
 from mmrace.sandbox import Limits, have_bubblewrap
 
 Progress = Callable[[str], None]
@@ -47,17 +48,19 @@ def cached(
     Two that want the same one do not both build it; a killed build leaves nothing under the name.
     """
     final = home.programs / f"{label}-{digest}"
-    if final.is_dir():
+    if keep(final):
         return final
-    with home.lock(f"program-{final.name}", progress):
-        if final.is_dir():
+    with home.lock(program_lock(final.name), progress):
+        if keep(final):
             return final
         progress(f"building {label} for the guest")
         with home.scratch(home.programs) as scratch:
             out = scratch / "out"
             out.mkdir()
             make(scratch, out)
-            return publish(out, final)
+            publish(out, final)
+        keep(final)  # the lock is ours: nobody has removed it since
+        return final
 
 
 def sandboxed(

@@ -13,6 +13,7 @@ from pathlib import Path
 from mmrace.definitions.race import Execution, FailsBy, Probe, Source
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home, write_file
+from mmrace.leftover import keep
 from mmrace.userland import cpio
 
 BUSYBOX = Path("/bin/busybox")
@@ -149,8 +150,8 @@ def make_image(
             cpio.symlink("bin/sh", "busybox"),
         ]
     packed = cpio.archive(entries)
-    image = home.cache / "images" / f"{hashlib.sha256(packed).hexdigest()[:16]}.cpio"
-    if not image.is_file():
+    image = home.images / f"{hashlib.sha256(packed).hexdigest()[:16]}.cpio"
+    while not keep(image):
         write_file(image, packed)
     return image
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmrace.definitions.race import Workload
 from mmrace.errors import BuildError, InfraError
-from mmrace.home import Home
+from mmrace.home import Home, program_lock
 from mmrace.proc import Bind
 from mmrace.sources.tree import checkout
 from mmrace.userland.compiler import Program, Progress, cached, key, sandboxed
@@ -25,7 +25,7 @@ def build_ltp(home: Home, workload: Workload, commit: str, progress: Progress) -
         # LDFLAGS=-static would go to shared objects too, and break the link.
         argv = ["make", f"-j{os.cpu_count() or 1}", "-C", workload.sources[0], name]
         argv.append("CC=gcc -static")
-        with home.lock(f"program-{tree.name}", progress):
+        with home.lock(program_lock(tree.parent.name), progress):
             binds = [Bind(tree, "/src", writable=True)]
             sandboxed(f"LTP {name}", argv, binds, "/src", deadline=900)
         built = tree / workload.sources[0] / name

@@ -15,7 +15,7 @@ from mmrace import proc
 from mmrace.data import data_dir
 from mmrace.errors import BuildError, InfraError
 from mmrace.home import Home, publish
-from mmrace.leftover import hold
+from mmrace.leftover import hold, keep
 from mmrace.outcome import WindowCount
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import Searched, decode
@@ -69,7 +69,7 @@ def build(home: Home) -> Path:
     for path in sorted(folder.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     final = home.programs / f"director-{digest.hexdigest()[:16]}"
-    if not (final / "director.so").is_file():
+    if not (keep(final) and (final / "director.so").is_file()):
         with home.scratch(home.programs) as scratch:
             made = scratch / "out"
             made.mkdir()
@@ -77,6 +77,7 @@ def build(home: Home) -> Path:
             if done.returncode:
                 raise BuildError("the director does not compile", done.errors)
             publish(made, final)
+        keep(final)
     return final / "director.so"
 
 
