@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counters of a run, line by line: those of PID 1, of the workload, and LTP's summary."""
+"""Counters of a run, line by line: PID 1's, the workload's, LTP's summary, KTAP results."""
 
 import re
 
 from mmrace.definitions.reproducer import FUNCTIONS
+from mmrace.judging import ktap
 
 _COUNT = re.compile(r"# count (\S+) (\d+)$")
 _SAID_COUNT = re.compile(r"mmrace: count (\S+) (\d+)$")
 _SUMMARY = re.compile(r"(passed|failed|broken|skipped)\s+(\d+)$")
+_KTAP = {
+    ktap.Result.PASS: "ktap:passed",
+    ktap.Result.FAIL: "ktap:failed",
+    ktap.Result.SKIP: "ktap:skipped",
+}
 
 
 class Counters:
@@ -40,6 +46,8 @@ class Counters:
             self._in_summary = True
         elif self._in_summary and (match := _SUMMARY.match(text)):
             self._latest[f"ltp:{match[1]}"] = int(match[2])
+        elif name := _ktap_counter(text):
+            self._latest[name] = self._latest.get(name, 0) + 1
         else:
             self._in_summary = self._in_summary and text.startswith("warnings")
             return False
@@ -67,3 +75,11 @@ class Counters:
         """Return all values so far."""
         names = {*self._summed, *self._latest, *self._counted, "iterations"}
         return {name: self.get(name) for name in names}
+
+
+def _ktap_counter(text: str) -> str | None:
+    """Return the counter of a KTAP result at the outermost level, None for any other line."""
+    if not text.startswith(("ok ", "not ok ")):
+        return None
+    found = ktap.parse(text.encode()).top.subtests
+    return _KTAP.get(found[0].result) if found else None

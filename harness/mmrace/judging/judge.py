@@ -28,6 +28,7 @@ from mmrace.crash import Crash, dmesg
 from mmrace.definitions.race import FailsBy, Source
 from mmrace.definitions.reproducer import EXECUTIONS, FUNCTIONS
 from mmrace.judging import channel as channels
+from mmrace.judging import subtests
 from mmrace.judging.channel import second_of
 from mmrace.judging.evidence import Case, Evidence, Finding, fits
 from mmrace.judging.protocol import TWARN, ends, failure, tolerated, unable
@@ -222,6 +223,7 @@ def _remarks(case: Case, finding: Finding) -> list[str]:
         warned = [item for item in case.channel.iterations if (item.exit_code or 0) & TWARN]
         notes += [f"{len(warned)} iterations ended with a warning (TWARN)"] if warned else []
         notes += _tolerated(case)
+    notes += subtests.remarks(case)
     if case.evidence.workload.source is Source.REPRODUCER:
         notes += ends(case)
     if finding.outcome is Outcome.FAIL and case.crashes:

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Results inside a selftest's output: KTAP that the tree's own tests print, counted and named.
+
+Selftests that use ``kselftest.h`` or ``kselftest_harness.h`` print KTAP; older ones print prose.
+"""
+
+from collections import Counter
+
+from mmrace.definitions.race import Source
+from mmrace.judging import ktap
+from mmrace.judging.evidence import Case
+
+_WORDS = {
+    ktap.Result.PASS: "passed",
+    ktap.Result.FAIL: "failed",
+    ktap.Result.SKIP: "skipped",
+    ktap.Result.EXPECTED: "failed as expected",
+}
+
+
+def speaks_ktap(case: Case) -> bool:
+    """Whether the workload is a test of the kernel's tree, whose output may be KTAP."""
+    workload = case.evidence.workload
+    return workload.source is Source.SELFTEST or (
+        workload.source is Source.REPRODUCER and workload.sources[0].startswith("selftest:")
+    )
+
+
+def remarks(case: Case) -> list[str]:
+    """Say what became of the subtests, over all iterations; nothing where there are none."""
+    if not speaks_ktap(case):
+        return []
+    counts: Counter[ktap.Result] = Counter()
+    failed: list[str] = []
+    lost = 0
+    for item in case.channel.iterations:
+        said = ktap.parse("\n".join(case.said_in(item)).encode())
+        counts.update(sub.result for sub in said.top.subtests)
+        failed += [sub.name for sub in said.top.subtests if sub.result is ktap.Result.FAIL]
+        lost += len(said.top.missing)
+    if not counts:
+        return []
+    parts = [f"{counts[result]} {word}" for result, word in _WORDS.items() if counts[result]]
+    parts += [f"{lost} without a result"] if lost else []
+    named = f"; failed: {', '.join(dict.fromkeys(failed))}" if failed else ""
+    return [f"subtests: {', '.join(parts)}{named}"]
