@@ -11,7 +11,7 @@ from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.guests.accel import Accel
 from mmrace.home import Home
 from mmrace.judging.judge import judge
-from mmrace.outcome import Outcome
+from mmrace.outcome import Outcome, VmEnd
 from mmrace.runs import cell
 from mmrace.runs.cell import Parts, probe_kvm, recorded_evidence, run_cell
 from mmrace.runs.record import Spec, all_runs, find_run
@@ -166,11 +166,14 @@ console [    1.0]  it_calls+0x1/0x2
 console [    1.0]  </TASK>
 console [    1.0] ---[ end trace 0000000000000000 ]---
 console [    2.0] something else
+console [    2.1] ------------[ cut here ]------------
+console [    2.1] WARNING: CPU: 0 PID: 9 at mm/other.c:7 other+0x1/0x2
 sleep 60
 """
     made = run(home, tmp_path, script)
     judged = made.judgement()
     assert (judged.outcome, judged.signature_matched) == (Outcome.CRASH, True)
+    assert made.vm().end is VmEnd.STOPPED
     assert made.vm().seconds < 40
 
 

@@ -69,6 +69,11 @@ class Parser:
         self._keep(part[position:])
         return self._given()
 
+    @property
+    def waiting(self) -> tuple[Crash, ...]:
+        """Crashes whose end has been read, and which an earlier report or a panic may change."""
+        return tuple(self._crashes)
+
     def finish(self) -> tuple[Crash, ...]:
         """End of the log: the crashes that are left."""
         if self._length:

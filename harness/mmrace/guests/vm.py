@@ -35,8 +35,8 @@ class Hooks:
 
     ``line`` gets each line of the result channel, and returns what is to be written to the guest
     on it, if anything. ``pause`` says after them whether the machine has to be stopped and let go
-    on. ``failing`` looks at each piece of console output and says whether it shows a kernel
-    failure: the machine is then given ``grace`` seconds to print the rest.
+    on. ``failing`` looks at each piece of console output and says whether a kernel failure has
+    been seen: the machine is then given ``grace`` seconds to print the rest.
     """
 
     line: Callable[[str], bytes | None] = lambda _line: None
@@ -146,7 +146,7 @@ def _pump(guest: Guest, watch: _Watch, hooks: Hooks) -> VmEnd | None:
         if heard != Heard():
             watch.patience.heard()
         watch.console(heard.console)
-        if heard.console and watch.failing is None and hooks.failing(heard.console):
+        if heard.console and hooks.failing(heard.console) and watch.failing is None:
             watch.failing = time.monotonic()
         if heard.channel:
             answer = watch.channel(heard.channel, hooks)

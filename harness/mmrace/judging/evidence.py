@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All that one run left, read; and what it may amount to."""
 
-import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mmrace.crash import Crash
 from mmrace.definitions.race import Race, Signature, Workload
 from mmrace.judging.channel import Channel, Iteration, TimeIndex, second_of
+from mmrace.judging.signature import in_output
 from mmrace.outcome import Outcome, VmEnd, WindowCount
 
 
@@ -15,7 +16,9 @@ class Evidence:
     """All that one run left.
 
     The time indexes say when (seconds since QEMU's start) the byte at an offset had come;
-    ``message`` is what QEMU or the harness said about the end.
+    ``message`` is what QEMU or the harness said about the end. ``crashes``: those of the console,
+    where somebody has read it already. ``held``: vCPUs were held, so that reports of watchdogs
+    (stalls, lockups, hung tasks) are no failures unless they are the race's own.
     """
 
     race: Race
@@ -27,6 +30,8 @@ class Evidence:
     channel_times: TimeIndex = ()
     windows: tuple[WindowCount, ...] = ()
     message: str = ""
+    crashes: tuple[Crash, ...] | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,18 @@ class Case:
     channel: Channel
     crashes: list[Crash] = field(default_factory=list)  # those that count
     notes: list[str] = field(default_factory=list)
+    _fits: dict[str, bool] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def output(self) -> str:
         """What the workload said, all lines."""
         return "\n".join(said.text for said in self.channel.output)
+
+    def fits(self, signature: Signature) -> bool:
+        """Whether a signature's words are in what the workload said; looked for once."""
+        if signature.output not in self._fits:
+            self._fits[signature.output] = in_output(signature, self.output)
+        return self._fits[signature.output]
 
     def said_in(self, item: Iteration) -> list[str]:
         """What the workload said in one iteration."""
@@ -63,8 +75,3 @@ class Case:
     def second(self, offset: int) -> float | None:
         """When a byte of the channel came."""
         return second_of(self.evidence.channel_times, offset)
-
-
-def fits(signature: Signature, output: str) -> bool:
-    """Whether a signature's words are in what the workload said, if it wants any."""
-    return not signature.output or bool(re.search(signature.output, output, re.MULTILINE))

@@ -21,8 +21,6 @@ A splat before the workload's start that the kernel survives is a note. A worklo
 OOM killer ended is NOT_EXERCISED: the machine is too small for it, which says nothing of the race.
 """
 
-import re
-
 from mmrace import crash as crashes
 from mmrace.crash import Crash, dmesg
 from mmrace.definitions.race import FailsBy, Source
@@ -30,8 +28,9 @@ from mmrace.definitions.reproducer import EXECUTIONS, FUNCTIONS
 from mmrace.judging import channel as channels
 from mmrace.judging import subtests
 from mmrace.judging.channel import second_of
-from mmrace.judging.evidence import Case, Evidence, Finding, fits
+from mmrace.judging.evidence import Case, Evidence, Finding
 from mmrace.judging.protocol import TWARN, ends, failure, tolerated, unable
+from mmrace.judging.signature import in_report
 from mmrace.outcome import Judgement, Outcome, VmEnd
 
 
@@ -73,7 +72,8 @@ def _sort_crashes(case: Case) -> None:
     evidence = case.evidence
     started = case.channel.started
     begun = None if started is None else case.second(started)
-    for crash in crashes.parse(evidence.console):
+    found = evidence.crashes
+    for crash in crashes.parse(evidence.console) if found is None else found:
         came = second_of(evidence.console_times, crash.start)
         early = started is None or (begun is not None and came is not None and came < begun)
         if early and not crash.kind.fatal:
@@ -87,6 +87,8 @@ def _crash(case: Case, *, matched: bool) -> Finding | None:
         if matched and not _signed(case, crash):
             continue
         hang = crash.kind.hang and not matched
+        if hang and case.evidence.held:
+            continue
         outcome = Outcome.HANG if hang else Outcome.CRASH
         second = second_of(case.evidence.console_times, crash.start)
         notes = (f"corrupted report: {crash.corrupted}",) if crash.corrupted else ()
@@ -96,18 +98,11 @@ def _crash(case: Case, *, matched: bool) -> Finding | None:
 
 def _signed(case: Case, crash: Crash) -> bool:
     """Whether a crash is the race's own."""
-    text = crashes.report_text(case.evidence.console, crash)
-    titles = (crash.title, *crash.alt_titles)
-    for signature in case.evidence.race.signature:
-        if not (signature.title or signature.report):
-            continue
-        if signature.title and not any(re.search(signature.title, title) for title in titles):
-            continue
-        if signature.report and not re.search(signature.report, text, re.MULTILINE):
-            continue
-        if fits(signature, case.output):
-            return True
-    return False
+    evidence = case.evidence
+    return any(
+        in_report(signature, crash, evidence.console) and case.fits(signature)
+        for signature in evidence.race.signature
+    )
 
 
 def _invariant(case: Case) -> Finding | None:

@@ -2,13 +2,13 @@
 """Whether a machine that still runs has shown its race's failure."""
 
 from mmrace import crash
-from mmrace.crash import Crash
 from mmrace.definitions.race import Race, Workload
+from mmrace.judging.crashwatch import CrashWatch
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
 
-_ENDED = b"---[ end "  # of a report, of a panic
+_ENDED = (b"---[ end ",)  # of a report, of a panic
 _SAID = (b"\n# out mmrace: fail", b"\nnot ok ")
 
 
@@ -16,40 +16,57 @@ class Oracle:
     """Reads what a machine said since it was taken back; a new one for each time.
 
     Watchdogs (stalls, lockups, hung tasks) are not the race's failure: the one who asks has held
-    vCPUs. They are counted in ``stalls``.
+    vCPUs. They are counted in ``stalls``. ``dead``: the kernel has ended itself.
     """
 
     def __init__(self, race: Race, workload: Workload) -> None:
         self._race = race
         self._workload = workload
-        self._parser = crash.Parser()
-        self._read = 0
-        self._asked = (0, 0, 0)
-        self._crashes: tuple[Crash, ...] = ()
+        self._watch = CrashWatch(race)
+        self._watch.line("# start")
+        self._console, self._channel = _Part(_ENDED), _Part(_SAID)
+        self.stalls = 0
+        self.dead = False
 
-    @property
-    def stalls(self) -> int:
-        """How many reports of watchdogs there were."""
-        return sum(1 for item in self._crashes if item.kind.hang)
-
-    @property
-    def dead(self) -> bool:
-        """Whether the kernel has ended itself: nothing more will come."""
-        return any(item.kind.fatal for item in self._crashes)
-
-    def ask(self, console: bytes, channel: bytes, *, silent: bool = False) -> Judgement | None:
+    def ask(
+        self, console: bytes | bytearray, channel: bytes | bytearray, *, silent: bool = False
+    ) -> Judgement | None:
         """The failure that all said until now shows, None while there is none.
 
         Both grow between calls; the channel contains the workload's start. ``silent``: the
         console has said nothing for a while, so that what it began to say is complete.
         """
-        self._parser.feed(console[self._read :])
-        self._read = len(console)
-        said = sum(channel.count(mark) for mark in _SAID)
-        asked = self._parser.closed, console.count(_ENDED), said
-        if asked == self._asked and not silent:
+        part, ended = self._console.take(console)
+        _, said = self._channel.take(channel)
+        closed = self._watch.console(part)
+        self.stalls += sum(item.kind.hang for item in closed)
+        self.dead = self.dead or any(item.kind.fatal for item in closed)
+        failing = self._watch.own or any(not item.kind.hang for item in closed)
+        if not (failing or ended or said or silent):
             return None
-        self._asked = asked
-        self._crashes = crash.parse(console)
-        judged = judge(Evidence(self._race, self._workload, VmEnd.STOPPED, console, channel))
+        return self._judge(bytes(console), bytes(channel))
+
+    def _judge(self, console: bytes, channel: bytes) -> Judgement | None:
+        found = crash.parse(console)
+        self.stalls = sum(item.kind.hang for item in found)
+        self.dead = any(item.kind.fatal for item in found)
+        what = self._race, self._workload, VmEnd.STOPPED, console, channel
+        judged = judge(Evidence(*what, crashes=found, held=True))
         return judged if judged.outcome in (Outcome.CRASH, Outcome.FAIL) else None
+
+
+class _Part:
+    """What is new in bytes that grow, and whether one of these marks came with it."""
+
+    def __init__(self, marks: tuple[bytes, ...]) -> None:
+        self._marks = marks
+        self._before = max(map(len, marks)) - 1  # of a mark that was cut in two
+        self._read = 0
+
+    def take(self, data: bytes | bytearray) -> tuple[bytes, bool]:
+        """Return what has come since, and whether a mark is complete in it."""
+        read, self._read = self._read, len(data)
+        if read == len(data):
+            return b"", False
+        seen = bytes(data[max(0, read - self._before) :])
+        return bytes(data[read:]), any(mark in seen for mark in self._marks)

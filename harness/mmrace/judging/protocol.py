@@ -7,7 +7,7 @@ from collections import Counter
 from mmrace.definitions.race import FailsBy, Source, Tolerated
 from mmrace.judging import ktap
 from mmrace.judging.channel import Iteration, Result
-from mmrace.judging.evidence import Case, Finding, fits
+from mmrace.judging.evidence import Case, Finding
 from mmrace.outcome import Outcome
 
 STRESSOR_BROKEN, STRESSOR_SKIP, SELFTEST_SKIP, NO_PROGRAM = 2, 4, 4, 127
@@ -40,7 +40,7 @@ def _may_fail(case: Case) -> bool:
 def _output_signed(case: Case) -> bool:
     """Whether what the workload said is the race's own failure."""
     only = [item for item in case.evidence.race.signature if not (item.title or item.report)]
-    return any(fits(signature, case.output) for signature in only)
+    return any(case.fits(signature) for signature in only)
 
 
 def _first_complaint(case: Case, failed: Iteration) -> tuple[str, int]:

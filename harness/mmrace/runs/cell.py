@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mmrace import crash
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Probe, Source
 from mmrace.guests.accel import Accel, steering_under_kvm
@@ -16,6 +15,7 @@ from mmrace.guests.printk import LogBuffer, log_buffer
 from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.home import Home, write_file
+from mmrace.judging.crashwatch import CrashWatch
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.exercise import Exercise
 from mmrace.judging.judge import judge
@@ -85,7 +85,7 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             log=_log_buffer(parts.kernel),
         )
         scratch = RunDir(folder)
-        watcher = _Watcher(scratch, spec, tell, director)
+        watcher = _Watcher(spec, tell, director)
         limits = Limits(
             boot=BOOT_SECONDS,
             stall=_stall(parts.config.read_text(encoding="utf-8", errors="replace")),
@@ -116,7 +116,8 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             steering_under_kvm=steering_under_kvm(parts.accel) if spec.steered else "",
         )
         write_json(folder / "qemu.json", asdict(vm))
-        judged = judge(evidence(scratch, spec, ended.end, ended.message))
+        what = evidence(scratch, spec, ended.end, ended.message)
+        judged = judge(replace(what, crashes=watcher.crashes.crashes(what.console)))
         judged = replace(judged, notes=(*judged.notes, *ended.notes))
         scratch.store(judged)
         return judged
@@ -240,15 +241,11 @@ def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence
 class _Watcher:
     """Follows a running machine: arms the director, tells people, notices failure and proof."""
 
-    def __init__(
-        self, run: RunDir, spec: Spec, tell: Callable[[str], None], director: Director | None
-    ) -> None:
-        self._run = run
+    def __init__(self, spec: Spec, tell: Callable[[str], None], director: Director | None) -> None:
         self._spec = spec
         self._tell = tell
         self._director = director
-        self._parser = crash.Parser()
-        self._crashes = 0
+        self.crashes = CrashWatch(spec.race)
         self._exercise = Exercise(spec.workload.exercised)
 
     def line(self, line: str) -> bytes | None:
@@ -264,6 +261,7 @@ class _Watcher:
                 self._director.arm()
             elif phase is False:
                 self._director.disarm()
+        self.crashes.line(line)
         return self._exercise.line(line)
 
     def pause(self) -> bool:
@@ -272,9 +270,5 @@ class _Watcher:
 
     def failing(self, data: bytes) -> bool:
         """Whether the race's own crash is complete on the console: nothing can change that."""
-        self._parser.feed(data)
-        before, self._crashes = self._crashes, self._parser.closed
-        if self._crashes == before:
-            return False
-        judged = judge(evidence(self._run, self._spec, VmEnd.STOPPED))
-        return judged.outcome is Outcome.CRASH and judged.signature_matched
+        self.crashes.console(data)
+        return self.crashes.own

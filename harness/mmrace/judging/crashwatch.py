@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads what a running machine says, each byte once: has its race's own crash come?
+
+What the judge will say in the end is decided by the judge alone; this ends runs early.
+"""
+
+from dataclasses import replace
+
+from mmrace.crash import Crash, Parser
+from mmrace.definitions.race import Race
+from mmrace.judging.channel import Reader
+from mmrace.judging.signature import in_output, in_report
+
+
+class CrashWatch:
+    """Follows console and result channel of one run.
+
+    A crash counts as for the judge: one that came before the workload's start counts only when
+    the kernel did not survive it. A signature's words are looked for line by line.
+    """
+
+    def __init__(self, race: Race) -> None:
+        self._signatures = tuple(item for item in race.signature if item.title or item.report)
+        self._parser = Parser()
+        self._settled: list[Crash] = []
+        self._closed: set[tuple[int, str]] = set()
+        self._heard = bytearray()
+        self._begun: int | None = None  # bytes of the console when the workload started
+        self._shown: set[int] = set()  # signatures whose title and report were seen
+        self._said = {n for n, item in enumerate(self._signatures) if not item.output}
+
+    @property
+    def own(self) -> bool:
+        """Whether the race's own crash is complete on the console."""
+        return bool(self._shown & self._said)
+
+    def line(self, text: str) -> None:
+        """Read a whole line of the result channel."""
+        if self._begun is None and text.startswith("# start"):
+            self._begun = len(self._heard)
+        if len(self._said) == len(self._signatures) or not text.startswith("# out "):
+            return
+        reader = Reader()
+        reader.line(text, 0)
+        for said in reader.output:
+            self._said |= {
+                number for number, item in enumerate(self._signatures) if in_output(item, said.text)
+            }
+
+    def console(self, data: bytes) -> tuple[Crash, ...]:
+        """Read the next part of the console; returns the crashes whose end has come with it."""
+        self._heard += data
+        before = self._parser.closed
+        settled = self._parser.feed(data)
+        self._settled += settled
+        if self._parser.closed == before:
+            return ()
+        known = self._closed
+        ended = (*settled, *self._parser.waiting)
+        closed = tuple(crash for crash in ended if (crash.start, crash.caller) not in known)
+        known |= {(crash.start, crash.caller) for crash in closed}
+        for crash in closed:
+            early = self._begun is None or crash.start < self._begun
+            if crash.kind.fatal or not early:
+                self._look(crash)
+        return closed
+
+    def crashes(self, console: bytes) -> tuple[Crash, ...] | None:
+        """All crashes of a run's console, once it is over; None when this is not what was heard."""
+        if self._heard != console:
+            return None
+        return (*self._settled, *self._parser.finish())
+
+    def _look(self, crash: Crash) -> None:
+        report = bytes(self._heard[crash.start : crash.end])
+        alone = replace(crash, start=0, end=len(report))
+        for number, signature in enumerate(self._signatures):
+            if number not in self._shown and in_report(signature, alone, report):
+                self._shown.add(number)
