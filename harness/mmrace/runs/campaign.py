@@ -24,9 +24,11 @@ from mmrace.patching.intake import Intake, said
 from mmrace.patching.series import Applied, apply_series, with_build
 from mmrace.patching.subject import Subject, read_change, subjects, unfit
 from mmrace.runs import cell, record
+from mmrace.runs.exercise import name_counters
 from mmrace.runs.record import RunDir, Spec
 from mmrace.sources.history import find_revision, is_revision
 from mmrace.sources.tree import Tree, find_tree, list_trees
+from mmrace.symbols.counted import KernelCounters, read_counters
 from mmrace.symbols.resolve import Resolver
 from mmrace.userland.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.userland.program import Program, build_init, build_program
@@ -219,6 +221,7 @@ class Workbench:
         self._qemu = qemu_version()
         self._init: dict[str, Path] = {}
         self._accel: dict[str, accel.Accel] = {}
+        self._counted: dict[str, KernelCounters] = {}
 
     def plan(
         self,
@@ -237,6 +240,7 @@ class Workbench:
         if not built.suits(race):
             wanted = ", ".join(race.own_config)
             raise NotHereError(f"it shows on a kernel of its own only ({wanted}); name the race")
+        workload = name_counters(race, workload, self._counters(built), built.kernel.release)
         program = program or self._program(built, race, workload, choice)
         image = make_image(self._home, self._guest_init(built), program.files)
         machine = load_machine(choice.machine or race.machine)
@@ -314,6 +318,13 @@ class Workbench:
             if built.delay is None:
                 raise UserError(f"this kernel was built without --config {DELAY_CONFIG}")
             return replace(parts, delay=delay_for(*what, built.delay))
+
+    def _counters(self, built: Built) -> KernelCounters:
+        kernel = built.kernel
+        if kernel.id not in self._counted:
+            read = read_counters(kernel.vmlinux, kernel.folder / "System.map")
+            self._counted[kernel.id] = read
+        return self._counted[kernel.id]
 
     def _guest_init(self, built: Built) -> Path:
         cc = built.guest_cc

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from mmrace.definitions.race import Workload
+from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.reproducer import FUNCTIONS
+from mmrace.errors import NotHereError
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
 from mmrace.patching.subject import read_change
 from mmrace.symbols.countable import Countable
+from mmrace.symbols.counted import KernelCounters
 
 SHARE = 0.1
 
@@ -47,6 +49,44 @@ def min_counts(runs: Sequence[Mapping[str, int]], share: float = SHARE) -> dict[
         if counts:
             found[name] = max(1, int(share * median(counts)))
     return found
+
+
+def name_counters(race: Race, workload: Workload, kernel: KernelCounters, release: str) -> Workload:
+    """Return the workload with each counter under the name that this kernel has for it.
+
+    A counter is ``vmstat:NAME`` or, where kernels call it otherwise, ``vmstat:NAME|NAME``; a
+    probe has its alternatives itself. NotHereError names one that the kernel cannot count: a run
+    would only find out that nothing was counted.
+    """
+    wanted = {}
+    for counter, least in workload.exercised.items():
+        named = counter
+        kind, _, name = counter.partition(":")
+        if kind == "vmstat" and kernel.vmstat is not None:
+            here = [one for one in name.split("|") if one in kernel.vmstat]
+            if not here:
+                raise _vanished(workload, counter, release, "no such counter in /proc/vmstat")
+            named = f"vmstat:{here[0]}"
+        elif kind == "probe":
+            _check_probe(race, workload, name, kernel, release)
+        wanted[named] = least
+    return workload.model_copy(update={"exercised": wanted})
+
+
+def _check_probe(
+    race: Race, workload: Workload, name: str, kernel: KernelCounters, release: str
+) -> None:
+    probe = next((one for one in race.probe if one.name == name), None)
+    if probe and not probe.every and not kernel.functions & set(probe.function):
+        tried = ", ".join(probe.function)
+        raise _vanished(workload, f"probe:{name}", release, f"no function of these: {tried}")
+
+
+def _vanished(workload: Workload, counter: str, release: str, why: str) -> NotHereError:
+    return NotHereError(
+        f"workload {workload.name} counts {counter}, and linux {release} has {why}; "
+        "add what it is called there to race.toml"
+    )
 
 
 def fit_to_kernel(workload: Workload, countable: Countable) -> Fitted:
