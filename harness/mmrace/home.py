@@ -203,7 +203,7 @@ class Home:
 
 def build_lock(name: str) -> str:
     """Name of the lock of one bench."""
-    return f"build-{name}"
+    return f"bench-{name}"
 
 
 def program_lock(name: str) -> str:
