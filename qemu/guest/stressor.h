@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,33 @@ static inline double stressor_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/*
+ * True twice a second: time to say the counters. The host ends a run once they have reached their
+ * min counts, and a guest that crashes says nothing at its end.
+ */
+static inline bool stressor_due(void)
+{
+	static double next;
+	double now = stressor_now();
+	bool due = next && now >= next;
+
+	if (due || !next)
+		next = now + 0.5;
+	return due;
+}
+
+/* Sleep until a moment, and say the counters of WHAT meanwhile. */
+static inline void stressor_watch(double end, void (*say)(void *what), void *what)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+
+	while (stressor_now() < end) {
+		nanosleep(&pause, NULL);
+		if (stressor_due())
+			say(what);
+	}
 }
 
 /*

@@ -178,6 +178,13 @@ def test_children_and_threads_are_followed_and_one_without_end_is_left(missed) -
     assert 1.9 < time.monotonic() - begun < 20
 
 
+def test_a_stressor_says_its_counters_while_it_goes_on(build) -> None:
+    said = subprocess.run([build("watch")], check=True, capture_output=True, text=True).stdout
+    turns = [int(line.split()[-1]) for line in said.splitlines()]
+    assert turns == list(range(1, len(turns) + 1))
+    assert 2 <= len(turns) <= 5  # half a second apart, and one at the end
+
+
 def test_windows_and_when_they_are_armed(show_job) -> None:
     windows = ("first 5000 1000000 ffffffff81000010 ffffffff81000020,ffffffff81000030",)
     shown = show_job(Job("w", ("w",), 1, windows=windows).render())

@@ -60,11 +60,21 @@ static void move(struct board *board, const int *fds, int blocks)
 		cycle(board, fds[round % blocks]);
 }
 
+static void say(void *what)
+{
+	struct board *board = what;
+
+	stressor_count("execs", atomic_load(&board->execs));
+	stressor_count("shifted", atomic_load(&board->shifted));
+	stressor_count("offlined", atomic_load(&board->offlined));
+	stressor_count("refused", atomic_load(&board->refused));
+}
+
 int main(int argc, char **argv)
 {
 	struct board *board;
 	int fds[BLOCKS];
-	int fd, i, result, blocks;
+	int fd, i, blocks;
 
 	if (is_storm(argc, argv))
 		return storm(argv);
@@ -86,12 +96,5 @@ int main(int argc, char **argv)
 		_exit(STRESSOR_HELD);
 	}
 	stressor_race();
-	run_until(board, stressor_now() + SECONDS);
-	result = stressor_reap();
-
-	stressor_count("execs", atomic_load(&board->execs));
-	stressor_count("shifted", atomic_load(&board->shifted));
-	stressor_count("offlined", atomic_load(&board->offlined));
-	stressor_count("refused", atomic_load(&board->refused));
-	return result;
+	return run_storms(board, SECONDS, say);
 }

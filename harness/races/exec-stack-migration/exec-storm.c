@@ -73,11 +73,21 @@ static void move(struct board *board, const pid_t *storms, int number)
 	}
 }
 
+static void say(void *what)
+{
+	struct board *board = what;
+
+	stressor_count("execs", atomic_load(&board->execs));
+	stressor_count("shifted", atomic_load(&board->shifted));
+	stressor_count("aimed", atomic_load(&board->aimed));
+	stressor_count("compactions", atomic_load(&board->compactions));
+}
+
 int main(int argc, char **argv)
 {
 	pid_t storms[STORMS];
 	struct board *board;
-	int number, fd, i, result;
+	int number, fd, i;
 
 	if (is_storm(argc, argv))
 		return storm(argv);
@@ -103,12 +113,5 @@ int main(int argc, char **argv)
 		move(board, storms, number);
 		_exit(STRESSOR_HELD);
 	}
-	run_until(board, stressor_now() + SECONDS);
-	result = stressor_reap();
-
-	stressor_count("execs", atomic_load(&board->execs));
-	stressor_count("shifted", atomic_load(&board->shifted));
-	stressor_count("aimed", atomic_load(&board->aimed));
-	stressor_count("compactions", atomic_load(&board->compactions));
-	return result;
+	return run_storms(board, SECONDS, say);
 }

@@ -127,13 +127,16 @@ static inline pid_t start_storm(char *program, int fd)
 	return pid;
 }
 
-static inline void run_until(struct board *board, double end)
+/* Let them storm for so many seconds; returns the program's exit code. */
+static inline int run_storms(struct board *board, double seconds, void (*say)(void *board))
 {
-	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+	int result;
 
-	while (stressor_now() < end)
-		nanosleep(&pause, NULL);
+	stressor_watch(stressor_now() + seconds, say, board);
 	atomic_store(&board->stop, true);
+	result = stressor_reap();
+	say(board);
+	return result;
 }
 
 #endif

@@ -78,7 +78,7 @@ int main(void)
 	atomic_store(&sync->area, area);
 	mover = sync_mover(sync, getpid(), FREE, HELD);
 	stressor_race();
-	for (end = stressor_now() + SYNC_SECONDS; stressor_now() < end;)
+	for (end = stressor_now() + SYNC_SECONDS; sync_running(sync, end);)
 		round_of(sync, area);
 	sync_finish(sync, mover);
 	return STRESSOR_HELD;

@@ -28,7 +28,7 @@ int main(void)
 	huge_touch(atomic_load(&sync->area), PAGES);
 	mover = sync_mover(sync, getpid(), PAGES, 0);
 	stressor_race();
-	for (end = stressor_now() + SYNC_SECONDS; stressor_now() < end;) {
+	for (end = stressor_now() + SYNC_SECONDS; sync_running(sync, end);) {
 		until = stressor_now() + WAIT_SECONDS * rand_r(&seed) / RAND_MAX;
 		while (stressor_now() < until)
 			;

@@ -82,6 +82,22 @@ static inline pid_t sync_mover(struct sync *sync, pid_t pid, int free, int held)
 	_exit(STRESSOR_HELD);
 }
 
+static inline void sync_say(struct sync *sync)
+{
+	stressor_count("moved", atomic_load(&sync->moved));
+	stressor_count("contested", atomic_load(&sync->contested));
+	stressor_count("refused", atomic_load(&sync->refused));
+	stressor_count("unmapped", atomic_load(&sync->entered));
+}
+
+/* Whether the time goes on; says the counters now and then. */
+static inline bool sync_running(struct sync *sync, double end)
+{
+	if (stressor_due())
+		sync_say(sync);
+	return stressor_now() < end;
+}
+
 static inline void sync_finish(struct sync *sync, pid_t mover)
 {
 	int status;
@@ -91,10 +107,7 @@ static inline void sync_finish(struct sync *sync, pid_t mover)
 		errno = ECHILD;
 		stressor_broken("mover");
 	}
-	stressor_count("moved", atomic_load(&sync->moved));
-	stressor_count("contested", atomic_load(&sync->contested));
-	stressor_count("refused", atomic_load(&sync->refused));
-	stressor_count("unmapped", atomic_load(&sync->entered));
+	sync_say(sync);
 }
 
 #endif

@@ -12,7 +12,6 @@
 int main(void)
 {
 	static struct uffd uffd = { .pages = 16, .writes = 64 };
-	unsigned long protected = 0;
 
 	uffd.area = uffd_map(uffd.pages, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	uffd.source = uffd_map(1, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -24,9 +23,8 @@ int main(void)
 		uffd_protect(&uffd, 0, uffd.pages, true);
 		uffd_check(&uffd);
 		uffd_protect(&uffd, 0, uffd.pages, false);
-		protected += uffd.pages;
+		uffd.protected += uffd.pages;
 	}
-	stressor_count("protected", protected);
 	uffd_finish(&uffd);
 	return STRESSOR_HELD;
 }

@@ -34,6 +34,7 @@ struct uffd {
 	int writes;		/* of this many accesses of the victim, one writes; 0: none */
 	pthread_t victim;
 	unsigned long missing, minor, wp;
+	unsigned long moved, protected;
 };
 
 static inline char *uffd_map(int pages, int flags, int fd)
@@ -179,6 +180,8 @@ static inline void uffd_counts(struct uffd *uffd)
 	stressor_count("missing", uffd->missing);
 	stressor_count("minor", uffd->minor);
 	stressor_count("wp", uffd->wp);
+	stressor_count("moved", uffd->moved);
+	stressor_count("protected", uffd->protected);
 	stressor_count("faults", atomic_load(&uffd->faults));
 }
 
@@ -205,6 +208,8 @@ static inline void uffd_check(struct uffd *uffd)
 static inline bool uffd_running(struct uffd *uffd)
 {
 	uffd_check(uffd);
+	if (stressor_due())
+		uffd_counts(uffd);
 	return stressor_now() < uffd->end;
 }
 
@@ -218,11 +223,11 @@ static inline void uffd_finish(struct uffd *uffd)
 	uffd_counts(uffd);
 }
 
-/* Move all pages to the other node; returns how many went there. */
-static inline int uffd_move(struct uffd *uffd)
+/* Move all pages to the other node, and count those that went there. */
+static inline void uffd_move(struct uffd *uffd)
 {
 	void *address[UFFD_MAX];
-	int was[UFFD_MAX], nodes[UFFD_MAX], now[UFFD_MAX], moved = 0;
+	int was[UFFD_MAX], nodes[UFFD_MAX], now[UFFD_MAX];
 
 	for (int page = 0; page < uffd->pages; page++)
 		address[page] = uffd->area + page * HUGE_SIZE;
@@ -236,8 +241,7 @@ static inline int uffd_move(struct uffd *uffd)
 	if (syscall(SYS_move_pages, 0, (long)uffd->pages, address, NULL, now, 0))
 		stressor_broken("move_pages, asking");
 	for (int page = 0; page < uffd->pages; page++)
-		moved += was[page] >= 0 && now[page] == nodes[page];
-	return moved;
+		uffd->moved += was[page] >= 0 && now[page] == nodes[page];
 }
 
 #endif

@@ -79,11 +79,18 @@ static inline void punch(struct board *board, int fd, unsigned int seed)
 	}
 }
 
+static inline void say_board(void *what)
+{
+	struct board *board = what;
+
+	stressor_count("collapses", atomic_load(&board->collapses));
+	stressor_count("punches", atomic_load(&board->punches));
+}
+
 /* Run `collapse` on one CPU and punchers on the other; returns the program's exit code. */
 static inline int run_beside_punchers(struct board *board, int fd, int punchers,
 			       void (*collapse)(struct board *board, int fd))
 {
-	struct timespec length = { .tv_sec = SECONDS, .tv_nsec = (SECONDS - (int)SECONDS) * 1e9 };
 	int i, result;
 
 	stressor_race();
@@ -97,12 +104,10 @@ static inline int run_beside_punchers(struct board *board, int fd, int punchers,
 			_exit(STRESSOR_HELD);
 		}
 	}
-	nanosleep(&length, NULL);
+	stressor_watch(stressor_now() + SECONDS, say_board, board);
 	atomic_store(&board->stop, true);
 	result = stressor_reap();
-
-	stressor_count("collapses", atomic_load(&board->collapses));
-	stressor_count("punches", atomic_load(&board->punches));
+	say_board(board);
 	return result;
 }
 

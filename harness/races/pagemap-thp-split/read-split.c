@@ -100,9 +100,17 @@ static void read_pagemap(struct board *board, int fd, const char *start)
 	}
 }
 
+static void say(void *what)
+{
+	struct board *board = what;
+
+	stressor_count("splits", atomic_load(&board->splits));
+	stressor_count("reads", atomic_load(&board->reads));
+	stressor_count("between", atomic_load(&board->between));
+}
+
 int main(void)
 {
-	struct timespec length = { .tv_sec = SECONDS, .tv_nsec = (SECONDS - (int)SECONDS) * 1e9 };
 	struct board *board = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char *start = reserve_huge();
@@ -128,12 +136,9 @@ int main(void)
 		}
 	}
 	stressor_race();
-	nanosleep(&length, NULL);
+	stressor_watch(stressor_now() + SECONDS, say, board);
 	atomic_store(&board->stop, true);
 	result = stressor_reap();
-
-	stressor_count("splits", atomic_load(&board->splits));
-	stressor_count("reads", atomic_load(&board->reads));
-	stressor_count("between", atomic_load(&board->between));
+	say(board);
 	return result;
 }
