@@ -7,6 +7,7 @@ from pathlib import Path
 from mmrace.data import data_dir
 
 GIB = 1024**3
+TESTED_QEMU = ("7.2", "10.0", "11.1")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Check:
     advice: str = ""
 
 
+def _qemu(version: str) -> Check:
+    if not version:
+        return Check("QEMU", False, "", "apt-get install qemu-system-x86")
+    tested = f"steering and replays were tested with {', '.join(TESTED_QEMU)}"
+    release = ".".join(version.split(".")[:2])
+    return Check("QEMU", True, version, "" if release in TESTED_QEMU else tested)
+
+
 def packages() -> tuple[Package, ...]:
     """The packages of ``packages.txt``."""
     lines = data_dir("packages.txt").read_text(encoding="utf-8").splitlines()
@@ -45,11 +54,13 @@ def examine(
     kvm_steering: str,
     sandbox: str = "",
     sources: tuple[str, ...] = (),
+    qemu: str = "",
 ) -> tuple[Check, ...]:
     """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it,
     ``kvm_steering`` of steering under it.
 
     ``sandbox`` says why builds of series from outside cannot be confined; empty: they can.
+    ``qemu`` is its version; empty: there is none.
     """
     checks = [
         Check(
@@ -60,6 +71,7 @@ def examine(
         )
         for package in wanted
     ]
+    checks.append(_qemu(qemu))
     checks.append(
         Check("CPUs", cpus >= 2, str(cpus), "" if cpus >= 2 else "two vCPUs cannot race on one")
     )

@@ -21,6 +21,7 @@ from mmrace.sandbox import Bind, Limits, Sandbox, guest_view, have_bubblewrap
 _TAIL = 64 * 1024
 _LINE = 4096  # bytes of a line that is told; the rest of it is not
 _OUTPUT = 16 * 1024 * 1024  # what a program in a tight sandbox may print
+_BESIDE = ("share", "lib", "lib64", "libexec")
 __all__ = [
     "Bind",
     "Completed",
@@ -247,11 +248,15 @@ def console(
 
 
 def _where(program: Path) -> tuple[Path, ...]:
-    """What has to be seen of a program that is not among the system's: it, and what it links to."""
+    """What has to be seen of a program that is not among the system's: its directory, and those
+    beside it that hold its data (QEMU's firmware is in ../share) and its libraries."""
+    homes = (program.absolute().parent, program.resolve().parent)
     return tuple(
-        path.parent
-        for path in dict.fromkeys((program.absolute(), program.resolve()))
-        if not path.is_relative_to("/usr")
+        folder
+        for home in dict.fromkeys(homes)
+        if not home.is_relative_to("/usr")
+        for folder in (home, *(home.parent / name for name in _BESIDE))
+        if folder.is_dir()
     )
 
 

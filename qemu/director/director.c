@@ -30,6 +30,7 @@ struct visit {
 	unsigned int ahead;
 };
 
+static qemu_plugin_id_t id;
 static struct director *director;
 static struct search *search; /* NULL when there is none */
 static struct shared_header *header;
@@ -37,12 +38,12 @@ static atomic_bool watched;
 static struct visit *visits;
 static pthread_mutex_t visits_lock = PTHREAD_MUTEX_INITIALIZER;
 
-EXPORTED int qemu_plugin_version = 1;
+EXPORTED int qemu_plugin_version = PLUGIN_API;
 
 /* QEMU reads qemu_plugin_version after this has run. */
 __attribute__((constructor)) static void choose_version(void)
 {
-	if (qemu_plugin_scoreboard_new)
+	if (PLUGIN_API < 2 && qemu_plugin_scoreboard_new)
 		qemu_plugin_version = 2;
 }
 
@@ -93,12 +94,11 @@ static struct visit *find_visit(struct place *place, unsigned int ahead)
 	return visit;
 }
 
-static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
+static void on_translation PLUGIN_CALLED(struct qemu_plugin_tb *block)
 {
 	bool counts = director_counts(director);
 	size_t length = qemu_plugin_tb_n_insns(block);
 
-	(void)id;
 	if (counts)
 		qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, QEMU_PLUGIN_CB_NO_REGS,
 						     (void *)(uintptr_t)length);
@@ -116,37 +116,36 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 	}
 }
 
-static void on_resume(qemu_plugin_id_t id, unsigned int vcpu);
+static void on_resume PLUGIN_CALLED(unsigned int vcpu);
 
-static void on_idle(qemu_plugin_id_t id, unsigned int vcpu)
+static void on_idle PLUGIN_CALLED(unsigned int vcpu)
 {
-	(void)id;
 	search_rests(search, vcpu, true);
 }
 
-static void register_rests(qemu_plugin_id_t id)
+static void register_rests(void)
 {
-	qemu_plugin_register_vcpu_resume_cb(id, on_resume);
+	qemu_plugin_register_vcpu_resume_cb(id, PLUGIN_CALL(on_resume));
 	if (search)
-		qemu_plugin_register_vcpu_idle_cb(id, on_idle);
+		qemu_plugin_register_vcpu_idle_cb(id, PLUGIN_CALL(on_idle));
 }
 
 /* QEMU has dropped all translated code, and the callbacks of before. */
-static void watch(qemu_plugin_id_t id)
+static void watch PLUGIN_CALLED()
 {
-	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+	qemu_plugin_register_vcpu_tb_trans_cb(id, PLUGIN_CALL(on_translation));
 	if (search)
-		register_rests(id);
+		register_rests();
 	director_watches(director);
 }
 
 /* Out of translated code, where QEMU can drop it. The harness stops the machine to get us here. */
-static void on_resume(qemu_plugin_id_t id, unsigned int vcpu)
+static void on_resume PLUGIN_CALLED(unsigned int vcpu)
 {
 	if (search)
 		search_rests(search, vcpu, false);
 	if (director_armed(director) && !atomic_exchange(&watched, true))
-		qemu_plugin_reset(id, watch);
+		qemu_plugin_reset(id, PLUGIN_CALL(watch));
 }
 
 static int refuse(const char *what, const char *why)
@@ -171,7 +170,8 @@ static int open_state(const char *path, unsigned int vcpus)
 	return director ? 0 : refuse(path, why);
 }
 
-EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+EXPORTED int qemu_plugin_install(qemu_plugin_id_t given, const qemu_info_t *info, int argc,
+				 char **argv)
 {
 	const char *path = NULL;
 
@@ -187,7 +187,8 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, i
 	if (open_state(path, info->system.max_vcpus))
 		return -1;
 	search = director_search(director);
-	register_rests(id);
+	id = given;
+	register_rests();
 	__atomic_store_n(&header->attached, qemu_plugin_version, __ATOMIC_RELEASE);
 	return 0;
 }

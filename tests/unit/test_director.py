@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The director's rules, played without QEMU, and its state file as both sides see it."""
 
+import ctypes
 import json
+import os
 import queue
 import subprocess
 import threading
@@ -332,9 +334,26 @@ def test_the_plugin_is_built_once(tmp_path: Path) -> None:
     }
 
 
+def test_each_qemu_gets_the_plugin_of_its_interface(tmp_path: Path) -> None:
+    director = Director(Plan(), build(Home(tmp_path / "cache", tmp_path / "data")))
+    versions = {}
+    for qemu in ("7.2.22", "10.0.2", "11.0.9", "11.1.0", "11.1.3", "12.0.0"):
+        plugin = director.plugin_for(qemu)
+        loaded = ctypes.CDLL(str(plugin), mode=os.RTLD_LAZY)  # QEMU's functions are not here
+        versions[qemu] = ctypes.c_int.in_dll(loaded, "qemu_plugin_version").value
+    assert versions == {
+        "7.2.22": 1,  # it says 2 where QEMU has what came with version 2
+        "10.0.2": 1,
+        "11.0.9": 1,
+        "11.1.0": 7,
+        "11.1.3": 7,
+        "12.0.0": 7,
+    }
+
+
 def test_commas_in_paths_are_doubled_for_qemu() -> None:
     with Director(Plan(), Path("/a,b.so")) as director:
-        assert director.qemu_args() == ["-plugin", f"/a,,b.so,state={director.path}"]
+        assert director.qemu_args("7.2.22") == ["-plugin", f"/a,,b.so,state={director.path}"]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def doctor_command(app: App) -> int:
         kvm_steering=accel.steering_state(app.home, version),
         sandbox=sandbox_fault(),
         sources=tuple(tree.name for tree in list_trees(app.home)),
+        qemu=version,
     )
     app.document({"checks": [asdict(check) for check in checks]})
     rows = [

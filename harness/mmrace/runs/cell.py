@@ -73,15 +73,16 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
         config = parts.config.read_bytes() if spec.workload.source is Source.LTP else None
         initrd.write_bytes(parts.image.read_bytes() + _segment(spec, parts.delay, config))
         director = stack.enter_context(parts.director) if parts.director else None
+        version = qemu_version()
         boot = Boot(
             spec.machine,
             parts.kernel,
             initrd,
             spec.boot,
             parts.accel.name,
-            tuple(director.qemu_args()) if director else (),
+            tuple(director.qemu_args(version)) if director else (),
             writable=(director.path,) if director else (),
-            readable=(director.plugin,) if director else (),
+            readable=(director.plugin_for(version),) if director else (),
             log=_log_buffer(parts.kernel),
         )
         scratch = RunDir(folder)
@@ -106,7 +107,7 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             write_json(folder / "windows.json", [asdict(item) for item in counts])
         vm = VmRecord(
             argv=argv,
-            version=qemu_version(),
+            version=version,
             accel=parts.accel.name,
             accel_reason=parts.accel.reason,
             end=ended.end,

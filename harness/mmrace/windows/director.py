@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from packaging.version import Version
+
 from mmrace import proc
 from mmrace.data import data_dir
 from mmrace.errors import BuildError, InfraError
@@ -39,6 +41,8 @@ from mmrace.windows.shared import (
     encode,
 )
 
+_INTERFACE_7 = Version("11.1")  # the first QEMU with version 7 of the plugin interface
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -63,7 +67,10 @@ class Event:
 
 
 def build(home: Home) -> Path:
-    """Return the plugin, compiled if its sources changed; BuildError with the compiler's words."""
+    """Return the plugin, compiled if its sources changed; BuildError with the compiler's words.
+
+    Beside it is ``director-7.so``, for QEMU from 11.1 on (``Director.plugin_for``).
+    """
     folder = data_dir("qemu") / "director"
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
@@ -136,9 +143,18 @@ class Director:
         if self._held is not None:
             os.close(self._held)
 
-    def qemu_args(self) -> list[str]:
+    def plugin_for(self, qemu: str) -> Path:
+        """Return the file that a QEMU of this version (``7.2.22``) loads.
+
+        QEMU 11.1 changed how plugins are called (plugin interface 7) and refuses older ones.
+        """
+        newer = Version(qemu) >= _INTERFACE_7
+        return self.plugin.with_name("director-7.so") if newer else self.plugin
+
+    def qemu_args(self, qemu: str) -> list[str]:
         """QEMU arguments that load the director; only TCG knows plugins."""
-        plugin, state = (str(path).replace(",", ",,") for path in (self.plugin, self.path))
+        files = (self.plugin_for(qemu), self.path)
+        plugin, state = (str(path).replace(",", ",,") for path in files)
         return ["-plugin", f"{plugin},state={state}"]
 
     @property
