@@ -105,7 +105,7 @@ class Vm:
         """Compile a C file and run it as PID 1's workload; ``stressor.h`` is there to include.
 
         It runs again and again for ``seconds``. Exit codes are those of stressors: 0 held, 1
-        failed. ``exercised``: floors for its counters, below which it is NOT_EXERCISED.
+        failed. ``exercised``: min counts of its counters, below which it is NOT_EXERCISED.
         """
         workload = Workload(
             name="program",

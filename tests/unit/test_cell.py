@@ -242,7 +242,7 @@ def test_an_instrumented_kernel_has_more_time(home, tmp_path, monkeypatch, confi
     assert seen == [stall]
 
 
-def test_a_guest_below_the_floor_did_not_exercise_anything(home, tmp_path):
+def test_a_guest_below_its_min_counts_did_not_exercise_anything(home, tmp_path):
     made = run(home, tmp_path, GOOD.replace("turns 4", "turns 2"))
     assert made.judgement().outcome is Outcome.NOT_EXERCISED
 

@@ -29,10 +29,10 @@ AFTER = "# invariant hugepages_free 128\n"
 END = "1..1\n# end\n"
 
 
-def workload(source: Source = Source.STRESSOR, **floors: int) -> Workload:
+def workload(source: Source = Source.STRESSOR, **least: int) -> Workload:
     return Workload(
         name="w", summary="s", source=source, argv=("w",), sources=("w.c",),
-        exercised=floors or {"iterations": 1}, silence=20,
+        exercised=least or {"iterations": 1}, silence=20,
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def test_pass() -> None:
     assert judged.notes == ()
 
 
-def test_below_the_floor_is_never_pass() -> None:
+def test_below_the_min_count_is_never_pass() -> None:
     judged = judge(evidence(PASSED, work=workload(migrated=10)))
     assert judged.outcome is Outcome.NOT_EXERCISED
     assert judged.exercised == {"migrated": (0, 10)}
@@ -109,12 +109,12 @@ EIO = "# out w.c:9: TFAIL: madvise failed: EIO (5)\n"
 SUMMARY = "# out Summary:\n# out passed   2\n# out failed   {}\n# out broken   0\n"
 
 
-def tolerant(*, release: str = "5.9.1+", said: str, code: int = 1, floor: int = 1) -> Evidence:
+def tolerant(*, release: str = "5.9.1+", said: str, code: int = 1, least: int = 1) -> Evidence:
     """A run of an LTP test that may fail with EIO before v5.11."""
     known = {"versions": "<5.11", "output": "^madvise failed: EIO", "reason": "so it is"}
     work = Workload.model_validate(
         {**workload(Source.LTP).model_dump(), "tolerated": [known]}
-        | {"exercised": {"ltp:passed": floor}}
+        | {"exercised": {"ltp:passed": least}}
     )
     channel = result(f"not ok 1 - w # exit={code}", said)
     return evidence(channel.replace("release 6.1", f"release {release}"), work=work)
@@ -144,7 +144,7 @@ def test_any_other_failure_of_ltp_stays_one(run: Evidence) -> None:
 
 def test_a_tolerated_failure_exercises_nothing_by_itself() -> None:
     said = EIO + SUMMARY.format(1)
-    assert judge(tolerant(said=said, floor=3)).outcome is Outcome.NOT_EXERCISED
+    assert judge(tolerant(said=said, least=3)).outcome is Outcome.NOT_EXERCISED
     assert judge(tolerant(said=said, code=3)).outcome is Outcome.NOT_EXERCISED
     second = judge(tolerant(said=said + "# out mmrace: fail x\n"))
     assert second.outcome is Outcome.FAIL

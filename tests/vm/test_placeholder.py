@@ -12,7 +12,7 @@ TREES = ["debian:6.1", "debian:6.12"]
 
 
 def verify(mmrace, tree, after, workload, *argv):
-    # With lockdep, and steered, an exec is slow: the floors want 25 s and more.
+    # With lockdep, and steered, an exec is slow: the min counts want 25 s and more.
     words = ("--race", RACE, "--tree", tree, "--before", "vulnerable", "--after", after)
     words += ("--workload", workload, "--config", "lockdep", "--for", "60s", *argv)
     return mmrace("verify", *words, timeout=7200)

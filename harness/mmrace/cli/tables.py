@@ -36,11 +36,11 @@ def outcome_text(judged: Judgement) -> Text:
 
 
 def exercised_text(judged: Judgement) -> str:
-    """Counters that prove the exercise; where a run was too quiet, how far below the floor."""
+    """Counters that prove the exercise; where a run was too quiet, how far below the min count."""
     quiet = judged.outcome is Outcome.NOT_EXERCISED
     parts = (
-        f"{name} {count}" + (f" (below {floor})" if quiet and count < floor else "")
-        for name, (count, floor) in judged.exercised.items()
+        f"{name} {count}" + (f" (below {least})" if quiet and count < least else "")
+        for name, (count, least) in judged.exercised.items()
     )
     return ", ".join(parts)
 

@@ -106,14 +106,14 @@ class Workload(Table):
 
     ``argv[0]`` is the program's name in the image. ``silence``: seconds without progress on the
     result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
-    floor below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
+    min count below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
     in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
     hold on a vulnerable kernel when nobody steers. ``iterations``: at most so many a boot, where
     one uses up what the next would need; 0: as many as the time allows. ``tolerated``: failures of
     an LTP test that are not the race's; an iteration with these alone is no failure, and still has
     to be exercised. ``versions``: kernels that it can run on, any by default. ``execution`` is a
-    reproducer's; its ``sources`` are C files, one static
-    executable, ``selftest:PATH`` of the kernel tree or ``ltp:NAME``.
+    reproducer's; its ``sources`` are C files, one static executable, ``selftest:PATH`` of the
+    kernel tree or ``ltp:NAME``.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")

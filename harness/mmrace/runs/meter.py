@@ -47,7 +47,7 @@ def figures(run: RunDir, costs: Sequence[Cost]) -> dict[str, Figure | None]:
     """Read what a run measured, by operation.
 
     None where it measured too little, or failed: what a broken kernel executed is no cost. The
-    workload's floors are for the race, here the number of measurements is the proof.
+    workload's min counts are for the race, here the number of measurements is the proof.
     """
     held = run.judgement().outcome in (Outcome.PASS, Outcome.NOT_EXERCISED)
     measured = {item["name"]: item for item in json.loads((run.folder / "meters.json").read_text())}
