@@ -31,6 +31,11 @@ int main(int argc, char **argv)
 	const char *how = argc > 1 ? argv[1] : "";
 
 	stressor_race();
+	if (!strcmp(how, "work")) {
+		usleep(500 * 1000);
+		stressor_count("turns", 1);
+		return STRESSOR_HELD;
+	}
 	stressor_count("turns", 10);
 	if (!strcmp(how, "crash"))
 		sysrq('c');

@@ -39,7 +39,7 @@ def run(home, image, mmrace_kernel, tmp_path):
     """Run the misbehaving workload; the run directory is the test's own."""
     kernel = mmrace_kernel.kernel
 
-    def call(how, *, memory=None, boot=()):
+    def call(how, *, memory=None, boot=(), turns=5, seconds=1, at_most=None):
         workload = Workload(
             name="misbehave",
             summary="",
@@ -47,7 +47,7 @@ def run(home, image, mmrace_kernel, tmp_path):
             argv=("misbehave", how),
             sources=("misbehave.c",),
             silence=5,
-            exercised={"turns": 5},
+            exercised={"turns": turns},
         )
         race = Race(
             name="ends",
@@ -74,7 +74,8 @@ def run(home, image, mmrace_kernel, tmp_path):
             program="",
             accel="tcg",
             steered=False,
-            seconds=1,
+            seconds=seconds,
+            at_most=at_most,
             seed=1,
             boot=(*machine.boot, *boot),
             command="",
@@ -88,6 +89,26 @@ def run(home, image, mmrace_kernel, tmp_path):
 def test_a_workload_that_holds_passes(run):
     made = run("hold")
     assert made.judgement().outcome is Outcome.PASS, made.judgement()
+
+
+def test_a_run_goes_on_until_it_has_its_min_counts(run):
+    judged = run("work", turns=8, seconds=1, at_most=120).judgement()
+    assert judged.outcome is Outcome.PASS, judged
+    assert judged.exercised["turns"][0] in range(8, 14)
+    assert 8 * 0.5 <= judged.stressed < 60
+
+
+def test_a_run_that_has_its_min_counts_takes_its_least_time(run):
+    judged = run("work", turns=1, seconds=4, at_most=60).judgement()
+    assert judged.outcome is Outcome.PASS, judged
+    assert judged.exercised["turns"][0] > 3
+    assert 4 <= judged.stressed < 20
+
+
+def test_a_run_that_does_not_get_there_ends_at_its_most_time(run):
+    made = run("work", turns=10**6, seconds=1, at_most=4)
+    assert made.judgement().outcome is Outcome.NOT_EXERCISED
+    assert 2 < made.judgement().stressed <= 4.5
 
 
 def test_a_panic_is_a_crash_but_not_the_races_own(run):
