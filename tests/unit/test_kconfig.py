@@ -1,4 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import bz2
+import gzip
+import lzma
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +12,9 @@ from mmrace.building.kconfig import (
     DEFAULT_FRAGMENTS,
     Fragment,
     Option,
+    built_in,
     config_request,
+    dispensable,
     fragment_names,
     kernel_version,
     load_fragment,
@@ -53,6 +60,79 @@ def test_a_condition_lasts_to_the_next_empty_line(
 def test_a_line_that_says_nothing_is_named(text: str, named: str) -> None:
     with pytest.raises(UserError, match=named):
         options(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        ("MINE=y", "CONFIG_MINE=y"),
+        ("MINE=m", "CONFIG_MINE=m"),
+        ("CONFIG_MINE", "CONFIG_MINE=y"),
+        ("-e CONFIG_MINE", "CONFIG_MINE=y"),
+        ("--enable MINE", "CONFIG_MINE=y"),
+        ("-d MINE", "# CONFIG_MINE is not set"),
+    ],
+)
+def test_a_misspelt_line_is_told_before_anything_is_built(
+    tmp_path: Path, line: str, written: str
+) -> None:
+    path = tmp_path / "mine.config"
+    path.write_text(f"CONFIG_A=y\n{line}\n")
+    with pytest.raises(UserError) as caught:
+        config_request(["base", path])
+    assert caught.value.message == f"{path}:2: {line!r} is not CONFIG_NAME=value; write {written}"
+
+
+PACK = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_packed_configs_are_read(tmp_path: Path, kind: str) -> None:
+    whole = b"# Automatically generated file; DO NOT EDIT.\nCONFIG_OF_A_DISTRIBUTION=y\n"
+    path = tmp_path / f"config.{kind}"
+    path.write_bytes(PACK[kind](whole))
+    assert "OF_A_DISTRIBUTION" in config_request([path]).whole
+    path.write_bytes(PACK[kind](whole)[:-12])
+    with pytest.raises(UserError, match=f"{path}: cannot be read as text"):
+        config_request([path])
+    path.write_bytes(PACK[kind](bytes(17 << 20)))
+    with pytest.raises(UserError, match="more than 16 MiB are no config"):
+        config_request([path])
+
+
+ZSTD = shutil.which("zstd")
+
+
+@pytest.mark.skipif(not ZSTD, reason="needs zstd")
+def test_a_config_packed_by_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c").write_text("CONFIG_MINE=y\n")
+    subprocess.run([str(ZSTD), "-q", tmp_path / "c"], check=True)
+    fragment = config_request([tmp_path / "c.zst"]).fragments[0]
+    assert fragment.text == "CONFIG_MINE=y\n"
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UserError, match="apt-get install zstd"):
+        config_request([tmp_path / "c.zst"])
+
+
+def test_lenient_builds_in_what_a_user_wants_as_modules(tmp_path: Path) -> None:
+    path = tmp_path / "selftests.config"
+    path.write_text("CONFIG_TEST=m\nCONFIG_INT=7\n")
+    request = config_request([path, "lenient"])
+    assert request.lenient
+    assert not config_request([path]).lenient
+    built = built_in(merge(request.fragments, V6_1))
+    assert {option.name: option.value for option in built} == {"TEST": "y", "INT": "7"}
+
+
+def test_a_guest_can_do_without_only_what_the_fragments_ask_for() -> None:
+    asked = {
+        option.name
+        for version in ((5, 7, 0), (5, 15, 0), V6_1, (6, 12, 0), (7, 3, 0))
+        for name in fragment_names()
+        for option in parse_fragment(load_fragment(name), version)
+    }
+    assert dispensable() <= asked
+    assert not dispensable() & {"SMP", "SERIAL_8250_CONSOLE", "HUGETLBFS", "BLK_DEV_INITRD"}
 
 
 def test_conflicting_fragments_are_both_named() -> None:

@@ -105,6 +105,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path)
     monkeypatch.setattr(Sandbox, "wrap", on_the_host)
     monkeypatch.setattr(checkout_module, "checkout", made.checkout)
+    monkeypatch.setattr(kernel_module, "check_names", lambda *_args: None)  # there is no git
     monkeypatch.setattr(kernel_module, "missing_tools", lambda **_named: None)
     monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
     return made
@@ -258,6 +259,60 @@ def test_an_option_that_did_not_stick_stops_the_build(
     # neither is the bench taken for configured the next time
     with pytest.raises(BuildError):
         lab.build(configs=["migration", mine])
+
+
+def test_a_users_config_wins_where_the_guest_works_without(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernelconfig, "explain", lambda _bench, _missed: {"NR_CPUS": "MAXSMP"})
+    (lab.tree / "refused").write_text("NR_CPUS\n")
+    mine = tmp_path / "mine.config"
+    mine.write_text("CONFIG_MAXSMP=y\n")
+    with pytest.raises(BuildError, match="NR_CPUS"):
+        lab.build(configs=["base"])
+    built = lab.build(configs=["base", mine])
+    assert built.notes[0] == "CONFIG_NR_CPUS=64 (configs/base.config) is n: MAXSMP"
+    assert len(built.notes) == 2  # the toy tree has no debug information either
+    assert lab.build(configs=["base", mine]).notes == built.notes
+    (lab.tree / "refused").write_text("SMP\n")
+    with pytest.raises(BuildError, match=r"CONFIG_SMP=y \(configs/base.config\) did not stick"):
+        lab.build("b", configs=["base", "hugetlb", mine])
+
+
+def test_lenient_drops_what_the_tree_has_not_and_says_so(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = {"REFUSED": "this tree has no such option"}
+    monkeypatch.setattr(kernelconfig, "explain", lambda _bench, _missed: reasons)
+    mine = tmp_path / "ci.config"
+    mine.write_text("CONFIG_REFUSED=y\nCONFIG_TAKEN=m\n")
+    built = lab.build(configs=["base", mine, "lenient"])
+    assert f"CONFIG_REFUSED=y ({mine}) is n: this tree has no such option" in built.notes
+    assert "CONFIG_TAKEN=y" in built.config.read_text().splitlines()
+
+
+def test_a_whole_config_says_what_it_lost(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = {"REFUSED": "this tree has no such option"}
+    monkeypatch.setattr(kernelconfig, "explain", lambda _bench, _missed: reasons)
+    whole = tmp_path / "config-6.5-distribution"
+    whole.write_text(
+        "# Automatically generated file; DO NOT EDIT.\n"
+        'CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/debian-uefi-certs.pem"\n'
+        'CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"\n'
+        "CONFIG_REFUSED=m\nCONFIG_TAKEN=y\n"
+    )
+    built = lab.build(configs=["migration", whole])
+    assert built.notes == (
+        'CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/debian-uefi-certs.pem" is "": '
+        "this tree has no such file",
+        "CONFIG_REFUSED=m (the config) is n: this tree has no such option",
+        "no debug information: no steering, no file names in traces",
+    )
+    lines = built.config.read_text().splitlines()
+    assert 'CONFIG_SYSTEM_TRUSTED_KEYS=""' in lines
+    assert 'CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"' in lines
 
 
 def test_a_compile_error_names_the_patch(lab: Lab) -> None:

@@ -13,7 +13,7 @@ FAKE = Path(__file__).parents[1] / "fakes" / "linux"
 def reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     shutil.copy(FAKE / "Kconfig", tmp_path)
     config = tmp_path / "config"
-    config.write_text("CONFIG_PREEMPT=y\nCONFIG_FORCED=y\nCONFIG_MODULES=y\n")
+    config.write_text("CONFIG_PREEMPT=y\nCONFIG_FORCED=y\nCONFIG_MODULES=y\nCONFIG_TRI=m\n")
     monkeypatch.setenv("srctree", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
@@ -37,6 +37,10 @@ def reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("FORCED=n", ["selected by FORCES"]),
         ("SHY=y", ["only if EXPERT"]),
         ("CONDITIONAL=y", ["depends on ACPI || !(EXPERT || PREEMPT)", "PREEMPT=y"]),
+        ("ACPI=m", ["ACPI is a bool; m is not possible"]),
+        ("TRI=7", ["TRI is a tristate; 7 is not possible"]),
+        ("NUMBER=y", ["NUMBER is an int; y is not possible"]),
+        ("ONLY_M=y", ["depends on TRI, which is m; ask for TRI=y"]),
         ("UNCONDITIONAL=y", ["the tree settled on n"]),
     ],
 )
@@ -49,3 +53,8 @@ def test_reasons(reason, request_: str, said: list[str]) -> None:
 def test_help_texts_stay_as_they_are() -> None:
     text = "config A\n\tbool\n\thelp\n\t  Load modules first.\n"
     assert kexplain.modernise(text) == text
+
+
+def test_m_without_modules(reason, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("CONFIG_PREEMPT=y\n")
+    assert reason("TRI=m") == "there are no modules here (MODULES=n); ask for y"

@@ -4,9 +4,10 @@
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mmrace.building.packed import read_config
 from mmrace.data import data_dir
 from mmrace.errors import UserError
 
@@ -30,6 +31,10 @@ _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
 _CONDITION = re.compile(r"# \[(.+)\]")
 _COMPARE = {"<": operator.lt, ">=": operator.ge}
 _GENERATED = "Automatically generated file"  # kconfig's own header of a whole .config
+_NAMED = re.compile(r"(?:.*\s)?(?:CONFIG_)?([A-Z0-9_]+)(?:=(\S+))?")
+# Among the configs that a user names: drop what a tree does not have.
+LENIENT = "lenient"
+USER = 2  # rank of a user's fragments
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,35 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Option:
-    """One request, ``name`` without CONFIG_; ``value`` is ``n`` for "is not set"."""
+    """One request, ``name`` without CONFIG_; ``value`` is ``n`` for "is not set".
+
+    ``rank`` and ``line`` are the fragment's and its line.
+    """
 
     name: str
     value: str
     fragment: str
+    rank: int = field(default=0, compare=False)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class ConfigRequest:
-    """All that a config is made from; ``defconfig`` or ``whole`` replace allnoconfig as start."""
+    """All that a config is made from; ``defconfig`` or ``whole`` replace allnoconfig as start.
+
+    ``lenient``: what of the user's fragments a tree does not have is dropped, not refused.
+    """
 
     fragments: tuple[Fragment, ...]
     defconfig: str = ""
     whole: str = ""
+    lenient: bool = False
+
+    @property
+    def users(self) -> bool:
+        """Whether any of it is the user's own."""
+        theirs = any(fragment.rank == USER for fragment in self.fragments)
+        return theirs or bool(self.defconfig or self.whole)
 
 
 def assignment(name: str, value: str) -> str:
@@ -90,7 +110,7 @@ def parse_fragment(fragment: Fragment, version: Version) -> tuple[Option, ...]:
     """Return what a fragment asks of a tree of this version.
 
     A line ``# [>=5.12 <5.18]`` restricts what follows it, up to the next empty line. UserError
-    names the line that is neither an option nor a comment.
+    names the line that is neither an option nor a comment, and what may have been meant.
     """
     options = []
     wanted = True
@@ -104,10 +124,19 @@ def parse_fragment(fragment: Fragment, version: Version) -> tuple[Option, ...]:
         elif match := _SET.fullmatch(line) or _UNSET.fullmatch(line):
             if wanted:
                 value = match[2] if match.re is _SET else "n"
-                options.append(Option(match[1], value, fragment.name))
+                options.append(Option(match[1], value, fragment.name, fragment.rank, number))
         elif not line.startswith("#"):
-            raise UserError(f"{where}: {line!r} is no CONFIG_NAME=value and no comment")
+            raise UserError(f"{where}: {line!r} is not CONFIG_NAME=value{_meant(line)}")
     return tuple(options)
+
+
+def _meant(line: str) -> str:
+    """The line that somebody may have had in mind; scripts/config takes such words."""
+    match = _NAMED.fullmatch(line)
+    if not match:
+        return " and not a comment"
+    off = line.startswith(("-d ", "--disable "))
+    return f"; write {assignment(match[1], 'n' if off else match[2] or 'y')}"
 
 
 def _holds(conditions: str, version: Version, where: str) -> bool:
@@ -139,6 +168,14 @@ def merge(fragments: Iterable[Fragment], version: Version) -> tuple[Option, ...]
     return tuple(option for _, option in merged.values())
 
 
+def built_in(options: Iterable[Option]) -> tuple[Option, ...]:
+    """The same, with what the user wants as modules built in: the guest loads none."""
+    return tuple(
+        replace(option, value="y") if option.value == "m" and option.rank == USER else option
+        for option in options
+    )
+
+
 def not_stuck(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Option, ...]:
     """Return the requests that are not in a finished config (one absent there counts as n)."""
     return tuple(
@@ -148,6 +185,12 @@ def not_stuck(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Opti
         # an int of 0 is how older trees say what newer ones say with n
         and not (option.value == "n" and config[option.name] == "0")
     )
+
+
+def dispensable() -> frozenset[str]:
+    """Options that the fragments ask for and a guest works without (``configs/wanted``)."""
+    text = (data_dir("configs") / "wanted").read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def fragment_names() -> list[str]:
@@ -169,22 +212,27 @@ def config_request(
     """Combine fragments and at most one start.
 
     ``chosen`` are mmrace's fragments by name (``kasan``) or path, the user's files (a fragment, or
-    a whole .config) and the tree's defconfigs (``x86_64_defconfig``); ``extra`` are lines that the
-    base asks for. UserError for what is none of these, and for two starts.
+    a whole .config, packed or not), the tree's defconfigs (``x86_64_defconfig``), and ``LENIENT``;
+    ``extra`` are lines that the base asks for. UserError for what is none of these, for a line that
+    is no option, and for two starts.
     """
     fragments = [Fragment(extra_name, "\n".join(extra), rank=1)] if extra else []
     defconfig = whole = ""
     starts = []
-    for name in dict.fromkeys(str(item) for item in chosen):
+    names = dict.fromkeys(str(item) for item in chosen)
+    for name in names:
+        if name == LENIENT:
+            continue
         if own := _own(name):
             fragments.append(load_fragment(own))
         elif Path(name).is_file():
-            text = _read(Path(name))
+            text = read_config(Path(name))
             if _GENERATED in text:
                 whole = text
                 starts.append(name)
             else:
-                fragments.append(Fragment(name, text, rank=2))
+                fragments.append(Fragment(name, text, USER))
+                parse_fragment(fragments[-1], (0,))  # mistakes are told before anything is built
         elif re.fullmatch(r"\w*defconfig", name):
             defconfig = name
             starts.append(name)
@@ -193,7 +241,7 @@ def config_request(
             raise UserError(f"no config {name!r}: no file, no defconfig and none of: {known}")
     if len(starts) > 1:
         raise UserError(f"{starts[0]} and {starts[1]} are both whole configs; choose one")
-    return ConfigRequest(tuple(dict.fromkeys(fragments)), defconfig, whole)
+    return ConfigRequest(tuple(dict.fromkeys(fragments)), defconfig, whole, LENIENT in names)
 
 
 def _own(name: str) -> str:
@@ -202,10 +250,3 @@ def _own(name: str) -> str:
     if path.suffix == ".config" and path.parent == data_dir("configs"):
         return path.stem
     return name if name in fragment_names() else ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text: {error}") from error

@@ -16,7 +16,7 @@ from mmrace.building.bench import FIXED_ENV, Bench, missing_tools, toolchain
 from mmrace.building.buildlog import blame, first_failure, warnings
 from mmrace.building.checkout import check_out
 from mmrace.building.kconfig import ConfigRequest, config_request
-from mmrace.building.kernelconfig import configure
+from mmrace.building.kernelconfig import check_names, configure
 from mmrace.definitions.base import Base
 from mmrace.errors import BuildError, InfraError, disk_full, no_room
 from mmrace.home import CCACHE_LOCK, Home, build_lock, publish, write_file
@@ -61,8 +61,8 @@ class Kernel:
     """A finished kernel; ``seconds`` is what this request took, ``reused``: nothing was built.
 
     ``warnings`` are those of its build, which compiled what was not compiled in its bench before.
-    ``dropped`` says what went to keep the home under its limit. Nobody drops a kernel while the
-    process that has loaded it lives.
+    ``notes``: a line for each option of its config that was dropped. ``dropped`` says what went to
+    keep the home under its limit. Nobody drops a kernel while the process that loaded it lives.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Kernel:
     reused: bool
     warnings: tuple[str, ...] = ()
     dropped: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def load_kernel(home: Home, kernel_id: str) -> Kernel | None:
@@ -127,9 +128,10 @@ def build_kernel(
     with _no_room(home):
         kernel = _recall(home, memo)
         if not kernel:
+            check_names(home, commit, config)
             with _locks(bench, progress):
                 kernel = _recall(home, memo) or _build(bench, order, progress)
-                write_file(memo, kernel.id)
+                write_file(memo, "\n".join((kernel.id, *kernel.notes)))
     return replace(kernel, seconds=time.monotonic() - started)
 
 
@@ -251,7 +253,10 @@ def _asked(
     inputs += () if sandboxed else ("no sandbox",)  # it sees other paths
     name = f"patches/{base.name}/BASE.toml"
     config = config_request(configs, extra=base.build.config, extra_name=name)
-    return config, inputs, _hash([*inputs, asdict(config)])
+    asked = asdict(config)
+    if not config.lenient:
+        del asked["lenient"]  # as requests were before there was the word
+    return config, inputs, _hash([*inputs, asked])
 
 
 def _memo(home: Home, tree_hash: str, asked: str) -> Path:
@@ -260,10 +265,11 @@ def _memo(home: Home, tree_hash: str, asked: str) -> Path:
 
 def _recall(home: Home, memo: Path) -> Kernel | None:
     try:
-        kernel_id = memo.read_text(encoding="utf-8")
-    except OSError:
+        kernel_id, *notes = memo.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
         return None
-    return load_kernel(home, kernel_id)
+    kernel = load_kernel(home, kernel_id)
+    return replace(kernel, notes=tuple(notes)) if kernel else None
 
 
 def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
@@ -275,10 +281,10 @@ def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
             progress("checking out")
             _check_out(bench, order.base, order.commit, progress)
             progress("configuring")
-            config = configure(bench, order.config, order.asked)
+            config, notes = configure(bench, order.config, order.asked)
             kernel_id = _hash([*order.inputs, order.tree_hash, config])[:16]
             if kernel := load_kernel(bench.home, kernel_id):
-                return kernel
+                return replace(kernel, notes=notes)
             warned = _compile(bench, order.touched, config, progress)
             progress("publishing")
             kernel = _publish(bench, kernel_id, order, warned)
@@ -286,7 +292,7 @@ def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
         if bench.outside:
             bench.remove()
     after = make_room(bench.home)
-    return replace(kernel, dropped=str(before + after))
+    return replace(kernel, dropped=str(before + after), notes=notes)
 
 
 def _compile(

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From a config request to a tree's finished .config, or to why it cannot be had."""
 
+import difflib
 import json
 import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import kconfiglib
@@ -14,25 +16,31 @@ from mmrace.building import kexplain
 from mmrace.building.bench import DEADLINE, Bench
 from mmrace.building.buildlog import first_failure
 from mmrace.building.kconfig import (
+    USER,
     ConfigRequest,
     Option,
     assignment,
+    built_in,
+    dispensable,
     kernel_version,
     merge,
     not_stuck,
     parse_config,
 )
 from mmrace.errors import BuildError, UserError, disk_full, no_room
-from mmrace.home import write_file
+from mmrace.home import Home, write_file
 from mmrace.proc import Bind, run
+from mmrace.sources.tree import store
 
 # Beside .config, which is only replaced when its content changes: make compares times.
 _FRAGMENT = "mmrace.fragment"
 _DRAFT = "mmrace.draft"
+_KEYS = re.compile(r'^CONFIG_(\w+)="([^"/][^"]*\.pem)"$', re.M)
+_MADE = "certs/signing_key.pem"
 
 
-def configure(bench: Bench, request: ConfigRequest, digest: str) -> str:
-    """Make the bench's .config and return its text.
+def configure(bench: Bench, request: ConfigRequest, digest: str) -> tuple[str, tuple[str, ...]]:
+    """Make the bench's .config; return its text, and a line for each option that was dropped.
 
     ``digest`` identifies the request and the toolchain; a bench that was configured for the same
     one is left alone unless a Kconfig file changed. Raises BuildError when an option did not
@@ -41,20 +49,97 @@ def configure(bench: Bench, request: ConfigRequest, digest: str) -> str:
     final = bench.build / ".config"
     began = time.time()
     if bench.state.get("configured") == digest and final.is_file() and not _stale(bench):
-        return bench.read(".config")
+        told = bench.state.get("dropped")
+        return bench.read(".config"), tuple(map(str, told if isinstance(told, list) else ()))
     makefile = (bench.source / "Makefile").read_text(encoding="utf-8", errors="replace")
     wanted = merge(request.fragments, kernel_version(makefile))
+    if request.lenient:
+        wanted = built_in(wanted)
+    whole, dropped = _without_keys(request.whole, bench.source)
     lines = "".join(f"{assignment(option.name, option.value)}\n" for option in wanted)
     write_file(bench.build / _FRAGMENT, lines)
     bench.remember(configured=None)
-    _run_kconfig(bench, request, lines)
+    _run_kconfig(bench, replace(request, whole=whole), lines)
     text = bench.read(_DRAFT)
-    if missed := not_stuck(wanted, parse_config(text)):
-        raise _refusal(bench, missed, parse_config(text))
+    config = parse_config(text)
+    missed = not_stuck(wanted, config)
+    if refused := [option for option in missed if not _may_go(option, request)]:
+        raise _refusal(bench, refused, config)
+    missed += _lost(whole, wanted, config)
+    reasons = explain(bench, missed) if missed else {}
+    dropped += [_line(option, config, reasons) for option in missed]
+    if request.users and config.get("DEBUG_INFO") != "y":
+        dropped.append("no debug information: no steering, no file names in traces")
     if final.is_symlink() or not final.is_file() or bench.read(".config") != text:
         write_file(final, text)
-    bench.remember(configured=digest, configured_at=began)
-    return text
+    bench.remember(configured=digest, configured_at=began, dropped=dropped)
+    return text, tuple(dropped)
+
+
+def _may_go(option: Option, request: ConfigRequest) -> bool:
+    """Whether an option that did not stick is dropped: the user's config wins, or is not exact."""
+    if option.rank == USER:
+        return request.lenient
+    return request.users and option.name in dispensable()
+
+
+def _lost(whole: str, wanted: Sequence[Option], config: dict[str, str]) -> tuple[Option, ...]:
+    """What a whole config has switched on, and this tree or compiler has not."""
+    asked = {option.name for option in wanted}
+    return tuple(
+        Option(name, value, "the config")
+        for name, value in parse_config(whole).items()
+        if value in ("y", "m") and name not in asked and config.get(name, "n") == "n"
+    )
+
+
+def _line(option: Option, config: dict[str, str], reasons: dict[str, str]) -> str:
+    """What happened to an option, and why."""
+    is_now = config.get(option.name, "n")
+    why = reasons.get(option.name, "no explanation")
+    return f"CONFIG_{option.name}={option.value} ({option.fragment}) is {is_now}: {why}"
+
+
+def _without_keys(whole: str, source: Path) -> tuple[str, list[str]]:
+    """Let go of certificates that a distribution's build has and this one has not.
+
+    ``CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/..."`` ends any other build. What the build makes
+    itself (``certs/signing_key.pem``) is no such file.
+    """
+    dropped = []
+    for line in _KEYS.findall(whole):
+        name, path = line
+        if path != _MADE and not (source / path).is_file():
+            whole = whole.replace(f'CONFIG_{name}="{path}"', f'CONFIG_{name}=""')
+            dropped.append(f'CONFIG_{name}="{path}" is "": this tree has no such file')
+    return whole, dropped
+
+
+def check_names(home: Home, commit: str, request: ConfigRequest) -> None:
+    """Refuse a misspelt option of the user's before anything is configured.
+
+    Raises UserError with the names of the commit's own Kconfig files that are near.
+    """
+    users = [fragment for fragment in request.fragments if fragment.rank == USER]
+    if request.lenient or not users:
+        return
+    makefile = (store(home).file(commit, "Makefile") or b"").decode(errors="replace")
+    known = _known_options(home, commit)
+    for option in merge(users, kernel_version(makefile)) if known else ():
+        if option.value != "n" and option.name not in known:
+            near = difflib.get_close_matches(option.name, known, n=3, cutoff=0.75)
+            way_out = f"near: {', '.join(near)}" if near else "--config-lenient drops it"
+            raise UserError(
+                f"{option.fragment}:{option.line}: this tree has no CONFIG_{option.name}; {way_out}"
+            )
+
+
+def _known_options(home: Home, commit: str) -> frozenset[str]:
+    """Names of all options that a commit's Kconfig files define."""
+    words = ("grep", "-h", "-E", r"^[[:space:]]*(menu)?config[[:space:]]+[A-Za-z0-9_]+")
+    done = store(home).git(*words, commit, "--", "*Kconfig*", check=False)
+    lines = (line.split() for line in done.text.splitlines())
+    return frozenset(words[1] for words in lines if len(words) > 1)
 
 
 def _stale(bench: Bench) -> bool:
@@ -104,7 +189,7 @@ def _refusal(bench: Bench, missed: Sequence[Option], config: dict[str, str]) -> 
     lines = [
         f"CONFIG_{option.name}={option.value} ({option.fragment}) did not stick, it is "
         f"{config.get(option.name, 'n')}: {reasons.get(option.name, 'no explanation')}"
-        for option in missed
+        for option in sorted(missed, key=lambda one: -one.rank)  # first what the user can change
     ]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     return BuildError(lines[0] + more, "\n".join(lines[1:]))

@@ -52,14 +52,44 @@ def explain(kconf: Any, name: str, value: str) -> str:
         defined = [other.name for other in kconf.unique_defined_syms]
         near = difflib.get_close_matches(name, defined, n=3, cutoff=0.75)
         return "this tree has no such option" + (f"; near: {', '.join(near)}" if near else "")
-    if value == "n":
-        return _selectors(symbol)
+    if fault := _of_another_type(kconf, symbol, value):
+        return fault
+    return _selectors(symbol) if value == "n" else _hindrance(kconf, symbol, value)
+
+
+def _hindrance(kconf: Any, symbol: Any, value: str) -> str:
+    """What keeps an option from being y or m."""
     if failed := _failed(symbol.direct_dep):
         return "; ".join(_dependency(kconf, part) for part in failed)
+    if value == "y" and (modules := _only_modules(symbol.direct_dep)):
+        return f"it depends on {modules}, which is m; ask for {modules}=y as well"
     if symbol.choice and symbol.choice.selection not in (None, symbol):
         taken = symbol.choice.selection.name
         return f"it is one of a choice, and {taken} was taken; ask for {taken}=n as well"
     return _prompt(symbol)
+
+
+def _of_another_type(kconf: Any, symbol: Any, value: str) -> str:
+    """Say that an option cannot have such a value at all; empty when it can."""
+    kind = kconfiglib.TYPE_TO_STR[symbol.orig_type]
+    if symbol.orig_type == kconfiglib.BOOL and value not in ("y", "n"):
+        return f"{symbol.name} is a bool; {value} is not possible"
+    if symbol.orig_type == kconfiglib.TRISTATE and value not in ("y", "m", "n"):
+        return f"{symbol.name} is a tristate; {value} is not possible"
+    if symbol.orig_type == kconfiglib.TRISTATE and value == "m" and kconf.modules.tri_value == 0:
+        return "there are no modules here (MODULES=n); ask for y"
+    number = symbol.orig_type in (kconfiglib.INT, kconfiglib.HEX)
+    if number and value in ("y", "m"):
+        return f"{symbol.name} is {'an int' if kind == 'int' else 'a hex'}; {value} is not possible"
+    return ""
+
+
+def _only_modules(expression: Any) -> str:
+    """The first of several conditions that is m, which keeps what depends on it from being y."""
+    for part in kconfiglib.split_expr(expression, kconfiglib.AND):
+        if kconfiglib.expr_value(part) == 1:
+            return str(kconfiglib.expr_str(part))
+    return ""
 
 
 def _prompt(symbol: Any) -> str:

@@ -13,12 +13,15 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from mmrace.building.kconfig import LENIENT, fragment_names
 from mmrace.home import Home
 from mmrace.patching.intake import Intake
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-CONFIG_HELP = "A fragment (mmrace's by name), a defconfig or a whole .config; may be repeated."
+CONFIG_HELP = (
+    "A fragment (mmrace's by name), a defconfig or a whole .config, packed or not; may be repeated."
+)
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 QUICK = 1.0  # seconds that a step may take unseen
 PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
@@ -134,6 +137,39 @@ class _Live:
 
     def close(self) -> None:
         self._progress.stop()
+
+
+def config_options(command: Decorated) -> Decorated:
+    """Give a command ``configs``: what of a kernel's config the user chose, in one sequence."""
+
+    @functools.wraps(command)
+    def merged(
+        *words: Any, configs: tuple[str, ...], checks: tuple[str, ...], lenient: bool, **named: Any
+    ) -> Any:
+        chosen = (*configs, *checks, *((LENIENT,) if lenient else ()))
+        return command(*words, configs=chosen, **named)
+
+    options = (
+        click.option("--config", "configs", multiple=True, help=CONFIG_HELP),
+        click.option(
+            "--with",
+            "checks",
+            multiple=True,
+            type=click.Choice(fragment_names()),
+            metavar="NAME",
+            help="Debugging options by name: kasan, lockdep, kcsan, faults ...; may be repeated.",
+        ),
+        click.option(
+            "--config-lenient",
+            "lenient",
+            is_flag=True,
+            help="Drop options that this tree or compiler does not have; each is said.",
+        ),
+    )
+    made: Any = merged
+    for option in reversed(options):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
 
 
 def _unconfined(context: click.Context, _option: click.Parameter, value: bool) -> None:

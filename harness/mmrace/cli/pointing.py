@@ -3,7 +3,7 @@
 
 import click
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option
+from mmrace.cli.app import App, config_options, json_option
 from mmrace.cli.tables import table
 from mmrace.definitions.point import Where, parse_point
 from mmrace.errors import UserError
@@ -30,7 +30,7 @@ def kind(found: Occurrence) -> str:
 @click.argument("function")
 @click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
-@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
+@config_options
 @json_option
 @click.pass_obj
 def points(

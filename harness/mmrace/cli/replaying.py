@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option, stub_accel_option
+from mmrace.cli.app import App, config_options, json_option, stub_accel_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.tables import table
@@ -33,7 +33,7 @@ from mmrace.runs.replay import JOB_SECONDS, Replays, follow
 )
 @stub_accel_option
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
-@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
+@config_options
 @json_option
 @click.pass_obj
 def replay(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
+from mmrace.cli.app import App, config_options, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.tables import runs_table
 from mmrace.definitions.race import Race, Workload, load_race
@@ -113,7 +113,7 @@ def pick_races(app: App, before: str, after: str) -> list[Race]:
 )
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
 @click.option("--seed", type=click.IntRange(0), help="Repeat a seed; default: a new one each run.")
-@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
+@config_options
 @click.option("--bisect-exit", is_flag=True, help="Exit 0, 1 or 125, for `git bisect run`.")
 @sandbox_option
 @json_option

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
+from mmrace.cli.app import App, config_options, json_option, sandbox_option
 from mmrace.cli.tables import table
 from mmrace.definitions.base import base_for
 from mmrace.patching.intake import said
@@ -125,7 +125,7 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
 @click.command("build")
 @click.option("--tree", "tree_name", required=True, help="The tree to build.")
 @click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
-@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
+@config_options
 @sandbox_option
 @json_option
 @click.pass_obj

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from markupsafe import escape
 
-from mmrace.cli.app import CONFIG_HELP, App, json_option, sandbox_option
+from mmrace.cli.app import App, config_options, json_option, sandbox_option
 from mmrace.cli.duration import DURATION
 from mmrace.cli.pointing import resolver_for
 from mmrace.cli.prefixes import verify_each
@@ -55,7 +55,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 @click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
 @click.option("--witness", "witness_path", type=click.Path(path_type=Path), help="Replay FILE.")
 @click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
-@click.option("--config", "configs", multiple=True, help=CONFIG_HELP)
+@config_options
 @click.option("--each", is_flag=True, help="One run of each prefix of --after.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @sandbox_option

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmrace.building.kconfig import DEFAULT_FRAGMENTS
+from mmrace.building.kconfig import DEFAULT_FRAGMENTS, LENIENT
 from mmrace.building.kernel import Kernel, build_kernel, build_module
 from mmrace.data import data_dir
 from mmrace.definitions.base import base_for
@@ -141,7 +141,7 @@ def build(
             sandboxed=intake.sandboxed,
         )
         how = (", reused" if kernel.reused else "") + (f"; {kernel.dropped}" * bool(kernel.dropped))
-        tell(f"= {kernel.id[:12]}{how}")
+        tell("\n  ".join((f"= {kernel.id[:12]}{how}", *kernel.notes)))
     if DELAY_CONFIG in wanted:
         with step("the module that delays") as tell:
             module = build_module(
@@ -198,7 +198,10 @@ def command_line(built: Built, race: Race, workload: Workload, choice: Choice) -
         words += ["--series", name]
     implied = (*race.own_config, *steering_configs(choice.steer_by))
     for name in built.configs:
-        words += [] if name in implied else ["--config", name]
+        if name == LENIENT:
+            words.append("--config-lenient")
+        elif name not in implied:
+            words += ["--config", name]
     words += ["--for", f"{choice.seconds:g}s"]
     words += [] if choice.at_most is None else ["--at-most", f"{choice.at_most:g}s"]
     if choice.machine:
