@@ -62,6 +62,11 @@ _PREFIX = re.compile(
     re.VERBOSE,
 )
 _HAS_STAMP = re.compile(_STAMP)
+# A line; its groups where printk's own prefix and no other one stands in front.
+LINE = re.compile(
+    rb"(?:\[ *(?P<seconds>\d{1,8}\.\d{6})\](?:\[ *(?P<caller>[TC]\d+)\])? "
+    rb"(?![ \t<>]*\[|<\d|> ?[>\[<]|#0|-?\(\d)(?P<rest>[^\r\n]*)\r*|[^\n]*)\n"
+)
 _EMBEDDED = re.compile(r"(?<=.)(?=" + _STAMP + r"(?:\s?\[\s*[TC]\d+\s*\])? )")
 
 
@@ -70,6 +75,16 @@ def clean(raw: bytes) -> str:
     if b"\x1b" in raw:
         raw = _ESCAPE.sub(b"", raw)
     return raw.translate(None, _DROPPED).decode("ascii")
+
+
+def message(rest: bytes) -> str | None:
+    """Text behind printk's prefix; None where ``split`` has to read the whole line."""
+    if not rest.isascii():
+        return None
+    text = rest.decode("ascii")
+    plain = text.isprintable() or text.replace("\t", " ").isprintable()
+    plain = plain and not ("[" in text and _HAS_STAMP.search(text))
+    return text if plain else None
 
 
 def split(raw: bytes, start: int, end: int = 0) -> Iterator[Line]:

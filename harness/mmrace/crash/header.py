@@ -2,13 +2,13 @@
 """Which lines announce a crash, and which of those are part of the report that is being read."""
 
 import re
-from collections.abc import Iterator
 
 from mmrace.crash.dmesg import Line
 from mmrace.crash.formats import CONSEQUENCE, TABLES, TRIGGERS, Format
 from mmrace.crash.kind import DIE, PANICS, Kind
 from mmrace.crash.report import Report
 
+HEADER = 512  # characters of a line among which its header stands
 NEAR = 4096  # bytes between a prelude and its header
 TRIGGER = re.compile("|".join(re.escape(word) for word in TRIGGERS))
 _TRIGGER_BYTES = tuple(word.encode() for word in TRIGGERS)
@@ -41,7 +41,7 @@ def absorbs(report: Report, form: Format, line: Line) -> bool:
     return again and form.kind is not Kind.HUNG_TASK
 
 
-def trigger_lines(block: bytes) -> Iterator[int]:
+def trigger_lines(block: bytes) -> list[int]:
     """Offsets of the lines of a block that have a trigger word, in order."""
     found = set()
     for word in _TRIGGER_BYTES:
@@ -49,4 +49,4 @@ def trigger_lines(block: bytes) -> Iterator[int]:
         while position >= 0:
             found.add(block.rfind(b"\n", 0, position) + 1)
             position = block.find(word, block.find(b"\n", position))
-    return iter(sorted(found))
+    return sorted(found)

@@ -2,9 +2,12 @@
 """Reads a console part by part: which line begins a report, and which goes on with one."""
 
 import re
+from bisect import bisect_left
 from dataclasses import replace
+from functools import lru_cache
 
 from mmrace.crash import dmesg, prefix
+from mmrace.crash.backtrace import Frame
 from mmrace.crash.dmesg import Line
 from mmrace.crash.formats import (
     CONSEQUENCE,
@@ -16,9 +19,9 @@ from mmrace.crash.formats import (
     Proof,
     Use,
 )
-from mmrace.crash.header import NEAR, TRIGGER, absorbs, header_of, trigger_lines
+from mmrace.crash.header import HEADER, NEAR, TRIGGER, absorbs, header_of, trigger_lines
 from mmrace.crash.kind import DIE, PANICS, Kind
-from mmrace.crash.report import Report
+from mmrace.crash.report import Report, sort
 from mmrace.crash.summary import summarise
 from mmrace.crash.values import Crash, Prelude
 
@@ -26,6 +29,13 @@ _BLOCK = 256 * 1024
 _SOON = 64 * 1024  # bytes between a crash and the panic it leads to
 _STALE = 256 * 1024  # bytes without a line of a report, after which it is over
 _CALLERS = 64  # of whom reports and preludes are kept at one time
+
+
+@lru_cache(maxsize=4096)
+def _read(rest: bytes) -> tuple[str, Frame | None, bool] | None:
+    """Message behind printk's prefix, and what it is; None where ``dmesg.split`` has to read it."""
+    text = dmesg.message(rest)
+    return None if text is None else (text, *sort(text))
 
 
 class Parser:
@@ -110,17 +120,48 @@ class Parser:
     def _block(self, block: bytes, base: int) -> None:
         """Read whole lines; where no report is open only those that have a trigger word."""
         hits = trigger_lines(block)
+        triggered = frozenset(hits)
         position = 0
         while position < len(block):
             if not self._open and not self._held:
-                position = next((hit for hit in hits if hit >= position), len(block))
-                if position == len(block):
+                at = bisect_left(hits, position)
+                if at == len(hits):
                     return
-            end = block.find(b"\n", position) + 1
-            self._raw(
-                block[position : min(end, position + dmesg.MAX_LINE)], base + position, base + end
-            )
-            position = end
+                position = hits[at]
+            for match in dmesg.LINE.finditer(block, position):
+                start, position = match.span()
+                if self._prefix or not self._simple(match, base, start in triggered):
+                    raw = block[start : min(position, start + dmesg.MAX_LINE)]
+                    self._raw(raw, base + start, base + position)
+                if not self._open and not self._held:
+                    break
+
+    def _simple(self, match: re.Match[bytes], base: int, triggered: bool) -> bool:
+        """Read a line with printk's prefix and nothing else of note; whether it was one.
+
+        What ``_raw`` would do, but a multiple faster: most lines of most reports are such ones.
+        """
+        seconds, caller, rest = match.groups()
+        read = None if rest is None else _read(rest)
+        if read is None:
+            return False
+        text, frame, dull = read
+        start, end = match.span()
+        length = match.start(3) - start + len(text)
+        if length > dmesg.MAX_LINE:
+            return False
+        if held := self._held:
+            self._held = None
+            self._line(held)
+        name = caller.decode("ascii") if caller else ""
+        report = self._open.get(name)
+        full = length == dmesg.WIDTH and not dull
+        if full or triggered or text.startswith("NMI "):
+            line = Line(base + start, base + end, text, name, True, float(seconds), full)
+            self._unwrap(line)
+        elif report and not report.take(text, frame, dull, base + end, float(seconds)):
+            self._close(name)
+        return True
 
     def _raw(self, raw: bytes, start: int, end: int) -> None:
         for line in dmesg.split(raw, start, end):
@@ -141,27 +182,28 @@ class Parser:
     def _line(self, line: Line) -> None:
         if self._prefix and (match := self._prefix.match(line.text)):
             line = line._replace(text=line.text[match.end() :], stamped=True)
-        if TRIGGER.search(line.text) and self._announces(line):
+        if TRIGGER.search(line.text[:HEADER]) and self._announces(line):
             return
         report = self._open.get(line.caller)
         if report is None and self._open and line.text.startswith("NMI backtrace for cpu"):
             report = next((item for item in self._open.values() if item.kind.hang), None)
             if report:  # the other CPU's stack is what a stall is about
                 self._open[line.caller] = report
-        if report and not report.add(line):
+        if report and not report.add(line.text, line.end, line.seconds):
             self._close(line.caller)
 
     def _announces(self, line: Line) -> bool:
         """Whether a line is a header or a prelude, and was dealt with as such."""
-        if HARMLESS.search(line.text):
-            return not NOT_A_CRASH.search(line.text) and self._harmless(line)
+        text = line.text[:HEADER]
+        if HARMLESS.search(text):
+            return not NOT_A_CRASH.search(text) and self._harmless(line)
         report = self._open.get(line.caller)
-        for kind, pattern, words in PRELUDES if PRELUDE.search(line.text) else ():
-            if match := pattern.search(line.text):
-                clear = not NOT_A_CRASH.search(line.text)
+        for kind, pattern, words in PRELUDES if PRELUDE.search(text) else ():
+            if match := pattern.search(text):
+                clear = not NOT_A_CRASH.search(text)
                 return clear and self._prelude(line, kind, words, match, report)
-        found = header_of(line.text)
-        if found is None or NOT_A_CRASH.search(line.text):
+        found = header_of(text)
+        if found is None or NOT_A_CRASH.search(text):
             return False
         return self._headed(line, *found, report)
 

@@ -5,9 +5,8 @@ import re
 from dataclasses import dataclass, field
 
 from mmrace.crash.backtrace import Frame, parse_frame, parse_pointer, plain
-from mmrace.crash.dmesg import Line
 from mmrace.crash.formats import Format, Proof
-from mmrace.crash.formats.body import ACCESS, BODY, CPU, TAIL
+from mmrace.crash.formats.body import ACCESS, BODY, CPU, REGISTERS, TAIL
 from mmrace.crash.kind import Kind
 from mmrace.crash.trace import END, FOREIGN, IRQ_END, NEXT, NOISE, OVER, SIDE, THREAD, Trace
 from mmrace.crash.values import Prelude
@@ -17,7 +16,13 @@ _HEAD = 8  # frames by which another report's trace shows itself
 _LINES = 3000  # after which a report is cut off
 
 
-@dataclass
+def sort(text: str) -> tuple[Frame | None, bool]:
+    """Find the frame in a line, and whether it is one of registers or bytes."""
+    dull = "+0x" not in text and bool(REGISTERS.match(text))
+    return (None if dull else parse_frame(text)), dull
+
+
+@dataclass(slots=True)
 class Report:
     """A report that is still being read."""
 
@@ -85,33 +90,41 @@ class Report:
             case Proof.TRACE:
                 return self.framed
 
-    def add(self, line: Line) -> bool:
-        """Read one more line; False when it no longer belongs to the report."""
+    def add(self, text: str, end: int, seconds: float) -> bool:
+        """Read one more line, which ends at a byte of the log; False when it is none of these."""
+        return self.take(text, *sort(text), end, seconds)
+
+    def take(self, text: str, frame: Frame | None, dull: bool, end: int, seconds: float) -> bool:
+        """Read a line of which it is known whether it is a frame, or registers (``dull``)."""
         self.lines += 1
         if self.lines > _LINES:
             return False
-        known = TAIL if self.tail else BODY
-        body = self._trace(line.text) or bool(known.match(line.text))
-        if not body:
+        if frame and not self.tail:
+            self._append(frame, None)
+        elif not (dull or frame or self._other(text)):
             self.gap += 1
             return self.gap <= self._patience()
-        if END.match(line.text):
-            self.tail = True
         self.gap = 0
-        self.end = line.end
-        self._clock(line)
+        self.end = end
+        if seconds:  # a clock that goes back: lines of another CPU, which nothing parts
+            if seconds < self.seconds and not self.caller and not self.kind.hang:
+                self.mixed = True
+            self.seconds = seconds
         return True
+
+    def _other(self, text: str) -> bool:
+        """Read a line that is no frame; whether it belongs to a report."""
+        if self.tail:
+            return bool(parse_pointer(text) or TAIL.match(text))
+        if self._trace(text) or BODY.match(text):
+            self.tail = bool(END.match(text))
+            return True
+        return False
 
     def log_ended(self) -> None:
         """Note that no more lines come: a trace that was just announced is lost."""
         last = self.traces[-1]
         self.cut = bool(last.announced) and not last.frames and self.lines <= last.announced + 1
-
-    def _clock(self, line: Line) -> None:
-        """A clock that goes back: another CPU's lines are among these, and nothing parts them."""
-        if not self.caller and not self.kind.hang:
-            self.mixed = self.mixed or 0 < line.seconds < self.seconds
-        self.seconds = line.seconds or self.seconds
 
     def _patience(self) -> int:
         """Lines of others after which the report is taken to be over."""
@@ -124,17 +137,13 @@ class Report:
         return 12 if self.traced and not self.kind.hang else 40
 
     def _trace(self, text: str) -> bool:
-        """Take a frame, a pointer or a name out of a line; whether there was one."""
+        """Take a pointer or a name out of a line that is no frame; whether there was one."""
         if self.awaited and (after := self.form.after) and after.match(text):
             self.awaited = False
             self._turn(own=True)
             return True
-        frame = parse_frame(text)
-        pointer = None if frame else parse_pointer(text)
-        if self.tail:
-            return bool(frame or pointer)
-        if frame or pointer:
-            self._append(frame, pointer)
+        if pointer := parse_pointer(text):
+            self._append(None, pointer)
             return True
         self._note(text)
         self._turned(text)

@@ -39,7 +39,7 @@ _OTHERS = re.compile(
 )
 
 
-@dataclass
+@dataclass(slots=True)
 class Trace:
     """A call trace; ``own``: it says where the failure is, not where memory came from.
 

@@ -56,8 +56,9 @@ TABLES: tuple[tuple[re.Pattern[str], tuple[Format, ...]], ...] = (
     (re.compile(r"Bad |non-zero|unregister_net|VFS:|Dentry"), MEMORY),
     (
         re.compile(
-            r"lock|possible |usage|-unsafe|contention|chain_key|wait context|static key|MAX_"
-            r"|BUG: key|subclass|sleeping|scheduling|assuming|leaked|preemptible"
+            r"\b(?:BUG|INFO|WARNING|DEADLOCK): .*"
+            r"(?:lock|possible |usage|-unsafe|contention|chain_key|wait context|static key|MAX_"
+            r"|key|subclass|sleeping|scheduling|assuming|leaked|preemptible)"
         ),
         LOCKING,
     ),

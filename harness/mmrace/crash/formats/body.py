@@ -31,5 +31,10 @@ TAIL = re.compile(
     )""",
     re.VERBOSE,
 )
+# Lines of registers and of bytes: a third of a report, and nothing but a part of one.
+REGISTERS = re.compile(
+    r"(?:R[A-DS][XIP]: |R\d\d: |E[A-DS][XIP]: |[CDEFG]S: |CR\d: |DR\d: |PKRU: |Code: |x\d\d?\s?: "
+    r"|RBP: |[> ]?[0-9a-f]{16}: |(?:Object|Redzone|Padding) +(?:0x)?[0-9a-f]+: )"
+)
 CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
 ACCESS = re.compile(r"\s*(Read|Write) of size \d+")

@@ -40,7 +40,7 @@ TRAPS = (
             r"|access to user memory outside uaccess routines|access at virtual address"
             r"|access to kernel memory without \w+"
             r"|pointer dereference(?: in \w+ kernel address space)?"
-            r"|[a-z][\w -]+?(?= at(?: virtual)? address))|Unable to handle paging request)"
+            r"|[a-z][\w -]{1,60}?(?= at(?: virtual)? address))|Unable to handle paging request)"
         ),
         use=Use.POINTER,
     ),
@@ -62,7 +62,7 @@ TRAPS = (
     Format(Kind.DOUBLE_FAULT, starts(_DIE + r"(?P<text>double fault)" + NUMBER), use=Use.POINTER),
     Format(
         Kind.GENERAL_PROTECTION,
-        says(r"(?P<text>general protection fault)(?:,? [\w -]+? 0x[0-9a-f]+)?" + NUMBER),
+        says(r"(?P<text>general protection fault)(?:,? [\w -]{1,60}? 0x[0-9a-f]+)?" + NUMBER),
         use=Use.POINTER,
     ),
     Format(
@@ -103,7 +103,7 @@ TRAPS = (
 OOPSES = (
     Format(
         Kind.OOPS,
-        says(r"(?P<text>Internal error: [\w /-]*?)(?:: [0-9a-f]+)? ?\[#\d+\]"),
+        says(r"(?P<text>Internal error: [\w /-]{0,60}?)(?:: [0-9a-f]+)? ?\[#\d+\]"),
         use=Use.POINTER,
     ),
     Format(  # kernels before 2.6 did not count
@@ -113,14 +113,14 @@ OOPSES = (
     ),
     Format(  # x86 since 6.10
         Kind.OOPS,
-        says(r"\bOops: (?P<text>[a-z][\w -]+?): [0-9a-f]{4} ?\[#\d+\]"),
+        says(r"\bOops: (?P<text>[a-z][\w -]{1,60}?): [0-9a-f]{4} ?\[#\d+\]"),
         use=Use.POINTER,
     ),
     Format(
         Kind.OOPS,
         says(
-            r"\b(?P<text>Oops(?: - [\w -]+|: [A-Z][\w ]+?(?=, sig))?)"
-            r"(?:(?:: |\()[\w-]+\)?)*(?:, sig: \d+)?(?: ilc:\d)?(?: \w+:\d)?:? ?\[#?\d+\]"
+            r"\b(?P<text>Oops(?: - [\w -]{1,60}|: [A-Z][\w ]{1,60}?(?=, sig))?)"
+            r"(?:(?:: |\()[\w-]+\)?){0,4}(?:, sig: \d+)?(?: ilc:\d)?(?: \w+:\d)?:? ?\[#?\d+\]"
         ),
         use=Use.POINTER,
     ),
