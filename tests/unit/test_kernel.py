@@ -154,6 +154,55 @@ def test_equal_configs_of_different_requests_are_one_kernel(lab: Lab, tmp_path: 
     assert lab.compiled() == []
 
 
+def same_in_other_words(tmp_path: Path) -> list[str | Path]:
+    path = tmp_path / "same.config"
+    path.write_text("# a comment only\nCONFIG_MIGRATION=y\n")
+    return ["migration", path]
+
+
+def test_requests_with_equal_configs_share_a_bench(lab: Lab, tmp_path: Path) -> None:
+    lab.build()
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 7;\n}\n")
+    lab.build("b", configs=same_in_other_words(tmp_path))
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert len([bench for bench in lab.benches() if list(bench.build.glob("mm/*.o"))]) == 1
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 8;\n}\n")
+    lab.build("c", configs=same_in_other_words(tmp_path))
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert "configuring" in lab.said
+    shared = next(bench for bench in lab.benches() if (bench.build / "configured").is_file())
+    assert (shared.build / "configured").read_text().count("\n") == 1
+
+
+def test_outside_patches_find_what_an_equal_config_has_built(lab: Lab, tmp_path: Path) -> None:
+    lab.build()
+    same = same_in_other_words(tmp_path)
+    assert lab.build(configs=same).reused
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 9;\n}\n")
+    lab.build("b", configs=same, outside=True)
+    assert lab.compiled() == ["mm/rmap.o"]
+    shutil.rmtree(lab.home.kernels)
+    for bench in lab.benches():
+        if not list(bench.build.glob("mm/*.o")):
+            shutil.rmtree(bench.folder)  # nobody knows of the other request any more
+    lab.build("c", configs=same, outside=True)
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert not list(lab.home.benches.glob("*-outside"))
+
+
+def test_a_bench_that_was_configured_otherwise_is_not_shared(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.build()
+    (bench,) = lab.benches()
+    first = Bench.has_built
+    answers = iter([True, False])  # another process was faster
+    monkeypatch.setattr(Bench, "has_built", lambda *words: next(answers, False) and first(*words))
+    lab.build("b", configs=same_in_other_words(tmp_path))
+    assert len(lab.compiled()) == 3
+    assert len(bench.configured) == 1
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     folder = tmp_path / "toy"

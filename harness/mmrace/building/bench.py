@@ -116,6 +116,22 @@ class Bench:
         kept = {key: value for key, value in merged.items() if value is not None}
         write_file(self.folder / "state.json", json.dumps(kept))
 
+    @property
+    def configured(self) -> tuple[str, ...]:
+        """Digests of the requests that its .config answers."""
+        known = self.state.get("configured")
+        return tuple(map(str, known)) if isinstance(known, list) else (str(known),) * bool(known)
+
+    def has_built(self, config: str) -> bool:
+        """Whether a whole build with this .config was made here, and none was killed since."""
+        state = self.state
+        if self.outside or not state.get("objects") or state.get("building"):
+            return False
+        try:
+            return (self.build / ".config").read_text(encoding="utf-8") == config
+        except (OSError, ValueError):
+            return False
+
     def sandbox(self, *extra: Bind) -> Sandbox:
         """Return the namespace in which this bench's programs run; tight for outside patches."""
         binds = [Bind(self.source, "/src"), Bind(self.build, "/build", writable=True), *extra]
@@ -211,7 +227,7 @@ class Bench:
         """
         model = Bench(self.home, self.model, self.env)
         state = model.state
-        whole = state.get("configured") and not state.get("building")
+        whole = state.get("objects") and not state.get("building")
         if not self.model or not whole or model._misdated(Clock.now()):
             return False
         self.remove()

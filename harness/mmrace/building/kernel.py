@@ -26,6 +26,7 @@ from mmrace.storage import make_room
 # To be raised whenever kernels come out differently for equal inputs.
 RECIPE = 1
 
+_SAME = "same_as"  # in a bench's state.json: the bench that is used in its place
 _MODULE = "mmrace-module"  # of a bench's build directory
 
 # Bytes that a build takes: a bench and a kernel that are new, and a kernel alone.
@@ -186,6 +187,9 @@ def _bench(
 ) -> Bench:
     name = f"{base.name}-{asked[:8]}"
     env = tuple(sorted(base.build.env.items()))
+    same = Bench(home, name).state.get(_SAME)
+    if sandboxed and isinstance(same, str) and (home.benches / same / "build").is_dir():
+        name = same
     if not outside:
         return Bench(home, name, env, outside, sandboxed)
     # Untrusted patches write to their bench, so they share it with nothing.
@@ -202,6 +206,39 @@ def _locks(bench: Bench, progress: Progress) -> Iterator[None]:
             stack.enter_context(home.lock(build_lock(name), progress))
         stack.enter_context(home.lock(CCACHE_LOCK, shared=True))
         yield
+
+
+def _twin(bench: Bench, base: str, config: str) -> Bench | None:
+    """Another bench that has built this very config, when this one has built nothing yet.
+
+    Requests in other words have benches of their own until their configs turn out to be equal.
+    """
+    if bench.state.get("objects") or not bench.sandboxed:
+        return None
+    for folder in sorted(bench.home.benches.glob(f"{base}-*")):
+        other = Bench(bench.home, folder.name, bench.env)
+        if folder.name not in (bench.name, bench.model) and other.has_built(config):
+            return other
+    return None
+
+
+def _join(twin: Bench, bench: Bench, order: _Order, config: str) -> bool:
+    """Let the request use its twin from now on; False if that is another's meanwhile.
+
+    The caller has the locks of both.
+    """
+    if not twin.has_built(config):
+        return False
+    twin.remember(configured=[*twin.configured, order.asked])
+    Bench(bench.home, bench.model or bench.name).remember(**{_SAME: twin.name})
+    return True
+
+
+def _build_in(twin: Bench, bench: Bench, order: _Order, config: str, progress: Progress) -> Kernel:
+    with bench.home.lock(build_lock(twin.name), progress):
+        if not _join(twin, bench, order, config):
+            return _build(bench, order, progress, alone=True)
+        return _build(replace(bench, model=twin.name) if bench.outside else twin, order, progress)
 
 
 def _check_out(bench: Bench, base: str, commit: str, progress: Progress) -> None:
@@ -272,7 +309,7 @@ def _recall(home: Home, memo: Path) -> Kernel | None:
     return replace(kernel, notes=tuple(notes)) if kernel else None
 
 
-def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
+def _build(bench: Bench, order: _Order, progress: Progress, *, alone: bool = False) -> Kernel:
     try:
         before = make_room(bench.home, _NEW if not bench.build.is_dir() else _MORE)
         progress(str(before) or "checking out")
@@ -283,16 +320,24 @@ def _build(bench: Bench, order: _Order, progress: Progress) -> Kernel:
             progress("configuring")
             config, notes = configure(bench, order.config, order.asked)
             kernel_id = _hash([*order.inputs, order.tree_hash, config])[:16]
+            twin = None if alone else _twin(bench, order.base, config)
             if kernel := load_kernel(bench.home, kernel_id):
+                if twin:
+                    with bench.home.free(build_lock(twin.name)) as nobody:
+                        if nobody:
+                            _join(twin, bench, order, config)
                 return replace(kernel, notes=notes)
-            warned = _compile(bench, order.touched, config, progress)
-            progress("publishing")
-            kernel = _publish(bench, kernel_id, order, warned)
+            if not twin:
+                warned = _compile(bench, order.touched, config, progress)
+                progress("publishing")
+                made = _publish(bench, kernel_id, order, warned)
     finally:
         if bench.outside:
             bench.remove()
+    if twin:
+        return _build_in(twin, bench, order, config, progress)
     after = make_room(bench.home)
-    return replace(kernel, dropped=str(before + after), notes=notes)
+    return replace(made, dropped=str(before + after), notes=notes)
 
 
 def _compile(

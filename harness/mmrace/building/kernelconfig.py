@@ -48,7 +48,7 @@ def configure(bench: Bench, request: ConfigRequest, digest: str) -> tuple[str, t
     """
     final = bench.build / ".config"
     began = time.time()
-    if bench.state.get("configured") == digest and final.is_file() and not _stale(bench):
+    if digest in bench.configured and final.is_file() and not _stale(bench):
         told = bench.state.get("dropped")
         return bench.read(".config"), tuple(map(str, told if isinstance(told, list) else ()))
     makefile = (bench.source / "Makefile").read_text(encoding="utf-8", errors="replace")
@@ -72,7 +72,7 @@ def configure(bench: Bench, request: ConfigRequest, digest: str) -> tuple[str, t
         dropped.append("no debug information: no steering, no file names in traces")
     if final.is_symlink() or not final.is_file() or bench.read(".config") != text:
         write_file(final, text)
-    bench.remember(configured=digest, configured_at=began, dropped=dropped)
+    bench.remember(configured=[digest], configured_at=began, dropped=dropped)
     return text, tuple(dropped)
 
 
