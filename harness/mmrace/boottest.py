@@ -11,9 +11,11 @@ import pytest
 
 from mmrace.definitions.race import Race, Signature, Source, Workload, load_race
 from mmrace.errors import MmraceError, NotHereError, UserError
+from mmrace.experiments.session import Session
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs.campaign import Built, Choice, Tell, Workbench
+from mmrace.runs.kernels import Built, Tell
+from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.userland.program import compile_program
 
@@ -72,7 +74,7 @@ class Vm:
         self._wish = wish
         self._slot = slot  # lock of the home: whoever has it may run a guest
         self._said = said
-        self._bench = Workbench(home, self._step)
+        self._session = Session(home, self._step, said.append)
 
     def run(
         self,
@@ -91,7 +93,7 @@ class Vm:
             found = load_race(wanted)
             name = workload or self._wish.workload
             chosen = found.find_workload(name) if name else found.default_workloads()[0]
-            return self._cell(found, chosen, self._choice(seconds, seed, steer, boot))
+            return self._cell(found, chosen, self._options(seconds, seed, steer, boot))
 
     def boot(
         self,
@@ -124,15 +126,15 @@ class Vm:
             signature=(Signature(output="mmrace: fail "),),
             workload=(workload,),
         )
-        choice = self._choice(seconds, None, False, boot)
+        options = self._options(seconds, None, False, boot)
         with told():
-            return self._cell(race, workload, choice, source)
+            return self._cell(race, workload, options, source)
 
-    def _choice(
+    def _options(
         self, seconds: float, seed: int | None, steer: bool | None, boot: tuple[str, ...]
-    ) -> Choice:
+    ) -> RunOptions:
         wish = self._wish
-        return Choice(
+        return RunOptions(
             machine=wish.machine,
             accel=wish.accel,
             seconds=seconds,
@@ -143,7 +145,7 @@ class Vm:
         )
 
     def _cell(
-        self, race: Race, workload: Workload, choice: Choice, source: Path | None = None
+        self, race: Race, workload: Workload, options: RunOptions, source: Path | None = None
     ) -> Shown:
         program = source and compile_program(
             self._home,
@@ -153,12 +155,12 @@ class Vm:
             self._said.append,
             self.built.guest_cc,
         )
-        command = shlex.join(("pytest", str(source or race.name)))
+        origin = shlex.join(("pytest", str(source or race.name)))
         with self._home.lock(self._slot, self._said.append):
-            spec, parts = self._bench.plan(
-                self.built, race, workload, choice, command, program or None
+            planned = self._session.planner.plan(
+                self.built, race, workload, options, origin=origin, program=program or None
             )
-            run = self._bench.run(spec, parts)
+            (run,) = self._session.executor.submit(lambda: (planned,)).result()
         judged = run.judgement()
         self._said.append(f"{judged.outcome} {judged.title}".strip())
         self._said.append(f"run directory: {run.folder}")

@@ -27,8 +27,8 @@ from mmrace.boottest import Vm, Wish, teller, told
 from mmrace.data import use_races
 from mmrace.definitions.race import load_race
 from mmrace.home import Home
-from mmrace.runs import campaign
-from mmrace.runs.campaign import Built, Tell
+from mmrace.runs import kernels
+from mmrace.runs.kernels import Built, Tell
 from mmrace.sources.tree import Tree, find_tree
 
 _KERNELS = pytest.StashKey[dict[tuple[object, ...], Built]]()
@@ -112,7 +112,7 @@ def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree
             yield teller(title, said)
 
         with told():
-            built[key] = campaign.build(mmrace_home, *key[1:], step)
+            built[key] = kernels.build(mmrace_home, *key[1:], step)
     kernel = built[key].kernel
     said.append(f"kernel {kernel.release} {kernel.id}")
     return built[key]

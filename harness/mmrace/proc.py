@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _TAIL = 64 * 1024
 _LINE = 4096  # bytes of a line that is told; the rest of it is not
 _OUTPUT = 16 * 1024 * 1024  # what a program in a tight sandbox may print
 _BESIDE = ("share", "lib", "lib64", "libexec")
+_CONSOLES: "set[pexpect.spawn]" = set()  # started, and not closed
 __all__ = [
     "Bind",
     "Completed",
@@ -29,6 +31,7 @@ __all__ = [
     "can_confine",
     "close_console",
     "console",
+    "end_consoles",
     "run",
     "sandbox_fault",
 ]
@@ -244,6 +247,7 @@ def console(
     except pexpect.ExceptionPexpect as error:
         raise InfraError(f"cannot start {words[0]}: {error}") from error
     child.delaybeforesend = None
+    _CONSOLES.add(child)
     return child
 
 
@@ -260,6 +264,13 @@ def _where(program: Path) -> tuple[Path, ...]:
     )
 
 
+def end_consoles() -> None:
+    """Kill all that ``console`` started and nobody has closed: their threads see them end."""
+    for child in tuple(_CONSOLES):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
 def close_console(child: "pexpect.spawn") -> int | None:
     """End the program by its own process group; return its exit code, None after a signal."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -273,5 +284,6 @@ def close_console(child: "pexpect.spawn") -> int | None:
         while child.isalive() and time.monotonic() < end:
             time.sleep(0.02)
     child.close(force=True)
+    _CONSOLES.discard(child)
     status: int | None = child.exitstatus
     return status

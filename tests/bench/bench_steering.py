@@ -20,13 +20,13 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mmrace.cli.pointing import resolver_for
 from mmrace.definitions.race import load_race
 from mmrace.definitions.window import Window
 from mmrace.home import Home
 from mmrace.judging import channel
-from mmrace.runs import campaign, cell
-from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs import cell, kernels
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import Planner
 from mmrace.runs.record import RunDir
 from mmrace.windows.director import Director, build
 from mmrace.windows.plan import make_plan
@@ -70,15 +70,17 @@ def main(words: Sequence[str] = ()) -> None:
 def _director(count: int) -> None:
     """The same boot and workload with and without a director that never matches, in turns."""
     home = Home.from_environment(os.environ)
-    bench = Workbench(home, _quiet)
+    planner = Planner(home, _quiet)
     race = load_race("khugepaged-retract")
-    built = campaign.build(home, TREE[1], FIXED[1::2], (), _quiet)
-    choice = Choice(accel="tcg", seconds=WORK_SECONDS, seed=1, steer=False)
-    resolver = resolver_for(built)
+    built = kernels.build(home, TREE[1], FIXED[1::2], (), _quiet)
+    options = RunOptions(
+        accel="tcg", seconds=WORK_SECONDS, at_most=WORK_SECONDS, seed=1, steer=False
+    )
+    resolver = built.resolver()
     found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for _ in range(count):
         for loaded in (True, False):
-            spec, parts = bench.plan(built, race, race.workload[0], choice, "")
+            spec, parts = planner.plan(built, race, race.workload[0], options)
             if loaded:
                 director = Director(make_plan([NEVER], resolver, 1), build(home))
                 parts = replace(parts, director=director)

@@ -10,7 +10,8 @@ from selenium import webdriver
 from made_runs import BEGIN, BOOT, BUG, FAILED, made_run
 from mmrace.outcome import VmEnd, WindowCount
 from mmrace.reports import report
-from mmrace.reports.account import NotRun, Place
+from mmrace.reports.account import Place
+from mmrace.runs.record import NotRun
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fakes.kerneltree import commit_all, git
-from mmrace.cli import cli, prefixes, records, sources, verifying
+from mmrace.cli import cli, records, sources, verifying
 from mmrace.home import Home
 from mmrace.runs.record import RunDir
 from mmrace.sources.tree import add_tree
 
 FAKES = Path(__file__).parent
-PRELOADED = (prefixes, records, sources, verifying)
+PRELOADED = (records, sources, verifying)
 ALPHA = "0.05"
 FEW = 20  # kills that do not pay for a warm home
 PAIRS = 5  # that only "before" fails: 2^-5 < ALPHA

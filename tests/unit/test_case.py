@@ -2,24 +2,29 @@
 """Series and histories as bisections: which kernels they ask for, and what they answer."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from fakes.executor import MadeRuns
 from fakes.kerneltree import commit_all, git, make_kernel
+from made_session import made_session
 from mmrace.bisect import case
-from mmrace.bisect.case import Kernels
 from mmrace.bisect.engine import Bisection
 from mmrace.bisect.loop import drive
 from mmrace.bisect.search import Costs
-from mmrace.bisect.subset import prefixes
 from mmrace.bisect.values import Answer, Settings
-from mmrace.cli.app import App
 from mmrace.definitions import base as base_module
+from mmrace.definitions.race import load_race
 from mmrace.errors import BuildError, UserError
+from mmrace.experiments import bisection
+from mmrace.experiments.bisection import KernelCases
+from mmrace.experiments.work import Work
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs import campaign
-from mmrace.runs.trial import Trial
+from mmrace.runs import kernels as kernels_module
+from mmrace.runs.kernels import Built
+from mmrace.runs.options import RunOptions
 from mmrace.sources.tree import add_tree
 
 BUG = Judgement(Outcome.CRASH, "bug", signature_matched=True)
@@ -33,6 +38,7 @@ class Toy:
     """A kernel of five commits whose content says whether it fails; nothing is compiled."""
 
     def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
         self.home = Home(top / "cache", top / "data")
         self.repo = make_kernel(top / "linux")
         self.ids = [git(self.repo, "rev-parse", "HEAD")]
@@ -44,8 +50,10 @@ class Toy:
         (top / "patches/6.1/BASE.toml").write_text(BASE)
         (top / "patches/make.toml").write_text("")
         monkeypatch.setattr(base_module, "data_dir", lambda _kind: top / "patches")
-        monkeypatch.setattr(campaign, "build_kernel", self.build)
-        monkeypatch.setattr(case, "built_among", lambda _home, trees, _base, _config: set(trees))
+        monkeypatch.setattr(kernels_module, "build_kernel", self.build)
+        monkeypatch.setattr(
+            bisection, "built_among", lambda _home, trees, _base, _config: set(trees)
+        )
         self.built: list[str] = []
         self.failing: str = "mm/new3.c"
         self.unbuildable: str = "nothing"
@@ -55,16 +63,19 @@ class Toy:
         if self.unbuildable in files and "mm/new5.c" not in files:
             raise BuildError("the kernel did not build: mm/walk.c:1: oh")
         self.built.append(commit)
-        return type("Kernel", (), {"id": commit, "reused": True, "files": files})()
+        return type(
+            "Kernel", (), {"id": commit, "reused": True, "files": files, "dropped": "", "notes": ()}
+        )()
 
-    def make(self, built: campaign.Built, _seed: int) -> Trial:
+    def make(self, built: Built, _seed: int, _slot: str) -> object:
         failed = self.failing in built.kernel.files  # type: ignore[attr-defined]
-        return Trial(BUG if failed else Judgement(Outcome.PASS))
+        judged = BUG if failed else Judgement(Outcome.PASS)
+        return SimpleNamespace(judgement=lambda: judged, channel=lambda: b"# start w\n")
 
-    def kernels(self) -> Kernels:
-        app = App(self.home, as_json=False)
-        costs = Costs(10, 1, 1)
-        return Kernels(self.home, "hugetlb-uffd", self.make, costs, app.step, str)
+    def kernels(self) -> KernelCases:
+        work = Work.choose(load_race("hugetlb-uffd"), RunOptions())
+        session = made_session(self.home, executor=MadeRuns(self.monkeypatch, self.make))
+        return KernelCases(session, work, Costs(10, 1, 1))
 
 
 @pytest.fixture
@@ -99,13 +110,12 @@ def test_commits_that_do_not_build_are_skipped_and_named_as_suspects(
 def test_the_patch_of_a_series_is_named(toy: Toy, tmp_path: Path) -> None:
     kernels, series = toy.kernels(), f"{toy.repo}#{toy.ids[0]}..{toy.ids[-1]}"
     assert [patch.subject for patch in kernels.read("toy", series).patches][2] == "mm: new 3"
-    line = prefixes((), tuple(range(5)))
-    made = kernels.subsets("toy", (), series, line, fix=False)
+    made = kernels.patches("toy", (), series, fix=False)
     found = answer(made, tmp_path / "log")
     assert found.culprit == "0,1,2"
     assert made.title("0,1,2") == "0,1,2 mm: new 3"
     toy.failing = "mm/walk.c"  # all kernels
-    fixes = kernels.subsets("toy", (), series, line, fix=True)
+    fixes = kernels.patches("toy", (), series, fix=True)
     assert fixes.name != made.name
     assert answer(fixes, tmp_path / "other").culprit is None
 

@@ -11,14 +11,18 @@ import pytest
 from b4.review import checks as b4_checks
 from click.testing import CliRunner
 
+from fakes.executor import MadeRuns
 from fakes.inbox import patches
 from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace.cli import checking, cli, running, verifying
+from mmrace.cli import checking, cli
+from mmrace.cli import running as cli_running
 from mmrace.errors import InfraError
+from mmrace.experiments import running
+from mmrace.experiments.running import Runs
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs import campaign
-from mmrace.runs.trial import Trial
+from mmrace.runs import kernels
+from mmrace.runs.kernels import Built
 from mmrace.sources.tree import add_tree
 
 
@@ -90,18 +94,17 @@ class Run:
 def no_kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All is real but the kernel's build, and runs: these have the outcomes of the list."""
     outcomes: list[str] = []
-    kernel = SimpleNamespace(id="0" * 16, reused=True)
-    monkeypatch.setattr(campaign, "build_kernel", lambda *_args, **_named: kernel)
+    kernel = SimpleNamespace(id="0" * 16, reused=True, dropped="", notes=(), release="6.1.192")
+    monkeypatch.setattr(kernels, "build_kernel", lambda *_args, **_named: kernel)
 
-    def run_race(_bench: object, _built: object, race: object, *_rest: object) -> running.Done:
+    def run_workloads(_session: object, _built: object, race: object, *_rest: object) -> Runs:
         outcomes.append(race.name)  # type: ignore[attr-defined]
         wanted = [word for word in outcomes if word.isupper()]
-        return running.Done(tuple(Run(word) for word in wanted))  # type: ignore[misc]
+        return Runs(tuple(Run(word) for word in wanted))  # type: ignore[misc]
 
     for module in (checking, running):
-        monkeypatch.setattr(module, "run_race", run_race)
-        monkeypatch.setattr(module, "Workbench", lambda *_args: None)
-    monkeypatch.setattr(checking, "write_report", lambda *_args: (Path("/r/a.html"), None))
+        monkeypatch.setattr(module, "run_workloads", run_workloads)
+    monkeypatch.setattr(checking, "report", lambda *_args: Path("/r/a.html"))
     return outcomes
 
 
@@ -169,7 +172,7 @@ def test_none_fits_and_what_cannot_be_told_are_warnings(
     def broken(*_args: object, **_named: object) -> None:
         raise InfraError("gcc missing")
 
-    monkeypatch.setattr(campaign, "build_kernel", broken)
+    monkeypatch.setattr(kernels, "build_kernel", broken)
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     (found,) = json.loads(done.stdout)
     assert (found["status"], found["summary"]) == ("warn", "cannot tell: gcc missing")
@@ -179,7 +182,7 @@ def test_none_fits_and_what_cannot_be_told_are_warnings(
 def test_run_without_a_race_takes_what_the_series_is_about(
     repo: Path, no_kernels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running.Done, "show", lambda *_args: None)
+    monkeypatch.setattr(cli_running, "show", lambda *_args: None)
     words = ["run", "--tree", "toy", "--series", f"{repo}#start..main"]
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert no_kernels == ["hugetlb-uffd"], done.exception
@@ -193,14 +196,14 @@ def test_a_race_that_the_series_is_about_gets_the_kernel_that_it_shows_on(
     (repo / "fs/proc/task_mmu.c").write_text("int smaps_account(void)\n{\n\treturn 7;\n}\n")
     commit_all(repo, "fs/proc: count")
     fragments: list[tuple[str, ...]] = []
-    built = campaign.build_kernel
+    built = kernels.build_kernel
 
     def build_kernel(*words: object, **named: object) -> object:
         fragments.append(words[4])  # type: ignore[arg-type]
         return built(*words, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(campaign, "build_kernel", build_kernel)
-    monkeypatch.setattr(running.Done, "show", lambda *_args: None)
+    monkeypatch.setattr(kernels, "build_kernel", build_kernel)
+    monkeypatch.setattr(cli_running, "show", lambda *_args: None)
     series = f"{repo}#HEAD~1..HEAD"
     for words in (["run", "--tree", "toy", "--series", series], ["check-series", "--tree", "toy"]):
         given = [] if words[0] == "run" else [series]
@@ -217,21 +220,22 @@ def test_verify_each_names_the_first_bad_patch_of_a_real_series(
     (repo / "mm/more.c").write_text("int more;\n")
     commit_all(repo, "mm: more")
     monkeypatch.setattr(
-        campaign,
+        kernels,
         "build_kernel",
         lambda _home, commit, *_args, **_named: SimpleNamespace(
-            id=commit, reused=True, warnings=()
+            id=commit, reused=True, warnings=(), dropped="", notes=()
         ),
     )
-    monkeypatch.setattr(verifying, "Workbench", lambda *_args: None)
     seen: list[tuple[str, ...]] = []
 
-    def trial(built: campaign.Built, _seed: int) -> Trial:
+    def make(built: Built, _seed: int, _slot: str) -> object:
         seen.append(built.applied.applied)
         bad = len(built.applied.applied) == 2
-        return Trial(Judgement(Outcome.CRASH if bad else Outcome.PASS, "a title" if bad else ""))
+        judged = Judgement(Outcome.CRASH if bad else Outcome.PASS, "a title" if bad else "")
+        return SimpleNamespace(judgement=lambda: judged)
 
-    monkeypatch.setattr(verifying, "Boots", lambda *_args: trial)
+    made = MadeRuns(monkeypatch, make)
+    monkeypatch.setattr("mmrace.cli.session.LocalExecutor", lambda *_args: made)
     series = f"{repo}#start..main"
     words = ["--json", "verify", "--each", "--tree", "toy", "--before", "none", "--after", series]
     done = CliRunner().invoke(cli, words, standalone_mode=False)

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from mmrace.cli import MODULES, cli
-from mmrace.cli.duration import DURATION
-from mmrace.cli.running import bisect_exit_code, exit_code
+from mmrace.cli.options import DURATION
+from mmrace.experiments.running import Runs
 from mmrace.outcome import Judgement, Outcome
 
 
@@ -100,7 +100,7 @@ def test_durations(text, seconds):
     ],
 )
 def test_several_runs_exit_as_the_worst(outcomes, code):
-    assert exit_code([FakeRun(outcome) for outcome in outcomes]) == code
+    assert Runs(tuple(FakeRun(outcome) for outcome in outcomes)).exit_code == code
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_several_runs_exit_as_the_worst(outcomes, code):
     ],
 )
 def test_bisect_exit_is_bad_only_for_the_signature(runs, code):
-    assert bisect_exit_code([FakeRun(*run) for run in runs]) == code
+    assert Runs(tuple(FakeRun(*run) for run in runs)).bisect_code == code

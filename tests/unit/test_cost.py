@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from made_runs import BOOT, BUG, FAILED, made_run
-from mmrace.cli.costing import _chosen
 from mmrace.definitions.machine import load_machine
 from mmrace.definitions.race import Cost, Race, load_race, race_names
 from mmrace.errors import UserError
-from mmrace.runs.cost import REPEATS, Difference, figure
-from mmrace.runs.meter import figures
+from mmrace.experiments.cost import choose_operations, figures
 from mmrace.runs.record import RunDir
+from mmrace.verdicts.cost import REPEATS, Difference, figure
 
 OPERATION = Cost(
     name="op", summary="", workload="w", start="entry of f", stop="return of f", counters=("turns",)
@@ -83,15 +82,15 @@ def test_operations_name_workloads_that_exist_and_a_machine_of_one_vcpu(race: Ra
 
 
 def test_operations_are_chosen_by_name() -> None:
-    [(race, costs)] = _chosen((), ("exec-1k",))
+    [(race, costs)] = choose_operations((), ("exec-1k",))
     assert (race.name, [item.name for item in costs]) == ("exec-stack-migration", ["exec-1k"])
-    assert {race.name for race, _ in _chosen((), ())} >= {
+    assert {race.name for race, _ in choose_operations((), ())} >= {
         "exec-stack-migration",
         "hugetlb-anon-migration",
         "hugetlb-uffd",
         "khugepaged-retract",
     }
-    with pytest.raises(UserError, match="no operation 'exec-3k'; there are: exec-2m, "):
-        _chosen(("exec-stack-migration",), ("exec-3k",))
-    with pytest.raises(UserError, match="no operation 'exec-1k'"):
-        _chosen(("hugetlb-uffd",), ("exec-1k",))
+    with pytest.raises(UserError, match="no operation named 'exec-3k'; known: exec-2m, "):
+        choose_operations(("exec-stack-migration",), ("exec-3k",))
+    with pytest.raises(UserError, match="no operation named 'exec-1k'"):
+        choose_operations(("hugetlb-uffd",), ("exec-1k",))

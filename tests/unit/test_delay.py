@@ -24,14 +24,10 @@ from mmrace.guests.vm import Ended, run_vm
 from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import WindowCount
-from mmrace.runs.campaign import (
-    DELAY_CONFIG,
-    Choice,
-    Workbench,
-    command_line,
-    steering_configs,
-)
+from mmrace.runs import kernels
 from mmrace.runs.cell import Parts, run_cell
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import steers
 from mmrace.runs.record import RunDir, Spec
 from mmrace.symbols.resolve import Gate, Resolved
 from mmrace.symbols.unprobeable import Unprobeable, read_unprobeable
@@ -112,17 +108,16 @@ def test_a_line_of_counts_is_of_the_protocol() -> None:
 
 
 def test_only_steering_by_kprobe_asks_for_another_config() -> None:
-    assert steering_configs("kprobe") == ("kprobe-delay",)
-    assert steering_configs("director") == ()
+    assert RunOptions(steer_by="kprobe").kernel_configs == ("kprobe-delay",)
+    assert RunOptions().kernel_configs == ()
 
 
 def test_under_kvm_the_director_cannot_and_kprobes_are_not_the_default() -> None:
     fields = RACE.model_dump() | {"window": [window().window.model_dump()]}
     race = Race.model_validate(fields)
-    kvm = Accel("kvm", "")
 
     def steered(**choice: object) -> bool:
-        return Workbench._steered(race, WORKLOAD, Choice(**choice), kvm)  # type: ignore[arg-type]
+        return steers(race, WORKLOAD, RunOptions(**choice), "kvm")  # type: ignore[arg-type]
 
     assert not steered()
     assert steered(steer_by="kprobe")
@@ -131,27 +126,33 @@ def test_under_kvm_the_director_cannot_and_kprobes_are_not_the_default() -> None
         steered(steer=True)
 
 
-def test_the_command_that_makes_the_run_again_says_who_holds() -> None:
-    built: Any = SimpleNamespace(tree=SimpleNamespace(name="t"), series=(), configs=())
-    by_kprobe = command_line(built, RACE, WORKLOAD, Choice(steer_by="kprobe"))
-    assert by_kprobe.endswith("--steer-by kprobe")
-    assert "--steer-by" not in command_line(built, RACE, WORKLOAD, Choice())
+def made_spec(**fields: object) -> Spec:
+    machine = Machine(name="m", summary="", node=(Node(memory=64),))
+    known: dict[str, object] = {
+        "id": "x", "race": RACE, "workload": WORKLOAD, "machine": machine, "tree": "t",
+        "revision": "0" * 40, "series": (), "kernel_id": "k", "release": "6.1", "program": "p",
+        "accel": "tcg", "steered": False, "seed": 1, "boot": (),
+    }  # fmt: skip
+    return Spec(**{**known, **fields})  # type: ignore[arg-type]
+
+
+def test_the_command_that_makes_the_run_again_names_the_backend() -> None:
+    assert made_spec(options=RunOptions(steer_by="kprobe")).command.endswith("--steer-by kprobe")
+    assert "--steer-by" not in made_spec().command
 
 
 def test_the_command_that_makes_the_run_again_has_what_the_kernel_was_built_with() -> None:
-    configs = ("lockdep", DELAY_CONFIG)
-    built: Any = SimpleNamespace(tree=SimpleNamespace(name="t"), series=(), configs=configs)
-    words = command_line(built, RACE, WORKLOAD, Choice(steer_by="kprobe")).split()
+    spec = made_spec(options=RunOptions(steer_by="kprobe", configs=("lockdep",)))
+    words = spec.command.split()
     assert words[words.index("--config") + 1] == "lockdep"
-    assert DELAY_CONFIG not in words
+    assert "kprobe-delay" not in words
+    assert spec.configs == ("lockdep", "kprobe-delay")
 
 
 def test_a_run_is_made_again_on_a_kernel_with_the_same_config(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = SimpleNamespace(
-        race=RACE, configs=("lockdep",), steer_by="director", tree="t", series=()
-    )
+    spec = made_spec(options=RunOptions(configs=("lockdep",)))
     asked: list[object] = []
 
     def build(_home: object, _tree: str, _series: object, configs: object, *_: object) -> None:
@@ -159,7 +160,7 @@ def test_a_run_is_made_again_on_a_kernel_with_the_same_config(
         raise UserError("enough")
 
     monkeypatch.setattr(running, "find_run", lambda *_: SimpleNamespace(spec=lambda: spec))
-    monkeypatch.setattr(running.campaign, "build", build)
+    monkeypatch.setattr(kernels, "build", build)
     done = CliRunner().invoke(cli, ["again", "x"], standalone_mode=False)
     assert str(done.exception) == "enough"
     assert asked == [("lockdep",)]

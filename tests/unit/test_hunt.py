@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from fake_guest import FakeGuest, FakeOracle
-from mmrace.cli.hunting import _place, _told
+from mmrace.cli.hunting import _place
 from mmrace.definitions.race import load_race, race_names
 from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
+from mmrace.experiments.hunt import _told
 from mmrace.guests.turns import Turns
 from mmrace.hunting import hunt as hunting
 from mmrace.hunting.explore import Explorer
@@ -350,7 +351,7 @@ def test_what_is_not_proven_is_told_as_such():
     )
     assert _told(proven) == "a witness of 2 steps"
     assert _told(lost) == "a witness of 2 steps, not proven"
-    assert _told(hunting.Found(hunting.Tried(), search)) == "none"
+    assert _told(hunting.Found(hunting.Tried(), search)) == "none found"
 
 
 def test_what_fails_from_one_snapshot_only_is_no_witness(monkeypatch):

@@ -28,7 +28,7 @@ poweroff
 CONFTEST = """
 from pathlib import Path
 import pytest
-from mmrace.runs.campaign import Built
+from mmrace.runs.kernels import Built
 from mmrace.building.kernel import Kernel
 from mmrace.patching.series import Applied
 from mmrace.sources.tree import Tree

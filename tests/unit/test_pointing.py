@@ -12,6 +12,8 @@ from mmrace.cli import pointing
 from mmrace.cli.app import App
 from mmrace.errors import UserError
 from mmrace.home import Home
+from mmrace.runs import kernels
+from mmrace.symbols.resolve import Resolver
 
 SOURCE = """
 volatile int word;
@@ -36,7 +38,8 @@ def app(tmp_path, monkeypatch):
         id="0123", release="6.1", vmlinux=tmp_path / "small", folder=tmp_path / "kernel"
     )
     built = SimpleNamespace(tree=SimpleNamespace(name="t"), series=("s",), kernel=kernel)
-    monkeypatch.setattr(pointing.campaign, "build", lambda *_: built)
+    built.resolver = lambda: Resolver(kernel.vmlinux, "t s (6.1)", kernel.folder / "points.json")
+    monkeypatch.setattr(kernels, "build", lambda *_: built)
     return App(Home(tmp_path / "cache", tmp_path / "data"), True)
 
 

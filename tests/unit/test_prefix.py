@@ -5,8 +5,8 @@ import pytest
 
 from mmrace.building.buildlog import warnings
 from mmrace.errors import BuildError, UserError
+from mmrace.experiments.prefixes import Reached, prefix_names, walk
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs.prefix import Step, prefix_names, walk
 
 PATCHES = ("one", "two", "three")
 OWN = Judgement(Outcome.CRASH, "BUG in it", signature_matched=True)
@@ -39,26 +39,26 @@ def walked(judged, builds=None):
         ((HELD, HELD, HELD, HELD), None),
         ((OWN, OWN, OWN, HELD), None),
         ((OWN, HELD, HELD, HELD), None),
-        ((OWN, OWN, OWN, OWN), (3, Step.HOLDS)),
-        ((OWN, HELD, OWN, HELD), (2, Step.HOLDS)),
-        ((OWN, FOREIGN, HELD, HELD), (1, Step.HOLDS)),
-        ((HELD, HELD, OWN, HELD), (2, Step.HOLDS)),
-        ((HELD, NOTHING, HELD, HELD), (1, Step.SHOWN)),
+        ((OWN, OWN, OWN, OWN), (3, Reached.HOLDS)),
+        ((OWN, HELD, OWN, HELD), (2, Reached.HOLDS)),
+        ((OWN, FOREIGN, HELD, HELD), (1, Reached.HOLDS)),
+        ((HELD, HELD, OWN, HELD), (2, Reached.HOLDS)),
+        ((HELD, NOTHING, HELD, HELD), (1, Reached.SHOWN)),
     ],
 )
 def test_the_first_prefix_that_does_not_hold_ends_the_walk(judged, bad):
     found = walked(judged)
     assert [(one.number, one.bad) for one in found if one.bad] == ([bad] if bad else [])
     assert len(found) == (bad[0] if bad else 3)
-    assert found[-1].exit_code == {None: 0, Step.HOLDS: 1, Step.SHOWN: 3}[bad and bad[1]]
+    assert found[-1].exit_code == {None: 0, Reached.HOLDS: 1, Reached.SHOWN: 3}[bad and bad[1]]
 
 
 @pytest.mark.parametrize(
     ("builds", "bad", "code"),
     [
-        ({2: UserError("hunk 1 of mm/a.c")}, (2, Step.APPLIES, "hunk 1 of mm/a.c"), 2),
-        ({1: BuildError("mm/a.c:1: no")}, (1, Step.BUILDS, "mm/a.c:1: no"), 4),
-        ({2: made(2, ["mm/a.c: unused"])}, (2, Step.WARNINGS, "mm/a.c: unused"), 1),
+        ({2: UserError("hunk 1 of mm/a.c")}, (2, Reached.APPLIES, "hunk 1 of mm/a.c"), 2),
+        ({1: BuildError("mm/a.c:1: no")}, (1, Reached.BUILDS, "mm/a.c:1: no"), 4),
+        ({2: made(2, ["mm/a.c: unused"])}, (2, Reached.WARNINGS, "mm/a.c: unused"), 1),
         ({0: made(0, ["mm/a.c: unused"]), 2: made(2, ["mm/a.c: unused"])}, None, 0),
         ({2: made(2, ["mm/other.c: unused"])}, None, 0),
     ],

@@ -7,18 +7,19 @@ from pathlib import Path
 import pytest
 
 from made_runs import BOOT, BUG, FAILED, made_run
-from mmrace.bisect.probe import ATTEMPTS, KernelProbe
 from mmrace.bisect.values import Result
 from mmrace.errors import BuildError, InfraError
+from mmrace.experiments.revision import ATTEMPTS, KernelProbe
 from mmrace.guests.scheduler import Attempt, Replay
 from mmrace.outcome import Judgement, Outcome, VmEnd
-from mmrace.runs.trial import Trial, judgement_of
+from mmrace.runs.record import RunDir
+from mmrace.runs.replay import judgement_of
 
 
 class Bench:
     """Builds by name, and gives the runs that a test has made."""
 
-    def __init__(self, runs: Iterator[Trial]) -> None:
+    def __init__(self, runs: Iterator[RunDir]) -> None:
         self.built: list[str] = []
         self.notes: list[str] = []
         self.probe = KernelProbe(self.build, lambda _built, _seed: next(runs), self.notes.append)
@@ -31,17 +32,16 @@ class Bench:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Trial]:
+def run(tmp_path: Path) -> Callable[..., RunDir]:
     made = iter(range(100))
 
-    def make(**fields: object) -> Trial:
-        folder = made_run(tmp_path, name=f"run-{next(made)}", **fields)
-        return Trial(folder.judgement(), run=folder)
+    def make(**fields: object) -> RunDir:
+        return made_run(tmp_path, name=f"run-{next(made)}", **fields)
 
     return make
 
 
-def test_each_kernel_is_built_once_and_judged_by_the_signature(run: Callable[..., Trial]) -> None:
+def test_each_kernel_is_built_once_and_judged_by_the_signature(run: Callable[..., RunDir]) -> None:
     bench = Bench(iter([run(), run(channel=FAILED), run(floor=1000)]))
     assert bench.probe("a") is Result.GOOD
     assert bench.probe("a") is Result.BAD
@@ -49,14 +49,14 @@ def test_each_kernel_is_built_once_and_judged_by_the_signature(run: Callable[...
     assert bench.built == ["a"]
 
 
-def test_what_does_not_build_is_skipped(run: Callable[..., Trial]) -> None:
+def test_what_does_not_build_is_skipped(run: Callable[..., RunDir]) -> None:
     bench = Bench(iter([]))
     assert bench.probe("broken") is Result.SKIP
     assert "mm/a.c:1" in bench.notes[0]
 
 
-def test_what_does_not_boot_twice_is_skipped(run: Callable[..., Trial]) -> None:
-    def panics() -> Trial:
+def test_what_does_not_boot_twice_is_skipped(run: Callable[..., RunDir]) -> None:
+    def panics() -> RunDir:
         foreign = BUG.replace(b"made_to_fail", b"another_function")
         return run(channel="", console=BOOT + foreign, end=VmEnd.RESET)
 
@@ -66,11 +66,11 @@ def test_what_does_not_boot_twice_is_skipped(run: Callable[..., Trial]) -> None:
     assert bench.probe("b") is Result.VOID  # and is known to boot from then on
 
 
-def test_what_the_host_spoils_is_made_again(run: Callable[..., Trial]) -> None:
-    def spoilt() -> Trial:
+def test_what_the_host_spoils_is_made_again(run: Callable[..., RunDir]) -> None:
+    def spoilt() -> RunDir:
         return run(channel="", console=b"", end=VmEnd.QEMU_DIED)
 
-    assert spoilt().judgement.outcome is Outcome.INFRA
+    assert spoilt().judgement().outcome is Outcome.INFRA
     bench = Bench(iter([spoilt(), run(), *[spoilt()] * ATTEMPTS]))
     assert bench.probe("a") is Result.GOOD
     with pytest.raises(InfraError):
@@ -91,4 +91,3 @@ def test_what_a_replay_says(
 ) -> None:
     replay = Replay((Attempt(steps, infeasible),), 3, failure, 1.0)
     assert judgement_of(replay).outcome is expected
-    assert Trial(judgement_of(replay), replay=replay).as_json()["reached"] == (steps > 0)

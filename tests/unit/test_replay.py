@@ -3,8 +3,8 @@
 
 import pytest
 
-from mmrace.cli.replaying import exit_code
 from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.experiments.replaying import Replayed
 from mmrace.guests.scheduler import Attempt, Replay
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Judgement, Outcome
@@ -96,7 +96,7 @@ FOREIGN = Judgement(Outcome.CRASH, title="elsewhere")
 )
 def test_what_is_no_failure_is_a_pass_only_when_all_was_carried_out(done, code, counts):
     replays = Replays(done)
-    assert exit_code(replays) == code
+    assert Replayed(None, None, replays).exit_code == code
     assert (replays.failed, replays.reached, replays.complete, replays.infeasible) == counts
 
 

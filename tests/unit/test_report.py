@@ -13,8 +13,8 @@ from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import Outcome, VmEnd, WindowCount
 from mmrace.reports import account, excerpt, junit, report, timeline, traced
-from mmrace.reports.account import NotRun, Place
-from mmrace.runs.record import RunDir
+from mmrace.reports.account import Place
+from mmrace.runs.record import NotRun, RunDir
 from mmrace.symbols import decode
 from mmrace.symbols.decode import Symbol
 

@@ -14,7 +14,7 @@ from mmrace.cli import cli
 from mmrace.errors import UserError
 from mmrace.outcome import VmEnd
 from mmrace.reports import junit, kcidb, ktapout, summary
-from mmrace.reports.account import NotRun
+from mmrace.runs.record import NotRun
 
 CRASHED = {"channel": BEGIN, "console": BOOT + BUG, "end": VmEnd.RESET}
 COMMAND = "mmrace run --race race --workload w --tree debian:6.1 --seed 7"

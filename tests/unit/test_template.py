@@ -3,7 +3,6 @@
 
 import shutil
 import subprocess
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from made_session import quiet_step
 from mmrace.cli import cli
 from mmrace.data import data_dir, use_races
 from mmrace.definitions.base import base_for
@@ -18,7 +18,9 @@ from mmrace.definitions.race import find_race, load_race, race_dir, race_names
 from mmrace.errors import NotHereError, UserError
 from mmrace.home import Home
 from mmrace.patching.series import resolve_series
-from mmrace.runs import campaign
+from mmrace.runs import kernels
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import Planner
 from mmrace.template import new_race
 
 GUEST = data_dir("qemu") / "guest"
@@ -85,9 +87,9 @@ def test_two_races_of_one_name_are_an_error_that_names_both(home: Home, tmp_path
 
 
 def test_a_race_of_ones_own_leaves_the_kernels_as_they_are(home: Home) -> None:
-    before = campaign.fragments()
+    before = kernels.fragments()
     new_race(home, "aaa-first", home.races)
-    assert campaign.fragments() == before
+    assert kernels.fragments() == before
 
 
 def test_the_command_says_where_it_is_and_what_to_do_next(tmp_path: Path, monkeypatch) -> None:
@@ -145,22 +147,22 @@ def test_the_patches_of_a_base_come_first(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_race_may_ask_for_more_than_the_kernels_of_all_have(home: Home) -> None:
-    before = campaign.fragments()
+    before = kernels.fragments()
     folder = new_race(home, "mine", home.races)
     path = folder / "race.toml"
     path.write_text('own_config = ["pageflags"]\n' + path.read_text())
     race = load_race("mine")
     assert race.fragments(("more",)) == ("pageflags", "more")
-    assert campaign.fragments() == before
+    assert kernels.fragments() == before
 
 
 def test_a_kernel_that_it_does_not_show_on_is_refused(home: Home) -> None:
     race = load_race("pagemap-thp-split")
     kernel, applied = SimpleNamespace(id="k"), SimpleNamespace()
-    plain = campaign.Built(SimpleNamespace(), (), applied, kernel)  # type: ignore[arg-type]
+    plain = kernels.Built(SimpleNamespace(), (), applied, kernel)  # type: ignore[arg-type]
     assert not plain.suits(race)
     assert replace(plain, configs=("more", "pageflags")).suits(race)
     assert all(plain.suits(one) for one in map(load_race, race_names()) if one.shared)
-    bench = campaign.Workbench(home, lambda _title: nullcontext(print))
+    planner = Planner(home, quiet_step)
     with pytest.raises(NotHereError, match=r"a kernel of its own only \(pageflags\)"):
-        bench.plan(plain, race, race.workload[0], campaign.Choice(), "")
+        planner.plan(plain, race, race.workload[0], RunOptions())

@@ -3,7 +3,6 @@
 
 import json
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,19 +11,20 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from made_session import made_session
 from mmrace.building.kernel import Kernel
 from mmrace.ci import ciplan, cireport
 from mmrace.ci.budget import Need, next_share
 from mmrace.ci.checks import Result, worst_exit_code
 from mmrace.ci.ciplan import cache_key, cells_of, read_job
-from mmrace.ci.unattended import Session
+from mmrace.ci.unattended import Unattended
 from mmrace.cli import cli
 from mmrace.data import use_races
 from mmrace.errors import BuildError, UserError
 from mmrace.home import Home
 from mmrace.patching.series import Applied
-from mmrace.runs import campaign
-from mmrace.runs.campaign import Built
+from mmrace.runs import kernels as kernels_module
+from mmrace.runs.kernels import Built
 from mmrace.sources.tree import Tree
 from mmrace.template import new_race
 
@@ -67,9 +67,8 @@ accel = "tcg"
 TREE = Tree("t", "0" * 40, "1" * 40, "6.1.192", "t", "linux")
 
 
-@contextmanager
-def step(_title):
-    yield lambda _text: None
+def decide(home, wanted, note=str, **clock):
+    return Unattended(made_session(home, note), **clock).run(wanted)
 
 
 @pytest.fixture
@@ -109,8 +108,8 @@ def kernels(home, tmp_path, monkeypatch):
         applied = Applied("0" * 40, "1" * 40, (), (), ())
         return Built(TREE, tuple(series), applied, kernel, configs=tuple(configs))
 
-    monkeypatch.setattr(campaign, "build", build)
-    monkeypatch.setattr("mmrace.ci.unattended.find_tree", lambda *_: TREE)
+    monkeypatch.setattr(kernels_module, "build", build)
+    monkeypatch.setattr("mmrace.ci.unattended.find_source", lambda *_: TREE)
     return scripts, asked, wanted
 
 
@@ -204,7 +203,7 @@ def test_shares_by_need_decide_more_cells_than_turns_would():
 @pytest.mark.whole
 def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_path):
     notes = []
-    results = Session(home, step, notes.append).run(job(JOB, tmp_path))
+    results = decide(home, job(JOB, tmp_path), notes.append)
     assert [result.word for result in results] == ["FIXED", "PASS"]
     assert worst_exit_code(results) == 0
     assert kernels[1] == [("t", ("bug",)), ("t", ("bug", "fix"))]
@@ -216,14 +215,14 @@ def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_
 def test_a_race_gets_the_kernel_that_it_asks_for(home, kernels, tmp_path):
     path = home.races / "mine" / "race.toml"
     path.write_text('own_config = ["pageflags"]\n' + path.read_text())
-    Session(home, step, str).run(job(JOB, tmp_path))
+    decide(home, job(JOB, tmp_path))
     assert kernels[2] == [("pageflags",), ("pageflags",)]
 
 
 @pytest.mark.whole
 def test_a_fix_that_does_not_hold_is_blamed_by_its_own_runs(home, kernels, tmp_path):
     kernels[0]["bug", "fix"] = FAILS
-    results = Session(home, step, str).run(job(JOB, tmp_path))
+    results = decide(home, job(JOB, tmp_path))
     assert [result.word for result in results] == ["NOT_FIXED", "FAIL"]
     assert worst_exit_code(results) == 1
     assert {run.spec().series for run in cireport.blamed(results)} == {("bug", "fix")}
@@ -231,32 +230,31 @@ def test_a_fix_that_does_not_hold_is_blamed_by_its_own_runs(home, kernels, tmp_p
 
 def test_a_kernel_that_does_not_build_leaves_the_other_cells_alone(home, kernels, tmp_path):
     kernels[0]["bug",] = BuildError("mm/x.c: no such thing")
-    results = Session(home, step, str).run(job(JOB, tmp_path))
+    results = decide(home, job(JOB, tmp_path))
     assert [(one.word, one.exit_code) for one in results] == [("NOT_BUILT", 4), ("PASS", 0)]
     assert worst_exit_code(results) == 4
 
 
 def test_without_time_nothing_is_claimed(home, kernels, tmp_path):
     ticks = iter(range(0, 100_000, 1800))
-    session = Session(home, step, str, clock=lambda: float(next(ticks)))
-    results = session.run(job(JOB, tmp_path))
+    results = decide(home, job(JOB, tmp_path), clock=lambda: float(next(ticks)))
     assert {result.word for result in results} == {"INCONCLUSIVE"}
     assert worst_exit_code(results) == 3
 
 
 @pytest.mark.whole
 def test_reports_are_about_cells(home, kernels, tmp_path):
-    results = Session(home, step, str).run(job(JOB, tmp_path))
+    results = decide(home, job(JOB, tmp_path))
     root = ElementTree.fromstring(cireport.junit(results))  # noqa: S314  our own
     assert [case.get("name") for case in root.iter("testcase")] == [
-        "mine on t, bug -> bug + fix",
+        "on t, bug -> bug + fix",
         "mine on t, bug + fix",
     ]
     assert root.get("failures") == "0"
     assert "FIXED" in cireport.markdown(results, "a job")
     assert cireport.annotations(results) == ()
     kernels[0]["bug", "fix"] = FAILS
-    results = Session(home, step, str).run(job(JOB, tmp_path))
+    results = decide(home, job(JOB, tmp_path))
     root = ElementTree.fromstring(cireport.junit(results))  # noqa: S314
     assert root.get("failures") == "2"
     assert "a page lost" in next(root.iter("failure")).text

@@ -9,8 +9,9 @@ from mmrace.definitions.race import load_race
 from mmrace.guests.turns import Turns
 from mmrace.home import Home
 from mmrace.judging.oracle import Oracle
-from mmrace.runs import campaign
-from mmrace.runs.campaign import Choice, Workbench
+from mmrace.runs import kernels
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import Planner
 from mmrace.runs.replay import start
 
 TREE = "debian:6.1"
@@ -25,9 +26,9 @@ def test_a_guest_that_powers_itself_off_is_over_and_was_listened_to_until_then()
     """Its workload ends with a second left: the replays of the command line have ten minutes."""
     home = Home.from_environment(os.environ)
     race = load_race("khugepaged-retract")
-    built = campaign.build(home, TREE, ("vulnerable", "fixes"), (), quiet)
-    choice = Choice(accel="tcg", seconds=1, seed=1, steer=False)
-    spec, parts = Workbench(home, quiet).plan(built, race, race.workload[0], choice, "")
+    built = kernels.build(home, TREE, ("vulnerable", "fixes"), (), quiet)
+    options = RunOptions(accel="tcg", seconds=1, seed=1, steer=False)
+    spec, parts = Planner(home, quiet).plan(built, race, race.workload[0], options)
     with start(home, spec, parts) as kept:
         guest = kept.restore()
         turns = Turns(guest, Oracle(race, race.workload[0]))

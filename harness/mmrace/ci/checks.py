@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cells of an unattended job while they are being decided, a share of runs at a time."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mmrace.ci.budget import Need
 from mmrace.ci.ciplan import Cell, Job
-from mmrace.errors import MmraceError
+from mmrace.errors import MmraceError, UserError
+from mmrace.experiments.running import run_workloads
+from mmrace.experiments.session import Session
+from mmrace.experiments.verification import Verification, works_of
 from mmrace.outcome import Outcome
-from mmrace.runs.campaign import Built, Choice, Workbench, command_line
+from mmrace.runs.kernels import Built
 from mmrace.runs.record import RunDir
-from mmrace.verdicts.signtest import SignTest
+from mmrace.severity import word, worst_code, worst_outcome
 from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 BOOT = 6.0  # seconds of a run beside its workload, until one has been measured
 UNSTARTED = 3  # exit code of a cell that nothing is known of
-_SEVERITY = (Outcome.INFRA, Outcome.CRASH, Outcome.FAIL, Outcome.HANG)
-
-Build = Callable[[Cell, tuple[str, ...]], Built]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Result:
     """What became of a cell.
 
     ``blamed`` are the runs that speak against it; ``exit_code`` is as of ``verify`` and ``run``.
+    ``paths``: the word for each path of a verdict.
     """
 
     cell: Cell
@@ -34,6 +35,7 @@ class Result:
     exit_code: int
     runs: tuple[RunDir, ...] = ()
     blamed: tuple[RunDir, ...] = ()
+    paths: tuple[tuple[str, str], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -50,7 +52,7 @@ class Deciding(Protocol):
         """What it still needs."""
         ...
 
-    def share(self, bench: Workbench) -> None:
+    def share(self) -> None:
         """Make the next runs. Raises MmraceError."""
         ...
 
@@ -58,132 +60,134 @@ class Deciding(Protocol):
         """What is known so far."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
 
-def deciding(cell: Cell, job: Job, build: Build) -> Deciding:
+
+def deciding(cell: Cell, job: Job, session: Session) -> Deciding:
     """Begin with a cell: its kernels are built. Raises MmraceError."""
-    return _Hold(cell, job, build) if cell.before is None else _Verify(cell, job, build)
+    return _Hold(cell, job, session) if cell.before is None else _Verify(cell, job, session)
 
 
-class _Runs:
-    """Makes the runs of one cell, and knows how long one takes."""
+def _build(cell: Cell, job: Job, session: Session, series: tuple[str, ...]) -> Built:
+    """Build a cell's tree with series on top, and say what that took."""
+    built = session.build(cell.tree, series, cell.check.options(job.ltp), cell.race)
+    kernel = built.kernel
+    how = "reused" if kernel.reused else f"built in {kernel.seconds:.0f} s"
+    session.note(f"kernel {kernel.id}: {cell.tree}, {' + '.join(series) or 'as it is'}: {how}")
+    return built
 
-    def __init__(self, cell: Cell, ltp: str | None) -> None:
-        check = cell.check
-        self._cell = cell
-        self._choice = Choice(
-            machine=check.machine,
-            accel=check.accel,
-            seconds=check.seconds,
-            ltp=ltp,
-            steer=check.steer,
-            boot=check.boot,
-        )
-        self.made: list[RunDir] = []
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of one run, by those that were made."""
-        if not self.made:
-            return self._choice.seconds + BOOT
-        return sum(run.vm().seconds for run in self.made) / len(self.made)
-
-    def make(self, bench: Workbench, built: Built, seed: int | None) -> RunDir:
-        """Run once."""
-        cell, choice = self._cell, replace(self._choice, seed=seed)
-        words = command_line(built, cell.race, cell.workload, choice)
-        run = bench.run(*bench.plan(built, cell.race, cell.workload, choice, words))
-        self.made.append(run)
-        return run
+def _mean_seconds(runs: Sequence[RunDir], cell: Cell) -> float:
+    """Seconds of one run, by those that were made."""
+    if not runs:
+        return cell.check.seconds + BOOT
+    return sum(run.vm().seconds for run in runs) / len(runs)
 
 
 class _Verify:
     """Pairs of runs of two kernels, as ``mmrace verify`` makes them."""
 
-    def __init__(self, cell: Cell, job: Job, build: Build) -> None:
+    def __init__(self, cell: Cell, job: Job, session: Session) -> None:
         self.cell = cell
-        self._runs = _Runs(cell, job.ltp)
-        self._after: list[RunDir] = []
-        self._campaign = SignTest(Rules(alpha=job.alpha, pairs=cell.check.pairs))
-        self._kernels = {
-            Arm.BEFORE: build(cell, cell.before or ()),
-            Arm.AFTER: build(cell, cell.series),
+        arms = {
+            Arm.BEFORE: _build(cell, job, session, cell.before or ()),
+            Arm.AFTER: _build(cell, job, session, cell.series),
         }
+        workload = cell.workload.name if cell.workload else None
+        works, undecided = works_of(
+            cell.race, cell.check.options(job.ltp), arms[Arm.BEFORE].kernel.release, workload
+        )
+        rules = Rules(alpha=job.alpha, pairs=cell.check.pairs)
+        self._pairs = Verification(session, arms, works, rules, undecided, ahead=1)
+        self._pairs.__enter__()
 
     def need(self) -> Need:
-        said = self._campaign.statement()
-        runs = said.more_runs or said.more_runs_at_least
-        step = 2 * self._runs.seconds
-        return Need(step, runs * self._runs.seconds, bool(self._runs.made), self._campaign.done)
+        said = self._pairs.statement()
+        seconds = _mean_seconds(self._runs, self.cell)
+        runs = sum(one.more_runs or one.more_runs_at_least for one in said.paths)
+        return Need(2 * seconds, runs * seconds, bool(self._runs), self._pairs.done)
 
-    def share(self, bench: Workbench) -> None:
-        pair = self._campaign.next_pair()
-        made = {side: self._runs.make(bench, self._kernels[side], pair.seed) for side in pair.order}
-        self._after.append(made[Arm.AFTER])
-        self._campaign.record(made[Arm.BEFORE].judgement(), made[Arm.AFTER].judgement())
+    def share(self) -> None:
+        self._pairs.step()
 
     def result(self) -> Result:
-        said = self._campaign.statement()
-        bad = [run for run in self._after if run.judgement().outcome.failed]
+        done = self._pairs.result()
+        said = done.said
+        bad = [run for arm, run in done.runs if arm is Arm.AFTER and run.judgement().outcome.failed]
+        reason = f"{said.reason}; p = {said.weakest.p_value:.2g}"
         return Result(
             self.cell,
             str(said.verdict),
-            f"{said.reason}; p = {said.p_value:.2g}" if self._after else "no time was left for it",
-            said.verdict.exit_code,
-            tuple(self._runs.made),
+            reason if self._runs else "no time was left for it",
+            said.exit_code,
+            self._runs,
             tuple(bad) if said.verdict is not Verdict.FIXED else (),
+            tuple((one.path, str(one.verdict)) for one in said.paths),
         )
+
+    def close(self) -> None:
+        self._pairs.__exit__(None, None, None)
+
+    @property
+    def _runs(self) -> tuple[RunDir, ...]:
+        return tuple(run for _, run in self._pairs.result().runs)
 
 
 class _Hold:
     """Runs of one kernel, until one fails or there are enough."""
 
-    def __init__(self, cell: Cell, job: Job, build: Build) -> None:
+    def __init__(self, cell: Cell, job: Job, session: Session) -> None:
+        assert cell.workload  # noqa: S101 - ciplan gives a workload to each cell without before
         self.cell = cell
-        self._runs = _Runs(cell, job.ltp)
-        self._kernel = build(cell, cell.series)
+        self._session = session
+        self._options = cell.check.options(job.ltp)
+        self._workload = cell.workload
+        self._kernel = _build(cell, job, session, cell.series)
+        self._made: list[RunDir] = []
 
     def need(self) -> Need:
-        made, seconds = self._runs.made, self._runs.seconds
-        left = self.cell.check.runs - len(made)
-        failed = any(run.judgement().outcome.failed for run in made)
-        return Need(seconds, left * seconds, bool(made), failed or left <= 0)
+        seconds = _mean_seconds(self._made, self.cell)
+        left = self.cell.check.runs - len(self._made)
+        failed = any(run.judgement().outcome.failed for run in self._made)
+        return Need(seconds, left * seconds, bool(self._made), failed or left <= 0)
 
-    def share(self, bench: Workbench) -> None:
-        self._runs.make(bench, self._kernel, None)
+    def share(self) -> None:
+        done = run_workloads(
+            self._session, self._kernel, self.cell.race, [self._workload], self._options
+        )
+        self._made += done.made
+        if done.error:
+            raise done.error
+        if done.not_run:
+            raise UserError(done.not_run[0].why)
 
     def result(self) -> Result:
-        made, wanted = self._runs.made, self.cell.check.runs
+        made, wanted = tuple(self._made), self.cell.check.runs
         if not made:
             return Result(self.cell, "INCONCLUSIVE", "no time was left for it", UNSTARTED)
-        worst = _worst(made)
-        outcome, title = worst.judgement().outcome, worst.judgement().title
-        word, code = str(outcome), outcome.exit_code
-        reason = title or "; ".join(worst.judgement().notes)
-        if outcome is Outcome.PASS:
-            reason = f"{len(made)} of {wanted} runs passed"
-            word, code = (word, code) if len(made) >= wanted else ("INCONCLUSIVE", UNSTARTED)
-        blamed = (worst,) if outcome is not Outcome.PASS else ()
-        return Result(self.cell, word, reason, code, tuple(made), blamed)
+        outcome = worst_outcome(run.judgement().outcome for run in made)
+        worst = next(run for run in made if run.judgement().outcome is outcome)
+        judged = worst.judgement()
+        if judged.outcome is not Outcome.PASS:
+            reason = judged.title or "; ".join(judged.notes)
+            code = judged.outcome.exit_code
+            return Result(self.cell, str(judged.outcome), reason, code, made, (worst,))
+        reason = f"{len(made)} of {wanted} runs passed"
+        if len(made) < wanted:
+            return Result(self.cell, "INCONCLUSIVE", reason, UNSTARTED, made)
+        return Result(self.cell, str(judged.outcome), reason, 0, made)
+
+    def close(self) -> None:
+        """It holds nothing."""
 
 
 def failed(cell: Cell, error: MmraceError, runs: Sequence[RunDir] = ()) -> Result:
     """Return the result of a cell that mmrace could not go on with."""
-    word = {4: "NOT_BUILT", 69: "INFRA"}.get(error.exit_code, "NOT_RUN")
-    return Result(cell, word, error.message, error.exit_code, tuple(runs))
+    return Result(cell, word(error), error.message, error.exit_code, tuple(runs))
 
 
 def worst_exit_code(results: Sequence[Result]) -> int:
     """The exit code of the worst: cannot tell, not built, bad input, failed, not certain, held."""
-    order = (69, 4, 2, 1, 3)
-    codes = {result.exit_code for result in results}
-    return next((code for code in order if code in codes), 0)
-
-
-def _worst(runs: Sequence[RunDir]) -> RunDir:
-    def rank(run: RunDir) -> int:
-        outcome = run.judgement().outcome
-        if outcome is Outcome.PASS:
-            return len(_SEVERITY) + 1
-        return _SEVERITY.index(outcome) if outcome in _SEVERITY else len(_SEVERITY)
-
-    return min(runs, key=rank)
+    return worst_code(result.exit_code for result in results)

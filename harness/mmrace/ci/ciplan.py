@@ -15,6 +15,7 @@ from mmrace.data import data_dir
 from mmrace.definitions.base import base_for
 from mmrace.definitions.race import Race, Workload, load_race, race_names
 from mmrace.errors import UserError
+from mmrace.runs.options import RunOptions
 from mmrace.toml import Table, read_toml
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -43,7 +44,8 @@ class Check(Table):
 
     With ``before`` and ``after`` the question is whether the series ``after`` fixes the race, as
     ``mmrace verify`` asks it; without them, whether the tree with ``series`` holds for ``runs``
-    runs. ``races``: all of the tree's base that share kernels. ``workloads``: each race's first.
+    runs. ``races``: all of the tree's base that share kernels. ``workloads``: those of all paths.
+    ``seconds`` and ``at_most`` are least and longest guest time of a run.
     """
 
     tree: Words = Field(min_length=1)
@@ -55,11 +57,25 @@ class Check(Table):
     runs: int = Field(default=1, ge=1, le=10_000)
     pairs: int = Field(default=200, ge=1, le=10_000)
     seconds: Seconds = 30.0
+    at_most: Seconds | None = None
     steer: bool | None = None
     machine: str | None = None
     accel: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
     boot: Words = ()
     configs: Words = ()
+
+    def options(self, ltp: str | None) -> RunOptions:
+        """Return what it chooses for runs."""
+        return RunOptions(
+            seconds=self.seconds,
+            at_most=self.at_most,
+            machine=self.machine,
+            accel=self.accel,
+            boot=self.boot,
+            steer=self.steer,
+            ltp=ltp,
+            configs=self.configs,
+        )
 
     @model_validator(mode="after")
     def _one_question(self) -> Self:
@@ -82,12 +98,15 @@ class Job(Table):
 
 @dataclass(frozen=True)
 class Cell:
-    """One race's workload on one tree. ``before`` is None when only ``series`` has to hold."""
+    """One race on one tree. ``before`` is None when only ``series`` has to hold.
+
+    ``workload``: None, of a verdict only, decides all paths of the race.
+    """
 
     check: Check
     tree: str
     race: Race
-    workload: Workload
+    workload: Workload | None
     before: tuple[str, ...] | None
     series: tuple[str, ...]  # of the kernel that has to hold
 
@@ -95,10 +114,11 @@ class Cell:
     def name(self) -> str:
         """Cell as people read it, the same in every run of the job."""
         held = " + ".join(self.series) or "as it is"
+        what = f"{self.race.name}/{self.workload.name}" if self.workload else self.race.name
         if self.before is None:
-            return f"{self.race.name}/{self.workload.name} on {self.tree}, {held}"
+            return f"{what} on {self.tree}, {held}"
         before = " + ".join(self.before) or "as it is"
-        return f"{self.race.name}/{self.workload.name} on {self.tree}, {before} -> {held}"
+        return f"{what} on {self.tree}, {before} -> {held}"
 
 
 def read_job(path: Path) -> Job:
@@ -119,7 +139,7 @@ def cells_of(check: Check, tree: str, version: str) -> tuple[Cell, ...]:
     return tuple(
         Cell(check, tree, race, workload, before, after)
         for race in races
-        for workload in _workloads(check, race)
+        for workload in _workloads(check, race, version)
     )
 
 
@@ -151,7 +171,9 @@ def _covered(version: str) -> list[str]:
     return [name for name in race_names() if base.covers(name) and load_race(name).shared]
 
 
-def _workloads(check: Check, race: Race) -> list[Workload]:
-    if not check.workloads:
-        return race.default_workloads()[:1]
-    return [race.find_workload(name) for name in check.workloads]
+def _workloads(check: Check, race: Race, version: str) -> Sequence[Workload | None]:
+    if check.workloads:
+        return [race.find_workload(name) for name in check.workloads]
+    if check.before is not None:
+        return [None]
+    return list(race.paths(version).decided.values())

@@ -48,7 +48,7 @@ def junit(results: Sequence[Result], decoded: Traces | None = None) -> str:
 
 def _case(result: Result, decoded: Traces | None) -> TestCase:
     race = result.cell.race.name
-    name = result.cell.name.removeprefix(f"{race}/")
+    name = result.cell.name.removeprefix(race).lstrip("/ ")
     case = TestCase(printable(name), f"mmrace.{race}", round(result.seconds, 3))
     said = printable(f"{result.word}: {result.reason}")
     runs = read_all(result.blamed, decoded) if result.blamed else []

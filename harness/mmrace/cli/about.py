@@ -10,7 +10,7 @@ import click
 
 from mmrace import doctor
 from mmrace.cli.app import App, json_option
-from mmrace.cli.tables import table
+from mmrace.cli.printing import table
 from mmrace.definitions.base import load_bases
 from mmrace.definitions.race import find_race, load_race, race_names
 from mmrace.guests import accel, qemu

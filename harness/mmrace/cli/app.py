@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What all commands share: the home, how progress is shown, how a result is printed."""
 
-import functools
 import json
 import sys
 import time
@@ -13,15 +12,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from mmrace.building.kconfig import LENIENT, fragment_names
 from mmrace.home import Home
-from mmrace.patching.intake import Intake
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-CONFIG_HELP = (
-    "A fragment (mmrace's by name), a defconfig or a whole .config, packed or not; may be repeated."
-)
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 QUICK = 1.0  # seconds that a step may take unseen
 PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
@@ -37,7 +31,6 @@ class App:
         self.home = home
         self.as_json = as_json
         self.plain = False  # no live lines: several steps are under way at once
-        self.sandboxed = True
         self._after: list[Callable[[], None]] = []
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -46,11 +39,6 @@ class App:
     def out(self) -> Console:
         """Where a command's result for people goes: standard error beside a JSON document."""
         return self.err if self.as_json else self._out
-
-    @property
-    def intake(self) -> Intake:
-        """How series from outside come in."""
-        return Intake(_standard_input, self.sandboxed)
 
     def when_told(self, what: Callable[[], None]) -> None:
         """Have something done when the command has told its result, and not if it never does."""
@@ -90,12 +78,6 @@ class App:
             seconds = time.monotonic() - started
             if shown.result or done == "failed" or seconds > QUICK:
                 self.note(f"{title}: {shown.result or done} ({seconds:.1f} s)")
-
-
-@functools.cache
-def _standard_input() -> bytes:
-    """All of it; a command may resolve its series more than once."""
-    return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
 
 class _Plain:
@@ -139,69 +121,9 @@ class _Live:
         self._progress.stop()
 
 
-def config_options(command: Decorated) -> Decorated:
-    """Give a command ``configs``: what of a kernel's config the user chose, in one sequence."""
-
-    @functools.wraps(command)
-    def merged(
-        *words: Any, configs: tuple[str, ...], checks: tuple[str, ...], lenient: bool, **named: Any
-    ) -> Any:
-        chosen = (*configs, *checks, *((LENIENT,) if lenient else ()))
-        return command(*words, configs=chosen, **named)
-
-    options = (
-        click.option("--config", "configs", multiple=True, help=CONFIG_HELP),
-        click.option(
-            "--with",
-            "checks",
-            multiple=True,
-            type=click.Choice(fragment_names()),
-            metavar="NAME",
-            help="Debugging options by name: kasan, lockdep, kcsan, faults ...; may be repeated.",
-        ),
-        click.option(
-            "--config-lenient",
-            "lenient",
-            is_flag=True,
-            help="Drop options that this tree or compiler does not have; each is said.",
-        ),
-    )
-    made: Any = merged
-    for option in reversed(options):
-        made = option(made)
-    return made  # type: ignore[no-any-return]
-
-
-def _unconfined(context: click.Context, _option: click.Parameter, value: bool) -> None:
-    if value:
-        context.find_root().obj.sandboxed = False
-
-
-def sandbox_option(command: Decorated) -> Decorated:
-    """Let a user do without the sandbox of builds, where there is no bubblewrap."""
-    option = click.option(
-        "--no-sandbox",
-        is_flag=True,
-        expose_value=False,
-        callback=_unconfined,
-        help="Build with all your rights, where there is no bubblewrap; runs record it.",
-    )
-    return option(command)
-
-
 def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
         context.find_root().obj.as_json = True
-
-
-# Of commands that lead vCPUs over the gdbstub.
-stub_accel_option = click.option(
-    "--accel",
-    type=click.Choice(["tcg", "kvm"]),
-    default="tcg",
-    show_default=True,
-    help="KVM: untested; where a guest boots under it.",
-)
 
 
 def json_option(command: Decorated) -> Decorated:

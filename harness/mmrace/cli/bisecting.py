@@ -1,98 +1,89 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``bisect``: which commit or which patch, when the test fails only now and then."""
 
-import math
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from mmrace.bisect.case import Case, Commands, Kernels
-from mmrace.bisect.dag import Dag
-from mmrace.bisect.engine import Bisection
-from mmrace.bisect.loop import drive
-from mmrace.bisect.probe import KernelProbe
+from mmrace.bisect.case import Case, Commands
 from mmrace.bisect.search import Costs
-from mmrace.bisect.subset import enough, prefixes
-from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
-from mmrace.cli import bisected
-from mmrace.cli.app import App, json_option, sandbox_option
-from mmrace.cli.duration import DURATION
+from mmrace.bisect.values import Answer
+from mmrace.cli.app import App, json_option
+from mmrace.cli.options import (
+    COMMAND,
+    DURATION,
+    FILE,
+    WITNESS,
+    race_option,
+    refuse,
+    run_options,
+    tree_option,
+)
+from mmrace.cli.printing import table
+from mmrace.cli.session import open_session, report
 from mmrace.definitions.race import load_race
+from mmrace.definitions.witness import load_witness
 from mmrace.errors import UserError
-from mmrace.patching.series import Series
-from mmrace.runs.campaign import Choice, Workbench
-from mmrace.runs.trial import Boots
-from mmrace.verdicts.rates import interval
+from mmrace.experiments.bisection import (
+    Bisected,
+    KernelCases,
+    Limits,
+    Needed,
+    bisect,
+    bisect_subsets,
+)
+from mmrace.experiments.session import Session
+from mmrace.experiments.work import Work
+from mmrace.reports.bisection import document, sections
+from mmrace.runs.options import RunOptions
 
 NOT_FOUND = 3
 ROUND_TRIP = 5.0  # seconds of a run beside its workload's, under TCG
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How sure to be, how many runs to make at most, where they are kept."""
-
-    delta: float
-    most: int
-    log: Path | None
-
-
 @click.command("bisect")
-@click.option("--repo", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Repo.")
-@click.option("--race", "race_name", help="Run this race on each kernel.")
-@click.option("--tree", "tree_name", help="A kernel's repository; with --series any tree.")
+@click.option(
+    "--repo", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Git repository."
+)
+@race_option("Race to run on each kernel.")
+@tree_option(required=False)
 @click.option("--good", help="A revision that holds.")
 @click.option("--bad", help="A revision that fails.")
 @click.option("--series", help="Bisect the patches of a series on --tree.")
-@click.option("--before", multiple=True, help="Series beneath --series; may be repeated.")
+@click.option("--before", multiple=True, help="Series beneath --series; repeatable.")
 @click.option("--fix", is_flag=True, help="With --series: which patch ends the failure.")
-@click.option("--enough", "subset", is_flag=True, help="With --series: which patches are enough.")
-@click.option("--workload", help="Default: the first of the race's default ones.")
-@click.option("--for", "seconds", type=DURATION, default="20s", show_default=True)
-@click.option("--machine", help="Another machine of qemu/machines.")
-@click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto")
-@click.option("--boot", multiple=True, help="A kernel parameter to add; may be repeated.")
-@click.option("--steer/--no-steer", default=None, help="Default: when the race has windows.")
-@click.option("--ltp", help="An LTP source added by `mmrace tree add`.")
+@click.option("--enough", is_flag=True, help="With --series: which patches are enough.")
+@click.option("--workload", help="Workload. [default: that of the race's first path]")
+@click.option("--witness", "witness_path", type=FILE, help="Replay this file's schedule instead.")
 @click.option(
     "--delta",
     type=click.FloatRange(0, 0.5, min_open=True),
     default=0.05,
     show_default=True,
-    help="Error allowed.",
+    help="Probability of a wrong culprit.",
 )
-@click.option("--runs", "most", type=click.IntRange(1), default=5000, help="Runs at most.")
-@click.option(
-    "--log",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the runs are kept, and resumed from. Default: in mmrace's home.",
-)
+@click.option("--runs", "most", type=click.IntRange(1), default=5000, help="Maximum runs.")
+@click.option("--log", type=FILE, help="Where the runs are kept. [default: in mmrace's home]")
 @click.option("--deadline", type=DURATION, default="10m", show_default=True, help="For one ARGV.")
-@click.option("--build-cost", type=DURATION, help="What one more revision takes; weighs only.")
-@click.option("--run-cost", type=DURATION, help="What one more run takes; weighs only.")
+@click.option("--build-cost", type=DURATION, help="Time that one more revision takes; a weight.")
+@click.option("--run-cost", type=DURATION, help="Time that one more run takes; a weight.")
+@run_options("20s")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
-@sandbox_option
 @json_option
 @click.pass_obj
-def bisect(
+def bisect_command(
     app: App,
     repo: Path | None,
     race_name: str | None,
-    tree_name: str | None,
+    tree: str | None,
     good: str | None,
     bad: str | None,
     series: str | None,
     before: tuple[str, ...],
     fix: bool,
-    subset: bool,
+    enough: bool,
     workload: str | None,
-    seconds: float,
-    machine: str | None,
-    accel: str,
-    boot: tuple[str, ...],
-    steer: bool | None,
-    ltp: str | None,
+    witness_path: Path | None,
     delta: float,
     most: int,
     log: Path | None,
@@ -100,6 +91,7 @@ def bisect(
     build_cost: float | None,
     run_cost: float | None,
     argv: tuple[str, ...],
+    options: RunOptions,
 ) -> int:
     """Find the commit from which on something fails, however seldom it does.
 
@@ -113,106 +105,96 @@ def bisect(
     those of git bisect run: 0 good, 125 skip, 128 and up end the bisection, others bad. A killed
     bisection goes on where it was; `git bisect replay` reads its log.
     """
-    limits = Limits(delta, most, log)
+    session, limits = open_session(app), Limits(delta, most, log)
     if argv:
-        if not (repo and good and bad) or race_name or tree_name or series:
+        if not (repo and good and bad) or race_name or tree or series or witness_path:
             raise UserError("a command takes --repo, --good and --bad, no race, tree or series")
+        refuse("a command", COMMAND)
         made = Commands(app.home, argv, deadline, Costs(build_cost or 2, 0, run_cost or 1))
-        return _single(app, made.commits(repo, good, bad), None, limits)
-    if not (race_name and tree_name) or repo:
+        return _single(app, session, made.commits(repo, good, bad), None, limits)
+    work = _work(race_name, workload, witness_path, options)
+    if not (work and tree) or repo:
         raise UserError("name --race and --tree, or --repo and a command after --")
-    race = load_race(race_name)
-    chosen = race.find_workload(workload) if workload else race.default_workloads()[0]
-    choice = Choice(machine=machine, accel=accel, seconds=seconds, ltp=ltp, steer=steer, boot=boot)
-    make = Boots(Workbench(app.home, app.step), race, chosen, choice)
-    costs = Costs(build_cost or 60, ROUND_TRIP, run_cost or seconds)
-    about = (chosen.name, *asdict(choice).values())
-    kernels = Kernels(app.home, race_name, make, costs, app.step, app.note, about, app.intake)
+    costs = Costs(build_cost or 60, ROUND_TRIP, run_cost or options.seconds)
+    cases = KernelCases(session, work, costs)
     if not series:
-        if not (good and bad) or before or fix or subset:
+        if not (good and bad) or before or fix or enough:
             raise UserError("name --good and --bad, or --series")
-        return _single(app, kernels.commits(Path(tree_name), good, bad), race_name, limits)
+        return _single(app, session, cases.commits(Path(tree), good, bad), work.race.name, limits)
     if good or bad:
-        raise UserError("--series has its own ends, without --good and --bad")
-    found = kernels.read(tree_name, series)
-    if subset:
-        return _enough(app, kernels, (tree_name, before, found), limits)
-    line = prefixes((), tuple(range(len(found.patches))))
-    case = kernels.subsets(tree_name, before, found.name, line, fix=fix)
-    return _single(app, case, race_name, limits)
+        raise UserError("--series has its own ends; omit --good and --bad")
+    if enough:
+        needed = bisect_subsets(session, cases, tree, before, series, limits)
+        return _show_needed(app, work.race.name, needed)
+    case = cases.patches(tree, before, series, fix=fix)
+    return _single(app, session, case, work.race.name, limits)
 
 
-def _single(app: App, case: Case, race: str | None, limits: Limits) -> int:
-    """One bisection, from its first run or from where its log ends."""
-    settings = Settings(delta=limits.delta, costs=case.costs)
-    log = limits.log or app.home.bisections / case.name / "log"
-    answer = _drive(app, case, settings, log, limits.most)
-    app.document({"race": race, **bisected.document(answer), "log": str(log)})
-    bisected.show(app, case, answer)
-    app.out.print(f"log: {log}", markup=False)
-    if isinstance(case.probe, KernelProbe):
-        bisected.report(app, case, case.probe, settings, log)
-    return 0 if answer.culprit and answer.confirmed else NOT_FOUND
+def _work(
+    race_name: str | None, workload: str | None, witness_path: Path | None, options: RunOptions
+) -> Work | None:
+    witness = load_witness(witness_path) if witness_path else None
+    if witness:
+        refuse("bisect --witness", WITNESS)
+    if not (name := race_name or (witness.race if witness else None)):
+        return None
+    return Work.choose(load_race(name), options, "", workload, witness)
 
 
-def _drive(app: App, case: Case, settings: Settings, log: Path, most: int) -> Answer:
-    bisection = Bisection(case.model, settings, case.ready)
-    if log.exists():
-        app.note(f"going on from {log}")
+def _single(app: App, session: Session, case: Case, race: str | None, limits: Limits) -> int:
+    done = bisect(session, case, limits)
+    app.document({"race": race, **document(done.answer), "log": str(done.log)})
+    _show(app, done)
+    app.out.print(f"log: {done.log}", markup=False)
+    if done.runs:
+        report(app, done.runs, f"bisection by {race}", (), sections(done))
+    return 0 if done.answer.culprit and done.answer.confirmed else NOT_FOUND
 
-    def tell(now: Bisection, request: Request, _result: Result) -> None:
-        after = now.request()
-        if after and (after.revision, after.phase) == (request.revision, request.phase):
-            return
-        step, where = now.steps[-1], now.answer()
-        said = "skipped" if step.skipped else f"{step.failures} of {step.runs} failed"
-        said += f", {step.void} said nothing" if step.void else ""
-        best, posterior = where.suspects[0]
-        app.note(
-            f"{step.phase} {case.title(step.revision)}: {said}; likeliest {case.title(best)} "
-            f"{posterior:.3f}, no culprit {where.no_culprit:.3f}"
+
+def _show(app: App, done: Bisected) -> None:
+    case, answer = done.case, done.answer
+    rows = [
+        (
+            str(one.phase),
+            case.title(one.revision),
+            "skipped" if one.skipped else f"{one.failures} of {one.runs}",
+            str(one.void or ""),
         )
+        for one in answer.steps
+    ]
+    app.out.print(table(("phase", "revision", "failed", "not exercised"), rows))
+    app.out.print(_said(case, answer), markup=False)
+    runs = ", ".join(f"{count} to {phase}" for phase, count in answer.runs.items())
+    app.out.print(f"{sum(answer.runs.values())} runs ({runs}), {answer.builds} revisions run")
 
-    return drive(bisection, case.probe, log, tell=tell, most=most)
+
+def _said(case: Case, answer: Answer) -> str:
+    if answer.culprit:
+        how = "confirmed" if answer.confirmed else "NOT confirmed"
+        odds = answer.posterior / max(1 - answer.posterior, 1e-9)
+        what = "ends the failure" if case.model.fix else "brings the failure"
+        return f"{case.title(answer.culprit)}: {what}, odds {odds:.3g} to 1, {how}"
+    names = ", ".join(f"{case.title(name)} {share:.3f}" for name, share in answer.suspects[:5])
+    return f"not found; no culprit between the ends: {answer.no_culprit:.3f}; likeliest: {names}"
 
 
-def _enough(
-    app: App, kernels: Kernels, what: tuple[str, tuple[str, ...], Series], limits: Limits
-) -> int:
-    """Which patches of a series are enough: one fix bisection after another."""
-    tree, before, series = what
-    subjects = [patch.subject for patch in series.patches]
-    answers: list[Answer] = []
-
-    def bisect_line(line: Dag) -> Answer:
-        case = kernels.subsets(tree, before, series.name, line, fix=True)
-        settings = Settings(delta=limits.delta, costs=case.costs)
-        if answers:
-            # Long enough to see the rate that the first round learnt, so that holding means it.
-            learnt = [step for step in answers[0].steps if step.phase is Phase.LEARN]
-            rate = interval(sum(s.runs for s in learnt), sum(s.failures for s in learnt))
-            runs = math.ceil(math.log(1 / limits.delta) / max(rate.low, 0.001))
-            settings = Settings(delta=limits.delta, costs=case.costs, learn_runs=runs)
-        log = app.home.bisections / case.name / "log"
-        answers.append(_drive(app, case, settings, log, limits.most))
-        bisected.show(app, case, answers[-1])
-        return answers[-1]
-
-    found = enough(len(subjects), bisect_line)
+def _show_needed(app: App, race: str, done: Needed) -> int:
+    for one in done.rounds:
+        _show(app, one)
     app.document(
         {
-            "race": kernels.race,
-            "enough": None if found is None else [number + 1 for number in found],
-            "rounds": [bisected.document(answer) for answer in answers],
+            "race": race,
+            "enough": None if done.patches is None else [number + 1 for number in done.patches],
+            "rounds": [document(one.answer) for one in done.rounds],
         }
     )
-    if found is None:
+    if done.patches is None:
         app.out.print("not found: a round stayed open", markup=False)
         return NOT_FOUND
-    for number in found:
-        app.out.print(f"needed: {number + 1} {subjects[number]}", markup=False)
-    app.out.print(f"{len(found)} of {len(subjects)} patches are enough", markup=False)
+    for number in done.patches:
+        app.out.print(f"needed: {number + 1} {done.subjects[number]}", markup=False)
+    app.out.print(f"{len(done.patches)} of {len(done.subjects)} patches are enough", markup=False)
     return 0
 
 
-COMMANDS = (bisect,)
+COMMANDS = (bisect_command,)

@@ -11,7 +11,7 @@ import click
 from mmrace import crash, groups
 from mmrace.building.kernel import load_kernel
 from mmrace.cli.app import App, json_option
-from mmrace.cli.tables import table
+from mmrace.cli.printing import table
 from mmrace.errors import UserError
 from mmrace.runs.record import find_run
 from mmrace.symbols import decode

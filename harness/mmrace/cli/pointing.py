@@ -3,20 +3,14 @@
 
 import click
 
-from mmrace.cli.app import App, config_options, json_option
-from mmrace.cli.tables import table
+from mmrace.cli.app import App, json_option
+from mmrace.cli.options import build_options, series_option, tree_option
+from mmrace.cli.printing import table
+from mmrace.cli.session import open_session
 from mmrace.definitions.point import Where, parse_point
 from mmrace.errors import UserError
-from mmrace.runs import campaign
-from mmrace.runs.campaign import Built
+from mmrace.runs.options import RunOptions
 from mmrace.symbols.resolve import Occurrence, Resolver
-
-
-def resolver_for(built: Built) -> Resolver:
-    """Return the resolver of a built kernel; what it finds is kept beside the kernel."""
-    kernel = built.kernel
-    name = f"{built.tree.name} {'+'.join(built.series)} ({kernel.release})"
-    return Resolver(kernel.vmlinux, name, kernel.folder / "points.json")
 
 
 def kind(found: Occurrence) -> str:
@@ -28,21 +22,19 @@ def kind(found: Occurrence) -> str:
 
 @click.command("points")
 @click.argument("function")
-@click.option("--tree", "tree_name", required=True, help="The kernel source, e.g. debian:6.1.")
-@click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
-@config_options
+@tree_option()
+@series_option
+@build_options
 @json_option
 @click.pass_obj
-def points(
-    app: App, function: str, tree_name: str, series: tuple[str, ...], configs: tuple[str, ...]
-) -> int:
+def points(app: App, function: str, tree: str, series: tuple[str, ...], options: RunOptions) -> int:
     """What can be named inside FUNCTION: `before NAME in FUNCTION`, `after NAME in FUNCTION`.
 
     A name that occurs at several lines is also NAME #1, NAME #2 in their order. `entry of
     FUNCTION` and `return of FUNCTION` are always there, unless an error says otherwise.
     """
-    built = campaign.build(app.home, tree_name, series, configs, app.step, app.intake)
-    resolver = resolver_for(built)
+    built = open_session(app).build(tree, series, options)
+    resolver = built.resolver()
     with app.step(f"points in {function}") as tell:
         tell("reading the kernel's debug information")
         found = resolver.occurrences(function)

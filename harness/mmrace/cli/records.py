@@ -2,62 +2,21 @@
 """``runs``, ``judge``, ``report``, ``clean``: what is on disk."""
 
 import functools
-import platform
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from mmrace import storage
-from mmrace.cli.app import App, Decorated, json_option
-from mmrace.cli.tables import exercised_text, runs_table, table
+from mmrace.cli.app import App, json_option
+from mmrace.cli.options import Decorated
+from mmrace.cli.printing import exercised_text, runs_table, table
 from mmrace.home import write_file
 from mmrace.judging.judge import judge
-from mmrace.reports import junit, kcidb, ktapout, report, summary, traced
-from mmrace.reports.account import NotRun, Traces
+from mmrace.reports import junit, kcidb, ktapout, summary, traced
+from mmrace.reports.publish import page, publish
 from mmrace.runs import cell
-from mmrace.runs.record import RunDir, all_runs, find_run
-
-
-def host_line() -> str:
-    """The machine that made a report, as people read it."""
-    return f"{platform.system()} {platform.release()} {platform.machine()}"
-
-
-def write_report(
-    app: App,
-    runs: Sequence[RunDir],
-    title: str,
-    not_run: Sequence[NotRun] = (),
-    sections: Sequence[report.Section] = (),
-) -> tuple[Path, Path]:
-    """Write HTML and JUnit beside each other in the home; return both paths."""
-    decoded = traced.traces(app.home, runs)
-    folder = app.home.reports / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    write_file(folder / "report.html", page(runs, title, not_run, sections, decoded))
-    write_file(folder / "junit.xml", junit.document(runs, not_run, decoded))
-    return folder / "report.html", folder / "junit.xml"
-
-
-def page(
-    runs: Sequence[RunDir],
-    title: str,
-    not_run: Sequence[NotRun] = (),
-    sections: Sequence[report.Section] = (),
-    decoded: Traces | None = None,
-) -> str:
-    """The HTML report, made now on this machine."""
-    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    return report.html(
-        runs,
-        title=title,
-        made=made,
-        host=host_line(),
-        not_run=not_run,
-        sections=sections,
-        decoded=decoded,
-    )
+from mmrace.runs.record import all_runs, find_run
 
 
 @click.command("runs")
@@ -143,7 +102,8 @@ def report_command(
     written: dict[str, Path] = {}
     decoded = functools.cache(lambda: traced.traces(app.home, found))
     if not any((html_file, junit_file, ktap_file, kcidb_file, markdown_file, github)):
-        written["html"], written["junit"] = write_report(app, found, title)
+        made = publish(app.home, found, title)
+        written = {"html": made.html, "junit": made.junit}
     makers: tuple[tuple[str, Path | None, Callable[[], str]], ...] = (
         ("html", html_file, lambda: page(found, title, decoded=decoded())),
         ("junit", junit_file, lambda: junit.document(found, decoded=decoded())),

@@ -5,22 +5,25 @@ from dataclasses import asdict
 
 import click
 
-from mmrace.cli.app import App, config_options, json_option, sandbox_option
-from mmrace.cli.tables import table
+from mmrace.cli.app import App, json_option
+from mmrace.cli.options import build_options, series_option, tree_option
+from mmrace.cli.printing import table
+from mmrace.cli.session import open_session
 from mmrace.definitions.base import base_for
 from mmrace.patching.intake import said
 from mmrace.patching.series import apply_series
-from mmrace.runs import campaign
+from mmrace.runs.kernels import find_source
+from mmrace.runs.options import RunOptions
 from mmrace.sources.debian import find_packages
 from mmrace.sources.tree import Tree, add_tree, find_tree, list_trees
 
 
 @click.group("tree")
-def tree() -> None:
+def tree_group() -> None:
     """Kernel (and LTP) sources that mmrace manages."""
 
 
-@tree.command("add")
+@tree_group.command("add")
 @click.argument("name")
 @click.argument("source")
 @click.option("--rev", help="Revision of a git repository.")
@@ -37,7 +40,7 @@ def add(app: App, name: str, source: str, rev: str | None) -> None:
     _show(app, added)
 
 
-@tree.command("list")
+@tree_group.command("list")
 @json_option
 @click.pass_obj
 def list_command(app: App) -> None:
@@ -49,7 +52,7 @@ def list_command(app: App) -> None:
         app.out.print(table(("name", "kind", "version", "commit", "source"), rows))
 
 
-@tree.command("find")
+@tree_group.command("find")
 @json_option
 @click.pass_obj
 def find(app: App) -> None:
@@ -63,7 +66,7 @@ def find(app: App) -> None:
         app.out.print(table(("tree", "version", "suite"), rows))
 
 
-@tree.command("show")
+@tree_group.command("show")
 @click.argument("name")
 @json_option
 @click.pass_obj
@@ -80,21 +83,21 @@ def _show(app: App, item: Tree) -> None:
 
 @click.command("apply")
 @click.argument("series", nargs=-1, required=True)
-@click.option("--tree", "tree_name", required=True, help="The tree to apply to.")
+@tree_option()
 @json_option
 @click.pass_obj
-def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
+def apply(app: App, series: tuple[str, ...], tree: str) -> None:
     """Apply SERIES in the order given.
 
     A name from patches/, an mbox or maildir, a directory with or without a quilt series, A..B or a
     branch of a git repository (REPOSITORY#A..B), a message-id or its URL, - for standard input.
     #vN behind a thread takes that revision, else it is the newest.
     """
-    with app.step(f"tree {tree_name}") as tell:
-        found = find_tree(app.home, tree_name, tell)
+    with app.step(f"tree {tree}") as tell:
+        found = find_source(app.home, tree, tell)
     base = base_for(found.version)
     with app.step(f"apply {' + '.join(series)}") as tell:
-        resolved = app.intake.resolve(app.home, series, base)
+        resolved = open_session(app).intake.resolve(app.home, series, base)
         applied = apply_series(app.home, found, resolved, tell)
     notes = [*said(resolved), *applied.notes]
     app.document(
@@ -123,15 +126,14 @@ def apply(app: App, series: tuple[str, ...], tree_name: str) -> None:
 
 
 @click.command("build")
-@click.option("--tree", "tree_name", required=True, help="The tree to build.")
-@click.option("--series", multiple=True, help="Series to apply first; may be repeated.")
-@config_options
-@sandbox_option
+@tree_option()
+@series_option
+@build_options
 @json_option
 @click.pass_obj
-def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[str, ...]) -> None:
+def build(app: App, tree: str, series: tuple[str, ...], options: RunOptions) -> None:
     """Build a kernel; says what was reused."""
-    made = campaign.build(app.home, tree_name, series, configs, app.step, app.intake).kernel
+    made = open_session(app).build(tree, series, options).kernel
     app.document(
         {
             "kernel_id": made.id,
@@ -147,4 +149,4 @@ def build(app: App, tree_name: str, series: tuple[str, ...], configs: tuple[str,
         app.out.print(f"{made.release} {made.id}\n{made.image}", markup=False)
 
 
-COMMANDS = (tree, apply, build)
+COMMANDS = (tree_group, apply, build)

@@ -12,13 +12,14 @@ import click
 from mmrace.building import bench
 from mmrace.ci import ciplan, cireport
 from mmrace.ci.checks import Result, worst_exit_code
-from mmrace.ci.unattended import Session, guest_seconds
+from mmrace.ci.unattended import Unattended, guest_seconds
 from mmrace.cli.app import App, json_option
-from mmrace.cli.duration import DURATION
-from mmrace.cli.records import page
-from mmrace.cli.tables import table
+from mmrace.cli.options import DURATION
+from mmrace.cli.printing import table
+from mmrace.cli.session import open_session
 from mmrace.home import write_file
 from mmrace.reports import traced
+from mmrace.reports.publish import new_folder, page
 from mmrace.reports.report import Section
 
 
@@ -64,9 +65,9 @@ def ci(
         job = job.model_copy(update={"budget": budget})
     app.note(f"cache key {key}; home {app.home.cache} and {app.home.data}")
     started = time.monotonic()
-    results = Session(app.home, app.step, app.note, app.intake).run(job)
+    results = Unattended(open_session(app)).run(job)
     spent = Spent(time.monotonic() - started, guest_seconds(results))
-    folder = out or app.home.reports / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = out or new_folder(app.home)
     if github is None:
         github = os.environ.get("GITHUB_ACTIONS") == "true"
     _report(app, job.title, results, folder, github)
@@ -111,7 +112,8 @@ def _document(key: str, results: Sequence[Result], spent: Spent, folder: Path) -
             {
                 "name": one.cell.name,
                 "race": one.cell.race.name,
-                "workload": one.cell.workload.name,
+                "workload": (one.cell.workload or one.cell.race.default_workloads()[0]).name,
+                "paths": dict(one.paths),
                 "tree": one.cell.tree,
                 "before": None if one.cell.before is None else list(one.cell.before),
                 "series": list(one.cell.series),

@@ -56,6 +56,13 @@ class Snapshot:
         self._end()
         self._stack.close()
 
+    @property
+    def current(self) -> Guest:
+        """The machine that was restored last; InfraError when none was."""
+        if not self._current:
+            raise InfraError("no machine was restored")
+        return self._current
+
     def boot(self, announced: bool, seconds: float) -> None:
         """Run to the race's start, and keep that state. InfraError when it is not reached."""
         boot = replace(self._boot, ram=Ram(self._files, shared=True))

@@ -26,15 +26,6 @@ _HEADER_LINES = 4  # of a crash's report: in one of these it says "at FILE:LINE"
 
 
 @dataclass(frozen=True)
-class NotRun:
-    """A workload that was not run, and why."""
-
-    race: str
-    workload: str
-    why: str
-
-
-@dataclass(frozen=True)
 class Place:
     """One step of a call trace, innermost first.
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from mmrace.outcome import Outcome
-from mmrace.reports.account import Account, NotRun, Traces, printable, read_all
+from mmrace.reports.account import Account, Traces, printable, read_all
 from mmrace.reports.excerpt import trimmed
-from mmrace.runs.record import RunDir
+from mmrace.runs.record import NotRun, RunDir
 
 EXCERPT = 8_000  # characters of a crash in a case
 OUTPUT = 200  # lines of the workload's output in a case

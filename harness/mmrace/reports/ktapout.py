@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mmrace import __version__
 from mmrace.outcome import Outcome
-from mmrace.reports.account import Account, NotRun, Traces, printable, read_all
+from mmrace.reports.account import Account, Traces, printable, read_all
 from mmrace.reports.excerpt import trimmed
-from mmrace.runs.record import RunDir
+from mmrace.runs.record import NotRun, RunDir
 
 EXCERPT = 4_000  # characters of a crash in the diagnostic lines
 _UNFIT = re.compile(r"\s*[#\n\\]\s*")  # in a description: begins a directive, or ends the line

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from mmrace import __version__
 from mmrace.reports import excerpt, meeting, timeline
-from mmrace.reports.account import Account, NotRun, Traces, groups, printable, read_all
+from mmrace.reports.account import Account, Traces, groups, printable, read_all
 from mmrace.reports.excerpt import Piece
-from mmrace.runs.record import RunDir
+from mmrace.runs.record import NotRun, RunDir
 
 __all__ = ["NotRun", "Section", "html"]
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from mmrace import __version__
 from mmrace.outcome import Outcome
-from mmrace.reports.account import Account, Group, NotRun, Traces, groups, printable, read_all
+from mmrace.reports.account import Account, Group, Traces, groups, printable, read_all
 from mmrace.reports.excerpt import trimmed
-from mmrace.runs.record import RunDir
+from mmrace.runs.record import NotRun, RunDir
 
 EXCERPT = 1_600  # characters of a crash: header and trace, as mail shows them
 GROUPS = 12  # failures told in full

@@ -13,6 +13,7 @@ from mmrace.definitions.race import Probe, Source
 from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.guests.printk import LogBuffer, log_buffer
 from mmrace.guests.qemu import Boot, qemu_version
+from mmrace.guests.scheduler import Placed
 from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.home import Home, write_file
 from mmrace.judging.crashwatch import CrashWatch
@@ -31,6 +32,8 @@ STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
 SLOW_STALL_SECONDS = 60.0  # of a kernel that is instrumented, many times slower
 INSTRUMENTED = ("KASAN", "KCSAN", "KMSAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "UBSAN", "KUNIT")
 LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
+# Of guest workload time, which begins anew with each restore: more than a replay can need.
+JOB_SECONDS = 600.0
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
 
 
@@ -44,6 +47,7 @@ class Parts:
     accel: Accel
     director: Director | None = None
     delay: Delay | None = None
+    placed: tuple[Placed, ...] = ()  # of a replay: the witness's steps in this kernel
 
 
 def run_cell(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
@@ -205,8 +209,8 @@ def job(spec: Spec) -> Job:
         name=workload.name,
         argv=workload.argv,
         env=workload.env,
-        seconds=spec.seconds,
-        at_most=spec.most,
+        seconds=JOB_SECONDS if spec.witness else spec.seconds,
+        at_most=JOB_SECONDS if spec.witness else spec.most,
         seed=spec.seed,
         hugepages=tuple(node.hugepages for node in spec.machine.node),
         probes=chosen,

@@ -3,19 +3,22 @@
 
 import json
 import secrets
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Race, Workload
+from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
 from mmrace.home import Home, publish, write_file
 from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
+from mmrace.runs.options import RunOptions
 from mmrace.toml import Table
 
 TimeIndex = tuple[tuple[float, int], ...]
@@ -24,13 +27,13 @@ TimeIndex = tuple[tuple[float, int], ...]
 class Spec(Table):
     """One cell of work, complete: what to boot, what to run in it, for how long.
 
-    ``seconds`` is the least guest time in the race phase; ``at_most`` the most guest workload time
-    of a run that is below its min counts, None in runs of earlier versions. ``race``, ``workload``
-    and ``machine`` are copies, so that a run can be judged and repeated after their files have
-    changed. ``notes`` are about the kernel: which revision of a series it has, what that was made
-    on, that it was built unconfined. ``slot`` is its place in a campaign. ``steer_by``: who holds
-    in it, ``director`` or ``kprobe``. ``configs``: what the kernel has beside the fragments of all
-    races. ``places``: addresses of this kernel at which functions are counted, by probe.
+    ``race``, ``workload`` and ``machine`` are copies, so that a run can be judged and repeated
+    after their files have changed; ``options`` is what the user chose, ``accel``, ``steered``,
+    ``seed`` and ``boot`` what came of it here. ``notes`` are about the kernel: which revision of a
+    series it has, what that was made on, that it was built unconfined. ``slot`` is its place in a
+    campaign. ``origin``: the command that made it, where it was not `mmrace run`. ``places``:
+    addresses of this kernel at which functions are counted, by probe. ``witness``: the schedule
+    that a replay followed.
     """
 
     id: str
@@ -45,21 +48,61 @@ class Spec(Table):
     program: str
     accel: str
     steered: bool
-    seconds: float
     seed: int
     boot: tuple[str, ...]
-    command: str
+    options: RunOptions = RunOptions()
     notes: tuple[str, ...] = ()
     slot: str = ""
-    steer_by: str = "director"
-    configs: tuple[str, ...] = ()
-    at_most: float | None = None
+    origin: str = ""
     places: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    witness: Witness | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_first_version(cls, fields: Any) -> Any:
+        """Read what the first version of mmrace wrote: its choices stood among the other fields.
+
+        Its runs ended when their time was spent, whatever they had counted.
+        """
+        old = ("command", "seconds", "steer_by", "configs")
+        if not isinstance(fields, dict) or not set(old) & set(fields):
+            return fields
+        kept = {name: value for name, value in fields.items() if name not in old}
+        chosen = {name: fields[name] for name in old[1:] if name in fields}
+        chosen |= {"accel": fields.get("accel", "auto"), "steer": fields.get("steered")}
+        chosen.setdefault("at_most", fields.get("seconds"))
+        return {"options": chosen, "origin": fields.get("command", ""), **kept}
+
+    @property
+    def seconds(self) -> float:
+        """Least guest time of the run in the race phase."""
+        return self.options.seconds
 
     @property
     def most(self) -> float:
-        """Guest workload time after which a run ends, exercised or not."""
-        return self.seconds if self.at_most is None else self.at_most
+        """Guest workload time after which the run ends, exercised or not."""
+        return self.options.cap
+
+    @property
+    def steer_by(self) -> str:
+        """Steering backend, ``director`` or ``kprobe``."""
+        return self.options.steer_by
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """What the kernel has beside the fragments of all races."""
+        return tuple(dict.fromkeys((*self.race.own_config, *self.options.kernel_configs)))
+
+    @property
+    def command(self) -> str:
+        """The command line that makes such a run, with a new seed."""
+        if self.origin:
+            return self.origin
+        words = ["mmrace", "run", "--race", self.race.name, "--workload", self.workload.name]
+        words += ["--tree", self.tree]
+        for name in self.series:
+            words += ["--series", name]
+        return shlex.join([*words, *self.options.words()])
 
 
 @dataclass(frozen=True)
@@ -79,6 +122,15 @@ class VmRecord:
     message: str = ""
     confined: bool = False
     steering_under_kvm: str = ""
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A workload that was not run, and why."""
+
+    race: str
+    workload: str
+    why: str
 
 
 @dataclass(frozen=True)

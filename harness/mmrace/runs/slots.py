@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmrace.errors import UserError
 from mmrace.home import Home, write_file
+from mmrace.outcome import Outcome
 from mmrace.runs.record import RunDir
 
 
@@ -67,14 +68,15 @@ def _state(path: Path) -> tuple[int, bool]:
 
 
 def _runs(home: Home, name: str) -> dict[str, RunDir]:
-    """Finished runs of one campaign, by slot."""
+    """Finished runs of one campaign, by slot; those that the host spoilt are made again."""
     found: dict[str, RunDir] = {}
     mark = f'"{name}/'.encode()
     for folder in sorted(home.runs.glob("[!.]*")):
         try:
             if mark in (folder / "spec.json").read_bytes() and (folder / "outcome.json").is_file():
                 run = RunDir(folder)
-                found.setdefault(run.spec().slot, run)
+                if run.judgement().outcome is not Outcome.INFRA:
+                    found.setdefault(run.spec().slot, run)
         except (OSError, UserError):  # removed meanwhile, or not a run of ours
             continue
     return found

@@ -6,6 +6,7 @@ at alpha itself, without a correction: if one path is not fixed, the campaign sa
 that path's own test errs (Berger, Technometrics 24, 1982).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,10 +91,22 @@ class Campaign:
         self._tests = {path: SignTest(rules, path) for path in paths}
         self._undecided = tuple(undecided)
 
-    def next_pair(self) -> Pair:
-        """Return the pair to run now: of the path that has had the fewest, unless it is decided."""
-        open_tests = [test for test in self._tests.values() if not test.done]
-        return min(open_tests, key=lambda test: test.tried).next_pair()
+    def next_pair(self, drawn: Sequence[Pair] = ()) -> Pair | None:
+        """Return the pair to run now: of the path that has had the fewest, unless it is decided.
+
+        ``drawn``: pairs that are under way, which have to be recorded before this one. None when
+        these spend the budget.
+        """
+        ahead = Counter(pair.path for pair in drawn)
+        open_tests = [
+            test
+            for test in self._tests.values()
+            if not test.done and test.tried + ahead[test.path] < self.rules.pairs
+        ]
+        if not open_tests:
+            return None
+        test = min(open_tests, key=lambda test: test.tried + ahead[test.path])
+        return test.pair(test.tried + ahead[test.path])
 
     def record(self, path: str, before: Judgement, after: Judgement) -> None:
         """Add the two runs of the pair that ``next_pair`` gave."""

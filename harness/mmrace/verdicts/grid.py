@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Races on trees with series as one table, each cell an outcome or a verdict."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from mmrace.definitions.race import Race
-from mmrace.errors import BuildError, InfraError, MmraceError, UserError
-from mmrace.runs.campaign import Built
 from mmrace.runs.record import RunDir
 
 NOTHING = "-"
@@ -52,50 +49,6 @@ class Cell:
             "detail": self.detail,
             "runs": [run.as_json() for run in self.runs],
         }
-
-
-Wanted = tuple[str, tuple[str, ...], tuple[str, ...]]  # tree, series, a race's own config
-BuiltFor = Callable[[tuple[str, ...]], Built]
-Make = Callable[[Race, Column, BuiltFor], Cell]
-
-
-def fill(
-    races: Sequence[Race],
-    columns: Sequence[Column],
-    kernels: Mapping[Wanted, Built | MmraceError],
-    make: Make,
-    jobs: int,
-) -> list[Cell]:
-    """Make all cells, ``jobs`` at a time; one that cannot be made says why."""
-
-    def cell(race: Race, column: Column) -> Cell:
-        def built(series: tuple[str, ...]) -> Built:
-            found = kernels[column.tree, series, race.own_config]
-            if isinstance(found, MmraceError):
-                raise found
-            return found
-
-        try:
-            return make(race, column, built)
-        except (BuildError, UserError, InfraError) as error:
-            word = {4: "NOT_BUILT", 69: "INFRA"}.get(error.exit_code, NOTHING)
-            return Cell(race.name, column, word, error.message, error.exit_code)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: list[Future[Cell]] = [
-            pool.submit(cell, race, column) for race in races for column in columns
-        ]
-        try:
-            return [one.result() for one in waiting]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def worst(codes: Iterable[int]) -> int:
-    """Exit code of all cells together."""
-    found = set(codes)
-    return next((code for code in (69, 4, 2, 1, 3) if code in found), 0)
 
 
 def rows(

@@ -36,10 +36,14 @@ class SignTest:
         self._infra: list[str] = []  # of each pair that the host spoilt
 
     def next_pair(self) -> Pair:
-        """Return the pair to run now; the same for the same seed and number of pairs recorded."""
-        digest = hashlib.sha256(f"{self.rules.seed}/{self.path}/{self.tried}".encode()).digest()
+        """Return the pair to run now."""
+        return self.pair(self.tried)
+
+    def pair(self, index: int) -> Pair:
+        """Return a pair by its number; the rules' seed alone gives its order and its seed."""
+        digest = hashlib.sha256(f"{self.rules.seed}/{self.path}/{index}".encode()).digest()
         order = (Arm.BEFORE, Arm.AFTER) if digest[0] & 1 else (Arm.AFTER, Arm.BEFORE)
-        return Pair(self.path, self.tried, order, int.from_bytes(digest[1:5], "big"))
+        return Pair(self.path, index, order, int.from_bytes(digest[1:5], "big"))
 
     def record(self, before: Judgement, after: Judgement) -> None:
         """Add the two runs of the pair that ``next_pair`` gave."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Sets of function names, written as patterns of whole names."""
 
+import functools
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -29,24 +30,22 @@ class Family:
 class Names:
     """All names of some families; ``name in names``.
 
-    Patterns are tried by the first letter that they begin with: a table of hundreds costs a
-    new name no more than its own part.
+    Patterns are tried by the first letter that they begin with, and compiled when a name with that
+    letter is asked for: an import costs nothing, and a new name no more than its own part.
     """
 
     def __init__(self, *families: Family) -> None:
         self.families = families
-        groups: dict[str, list[str]] = defaultdict(list)
-        self._exact = _any_of([w for family in families for w in family.words if w[0] == "_"])
-        anywhere: list[str] = []
-        for word in (word for family in families for word in family.words if word[0] != "_"):
-            match = None if _alternates(word) else _LETTER.match(word)
+        self._exact: list[str] = []
+        self._anywhere: list[str] = []
+        self._by_letter: dict[str, list[str]] = defaultdict(list)
+        for word in (word for family in families for word in family.words):
+            match = None if word[0] == "_" or _alternates(word) else _LETTER.match(word)
             if match:
                 for letter in match["set"] or match["one"]:
-                    groups[letter].append(word)
+                    self._by_letter[letter].append(word)
             else:
-                anywhere.append(word)
-        self._anywhere = _any_of(anywhere)
-        self._by_letter = {letter: _any_of([*words, *anywhere]) for letter, words in groups.items()}
+                (self._exact if word[0] == "_" else self._anywhere).append(word)
         self._known: dict[str, bool] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -55,8 +54,12 @@ class Names:
             if len(self._known) >= _CACHED:
                 self._known.clear()
             bare = name.lstrip("_").removesuffix("_noprof")
-            pattern = self._by_letter.get(bare[:1], self._anywhere)
-            known = bool(pattern.match(bare) or self._exact.match(name))
+            own = tuple(self._by_letter.get(bare[:1], ()))
+            known = (
+                bool(_any_of(own).match(bare))
+                or bool(_any_of(tuple(self._anywhere)).match(bare))
+                or bool(_any_of(tuple(self._exact)).match(name))
+            )
             self._known[name] = known
         return known
 
@@ -71,5 +74,6 @@ def _alternates(word: str) -> bool:
     return False
 
 
-def _any_of(words: list[str]) -> re.Pattern[str]:
+@functools.cache
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("(?:" + "|".join(words) + r")\Z") if words else re.compile(r"(?!)")

@@ -36,10 +36,10 @@ def outcome_text(judged: Judgement) -> Text:
 
 
 def exercised_text(judged: Judgement) -> str:
-    """Counters that prove the exercise; where a run was too quiet, how far below the min count."""
-    quiet = judged.outcome is Outcome.NOT_EXERCISED
+    """Counters that prove the exercise; of a run that was not exercised also the min counts."""
+    low = judged.outcome is Outcome.NOT_EXERCISED
     parts = (
-        f"{name} {count}" + (f" (below {least})" if quiet and count < least else "")
+        f"{name} {count}" + (f" (below {least})" if low and count < least else "")
         for name, (count, least) in judged.exercised.items()
     )
     return ", ".join(parts)

@@ -9,24 +9,26 @@ from mmrace.bisect.values import Result
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.judging import channel
 from mmrace.outcome import Outcome
-from mmrace.runs.campaign import Built
-from mmrace.runs.trial import Maker, Trial
+from mmrace.runs.kernels import Built
+from mmrace.runs.record import RunDir
 
 ATTEMPTS = 3  # at a run that the host spoils
+
+Make = Callable[[Built, int], RunDir]  # one run of a kernel, with a seed
 
 
 class KernelProbe:
     """Builds each revision once; ``note`` is told why one is of no use."""
 
     def __init__(
-        self, build: Callable[[str], Built], make: Maker, note: Callable[[str], None]
+        self, build: Callable[[str], Built], make: Make, note: Callable[[str], None]
     ) -> None:
         self._build = build
         self._make = make
         self._note = note
         self._built: dict[str, Built] = {}
         self._booted: set[str] = set()
-        self.trials: list[tuple[str, Trial]] = []
+        self.runs: list[tuple[str, RunDir]] = []
 
     def __call__(self, revision: str) -> Result:
         """Make one run; InfraError when the host spoils it again and again."""
@@ -36,27 +38,29 @@ class KernelProbe:
         except (BuildError, UserError) as error:
             self._note(f"{revision[:12]} is skipped: {error.message}")
             return Result.SKIP
-        trial = self._run(revision)
-        if revision not in self._booted and not _started(trial):
-            self._note(f"{revision[:12]} did not come to the workload, {trial.judgement.title}")
-            trial = self._run(revision)
-            if not _started(trial):
+        run = self._run(revision)
+        if revision not in self._booted and not _started(run):
+            title = run.judgement().title
+            self._note(f"{revision[:12]} did not come to the workload, {title}")
+            run = self._run(revision)
+            if not _started(run):
                 self._note(f"{revision[:12]} is skipped: it did not come to the workload twice")
                 return Result.SKIP
         self._booted.add(revision)
-        return result_of(trial.judgement)
+        return result_of(run.judgement())
 
-    def _run(self, revision: str) -> Trial:
+    def _run(self, revision: str) -> RunDir:
         for _ in range(ATTEMPTS):
-            trial = self._make(self._built[revision], secrets.randbelow(2**31))
-            self.trials.append((revision, trial))
-            if trial.judgement.outcome is not Outcome.INFRA:
-                return trial
-        raise InfraError(f"{ATTEMPTS} runs of {revision[:12]} failed: {trial.judgement.title}")
+            run = self._make(self._built[revision], secrets.randbelow(2**31))
+            self.runs.append((revision, run))
+            if run.judgement().outcome is not Outcome.INFRA:
+                return run
+        title = run.judgement().title
+        raise InfraError(f"{ATTEMPTS} runs of {revision[:12]} failed: {title}")
 
 
-def _started(trial: Trial) -> bool:
-    """Whether the guest came to its workload (a replay always does), or to the race's failure."""
-    if trial.run is None or trial.judgement.signature_matched:
+def _started(run: RunDir) -> bool:
+    """Whether the guest came to its workload, or to the race's failure."""
+    if run.judgement().signature_matched:
         return True
-    return channel.parse(trial.run.channel()).started is not None
+    return channel.parse(run.channel()).started is not None

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Options that commands share; what a mode cannot honour is refused by name."""
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from mmrace.building.kconfig import LENIENT, fragment_names
+from mmrace.errors import UserError
+from mmrace.runs.options import CAP, RunOptions
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """Converts 90, 90s, 2m or 1h to seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return seconds; a click usage error for anything else."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
+        if not match or float(match[1]) == 0:
+            self.fail(f"not a duration: {value!r}; write 90, 90s, 2m or 1h", param, ctx)
+        return float(match[1]) * _UNITS[match[2]]
+
+
+DURATION = Duration()
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+# Why a mode cannot honour an option.
+WITNESS = {
+    "workload": "a witness names its workload",
+    "machine": "a witness names its machine",
+    "steer": "a replay follows the witness's schedule",
+    "steer_by": "a replay follows the witness's schedule",
+}
+COMMAND = dict.fromkeys(
+    ("seconds", "at_most", "machine", "accel", "boot", "steer", "steer_by", "ltp", "configs"),
+    "a command after -- boots no kernel of mmrace's",
+)
+UNSTEERED = dict.fromkeys(("steer", "steer_by"), "this command chooses the steering itself")
+
+
+def tree_option(*, required: bool = True, multiple: bool = False) -> Decorator:
+    """Return the option that names kernel sources."""
+    return click.option(
+        "--tree",
+        "trees" if multiple else "tree",
+        required=required,
+        multiple=multiple,
+        metavar="TREE",
+        help="Kernel source: debian:VERSION, a tree added by `mmrace tree add`, or REPO@REVISION.",
+    )
+
+
+def series_option(command: Command) -> Command:
+    """Let series be named."""
+    text = "Series to apply first: a name, mailbox, directory or message-id; repeatable."
+    return click.option("--series", multiple=True, help=text)(command)
+
+
+def race_option(
+    text: str = "Race to run. [default: the races that the series is about]",
+) -> Decorator:
+    """Return the option that names one race."""
+    return click.option("--race", "race_name", metavar="RACE", help=text)
+
+
+_CONFIG = (
+    click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        help="Fragment of mmrace's by name, defconfig or whole .config, packed or not; repeatable.",
+    ),
+    click.option(
+        "--with",
+        "checks",
+        multiple=True,
+        type=click.Choice(fragment_names()),
+        metavar="NAME",
+        help="Debugging options by name: kasan, lockdep, kcsan, faults ...; repeatable.",
+    ),
+    click.option(
+        "--config-lenient",
+        "lenient",
+        is_flag=True,
+        help="Drop options that this tree or compiler does not have; each is said.",
+    ),
+)
+_NO_SANDBOX = click.option(
+    "--no-sandbox",
+    is_flag=True,
+    help="Build with all your rights, where bubblewrap is missing; runs record it.",
+)
+_RUN = (
+    click.option(
+        "--at-most",
+        type=DURATION,
+        help=f"Maximum time of a run below its min counts. [default: {CAP} times --for]",
+    ),
+    click.option("--machine", help="Machine of qemu/machines. [default: the race's]"),
+    click.option(
+        "--accel",
+        type=click.Choice(["auto", "kvm", "tcg"]),
+        default="auto",
+        show_default=True,
+        help="QEMU accelerator; auto takes KVM where a guest boots under it.",
+    ),
+    click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
+    click.option(
+        "--steer/--no-steer", default=None, help="Steer vCPUs. [default: where windows exist]"
+    ),
+    click.option(
+        "--steer-by",
+        type=click.Choice(["director", "kprobe"]),
+        default="director",
+        show_default=True,
+        help="Steering backend: QEMU plugin (TCG) or a kprobe module in the guest.",
+    ),
+    click.option("--ltp", help="LTP tree added by `mmrace tree add`. [default: the first one]"),
+    *_CONFIG,
+    _NO_SANDBOX,
+    click.option("--seed", type=click.IntRange(0), help="Random seed. [default: a new one]"),
+)
+_NAMES = tuple(RunOptions.model_fields)
+
+
+def run_options(seconds: str, what: str = "run") -> Decorator:
+    """Return the decorator that gives a command all options of runs, as one ``options``.
+
+    ``seconds`` is the default of ``--for``, of a ``what``.
+    """
+    least = click.option(
+        "--for",
+        "seconds",
+        type=DURATION,
+        default=seconds,
+        show_default=True,
+        help=f"Minimum time in the race phase of a {what} (guest seconds).",
+    )
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapped(*args: Any, no_sandbox: bool, **given: Any) -> Any:
+            given["configs"] = _configs(given)
+            chosen = {name: given.pop(name) for name in _NAMES if name != "sandbox"}
+            if chosen["at_most"] is not None and chosen["at_most"] < chosen["seconds"]:
+                raise UserError("--at-most is less than --for; name a longer time")
+            options = RunOptions(**chosen, sandbox=not no_sandbox)
+            return command(*args, options=options, **given)
+
+        for option in (*reversed(_RUN), least):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def build_options(command: Command) -> Command:
+    """Give a command that boots nothing the options of a kernel's build, as one ``options``."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, no_sandbox: bool, **given: Any) -> Any:
+        options = RunOptions(configs=_configs(given), sandbox=not no_sandbox)
+        return command(*args, options=options, **given)
+
+    for option in (_NO_SANDBOX, *reversed(_CONFIG)):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _configs(given: dict[str, Any]) -> tuple[str, ...]:
+    """Take what chooses a kernel's config out of the options given, as one sequence of names."""
+    lenient = (LENIENT,) if given.pop("lenient") else ()
+    return (*given.pop("configs"), *given.pop("checks"), *lenient)
+
+
+def given(name: str) -> bool:
+    """Whether the user gave an option of the current command."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+
+
+def refuse(mode: str, reasons: Mapping[str, str]) -> None:
+    """Raise UserError for the first option that was given and that this mode cannot honour."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in reasons and given(option.name):
+            raise UserError(f"{mode} cannot honour {option.opts[0]}; {reasons[option.name]}")

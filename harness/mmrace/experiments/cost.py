@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a fix costs: operations measured on both kernels, in guest instructions."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from mmrace.definitions.race import Cost, Race, load_race, race_names
+from mmrace.errors import UserError
+from mmrace.experiments.session import Session
+from mmrace.judging.channel import parse
+from mmrace.outcome import Outcome
+from mmrace.runs.kernels import Built
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import Cell
+from mmrace.runs.record import RunDir
+from mmrace.verdicts.cost import Difference, Figure, figure
+from mmrace.verdicts.verdict import Arm
+from mmrace.windows.director import Director, build
+from mmrace.windows.plan import Plan, PlannedMeter
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What each operation costs before and after, and the runs that measured it."""
+
+    differences: tuple[Difference, ...]
+    runs: tuple[RunDir, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every operation was measured on both kernels, else 3."""
+        return 0 if all(item.before and item.after for item in self.differences) else 3
+
+    def document(self) -> dict[str, Any]:
+        """What goes into JSON."""
+        return {
+            "operations": [
+                {**asdict(item), "added": item.added, "share": item.share, "clear": item.clear}
+                for item in self.differences
+            ],
+            "runs": [run.as_json() for run in self.runs],
+        }
+
+
+def choose_operations(
+    races: Sequence[str], operations: Sequence[str]
+) -> list[tuple[Race, tuple[Cost, ...]]]:
+    """Return the operations of races, all or those named; UserError for a name that is not there.
+
+    Without races: of all that say what costs.
+    """
+    found = [load_race(name) for name in (races or race_names())]
+    known = [item.name for race in found for item in race.cost]
+    for name in operations:
+        if name not in known:
+            raise UserError(f"no operation named {name!r}; known: {', '.join(known) or 'none'}")
+    wanted = [
+        (race, tuple(item for item in race.cost if not operations or item.name in operations))
+        for race in found
+    ]
+    if not any(costs for _, costs in wanted):
+        raise UserError(f"{', '.join(races)} names no operation; add a [[cost]] to race.toml")
+    return [(race, costs) for race, costs in wanted if costs]
+
+
+def measure_costs(
+    session: Session,
+    tree: str,
+    before: Sequence[str],
+    after: Sequence[str],
+    chosen: Sequence[tuple[Race, tuple[Cost, ...]]],
+    options: RunOptions,
+) -> Costs:
+    """Measure operations on both kernels; those that share a workload share a run."""
+    made: list[Difference] = []
+    runs: list[RunDir] = []
+    for race, costs in chosen:
+        arms = session.arms(tree, before, after, options, race)
+        for _, together in groupby(costs, lambda item: (item.workload, item.machine)):
+            group = tuple(together)
+            pair = [_measure(session, arms[arm], race, group, options) for arm in Arm]
+            runs += pair
+            before_, after_ = (figures(run, group) for run in pair)
+            made += [Difference(item.name, before_[item.name], after_[item.name]) for item in group]
+    return Costs(tuple(made), tuple(runs))
+
+
+def _measure(
+    session: Session, built: Built, race: Race, costs: Sequence[Cost], options: RunOptions
+) -> RunDir:
+    """Run the workload that operations share, with a meter for each of them.
+
+    Raises UserError for a point that the kernel does not have, or an accelerator without plugins.
+    """
+    return session.executor.submit(lambda: (_plan(session, built, race, costs, options),)).result()[
+        0
+    ]
+
+
+def _plan(
+    session: Session, built: Built, race: Race, costs: Sequence[Cost], options: RunOptions
+) -> Cell:
+    workload = race.find_workload(costs[0].workload)
+    options = options.with_(steer=False, machine=options.machine or costs[0].machine)
+    spec, parts = session.planner.plan(built, race, workload, options)
+    if parts.accel.name != "tcg":
+        raise UserError("instructions are counted under TCG only; say --accel tcg")
+    if spec.machine.cpus != 1:
+        raise UserError(f"machine {spec.machine.name} has several vCPUs; operations need one")
+    resolver = built.resolver()
+    meters = tuple(
+        PlannedMeter(cost.name, resolver.resolve(cost.start), resolver.resolve(cost.stop))
+        for cost in costs
+    )
+    director = Director(Plan(meters=meters, seed=spec.seed), build(session.home))
+    return spec, replace(parts, director=director)
+
+
+def figures(run: RunDir, costs: Sequence[Cost]) -> dict[str, Figure | None]:
+    """Read what a run measured, by operation.
+
+    None where it measured too little, or failed: what a broken kernel executed is no cost. The
+    workload's min counts are for the race, here the number of measurements is the proof.
+    """
+    held = run.judgement().outcome in (Outcome.PASS, Outcome.NOT_EXERCISED)
+    measured = {item["name"]: item for item in json.loads((run.folder / "meters.json").read_text())}
+    counters = parse(run.channel()).counters
+    found: dict[str, Figure | None] = {}
+    for cost in costs:
+        beside = {name: counters.get(name, 0) for name in cost.counters}
+        samples = measured[cost.name]["samples"]
+        found[cost.name] = figure(samples, beside) if held else None
+    return found

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The demo: each path of the races that ask for it, with its bug put back, then fixed again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mmrace.definitions.race import Race, Workload, load_race, race_names
+from mmrace.errors import MmraceError, NotHereError
+from mmrace.experiments.session import Session
+from mmrace.outcome import Outcome
+from mmrace.runs.kernels import Built
+from mmrace.runs.options import RunOptions
+from mmrace.runs.record import NotRun, RunDir
+from mmrace.verdicts.verdict import Arm
+
+SERIES = {Arm.BEFORE: ("vulnerable",), Arm.AFTER: ("vulnerable", "fixes")}
+PROOF = 20  # times the time in which "before" failed, that "after" has to hold
+LEAST = 4.0  # guest seconds of a run of "after"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One path of a race: a run of the kernel before, and one after (None: not made)."""
+
+    race: Race
+    path: str
+    before: RunDir
+    after: RunDir | None = None
+
+    @property
+    def expected(self) -> bool:
+        """Whether the bug showed as the race's own failure, and the fix held, exercised."""
+        if self.after is None:
+            return False
+        shown, held = self.before.judgement(), self.after.judgement()
+        return shown.outcome.failed and shown.signature_matched and held.outcome is Outcome.PASS
+
+    @property
+    def line(self) -> str:
+        """What was seen, in one line."""
+        shown = self.before.judgement()
+        when = shown.seconds_to_failure
+        after = f" after {when:.1f} s" if when is not None else ""
+        text = f"before: {_word(self.before)}{after}"
+        return f"{text}; after: {_word(self.after)}{_contested(self.after)}" if self.after else text
+
+
+def _word(run: RunDir) -> str:
+    judged = run.judgement()
+    if judged.outcome is Outcome.PASS:
+        return "held"
+    if judged.outcome.failed:
+        return "failed" if judged.signature_matched else f"failed otherwise ({judged.title})"
+    return str(judged.outcome)
+
+
+def _contested(run: RunDir) -> str:
+    """How often the run was at the contested point: hits of its windows, else its first count."""
+    judged = run.judgement()
+    hits = sum(window.hits for window in judged.windows)
+    counts = [count for count, _ in judged.exercised.values()]
+    times = hits or (counts[0] if counts else 0)
+    return f", {times:,} times at the contested point"
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """All paths that were shown, what was not run, and the error that ended it, if one."""
+
+    shown: tuple[Shown, ...]
+    not_run: tuple[NotRun, ...] = ()
+    error: MmraceError | None = None
+
+    @property
+    def runs(self) -> tuple[RunDir, ...]:
+        """All runs, those of one path beside each other."""
+        return tuple(run for one in self.shown for run in (one.before, one.after) if run)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything was as expected, else 3."""
+        if self.error:
+            return self.error.exit_code
+        return 0 if self.shown and all(one.expected for one in self.shown) else 3
+
+
+def demonstrate(
+    session: Session, tree: str, options: RunOptions, tell: Callable[[Shown], None]
+) -> Demonstration:
+    """Run each path on both kernels; ``tell`` hears of each path when it has been shown.
+
+    The kernel after runs for ``PROOF`` times as long as the kernel before took to fail, and for
+    its min counts; ``options.seconds`` bounds both. Raises UserError for a tree that is not there.
+    """
+    shown: list[Shown] = []
+    absent: list[NotRun] = []
+    races = [race for race in map(load_race, race_names()) if race.demo]
+    try:
+        for race in races:
+            arms = {arm: session.build(tree, SERIES[arm], options, race) for arm in Arm}
+            paths = race.paths(arms[Arm.BEFORE].kernel.release)
+            for name, workload in paths.decided.items():
+                try:
+                    shown.append(_show(session, arms, race, name, workload, options))
+                except NotHereError as missing:
+                    absent.append(NotRun(race.name, workload.name, missing.message))
+                    continue
+                tell(shown[-1])
+    except MmraceError as error:
+        return Demonstration(tuple(shown), tuple(absent), error)
+    return Demonstration(tuple(shown), tuple(absent))
+
+
+def _show(
+    session: Session,
+    arms: Mapping[Arm, Built],
+    race: Race,
+    path: str,
+    workload: Workload,
+    options: RunOptions,
+) -> Shown:
+    first = session.run(arms[Arm.BEFORE], race, workload, options)
+    failed = first.judgement().seconds_to_failure
+    wanted = options.seconds if failed is None else max(LEAST, PROOF * failed)
+    least = min(wanted, options.seconds)
+    longer = options.with_(seconds=least, at_most=options.cap)
+    return Shown(race, path, first, session.run(arms[Arm.AFTER], race, workload, longer))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Races on trees with series: a table whose cells are outcomes, or verdicts on all paths."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mmrace.definitions.machine import load_machine
+from mmrace.definitions.race import Race
+from mmrace.errors import MmraceError
+from mmrace.experiments.running import run_workloads
+from mmrace.experiments.session import Session
+from mmrace.experiments.verification import Verification, works_of
+from mmrace.runs.options import RunOptions
+from mmrace.severity import word, worst_code
+from mmrace.verdicts.grid import NOTHING, Cell, Column
+from mmrace.verdicts.verdict import Arm, Rules
+
+Fill = Callable[[Race, Column], Cell]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The cells of all races in all columns, row by row."""
+
+    races: tuple[Race, ...]
+    columns: tuple[Column, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of all cells together."""
+        return worst_code(cell.code for cell in self.cells)
+
+
+def columns_of(
+    trees: Iterable[str], series: Sequence[str], before: Sequence[str]
+) -> tuple[Column, ...]:
+    """Return a column for each tree and each series; ``A+B`` are both."""
+    return tuple(
+        Column(tree, _split(one), tuple(before) or None) for tree in trees for one in series or [""]
+    )
+
+
+def slots_for(races: Iterable[Race], machine: str | None) -> int:
+    """Guests that the host's cores can carry, a core for each vCPU; one at least."""
+    needed = max(load_machine(machine or race.machine).cpus for race in races)
+    return max(1, len(os.sched_getaffinity(0)) // needed)
+
+
+def outcomes(session: Session, options: RunOptions, count: int) -> Fill:
+    """Return what fills a cell with the outcome of ``count`` runs of each path's workload."""
+
+    def fill(race: Race, column: Column) -> Cell:
+        built = session.build(column.tree, column.series, options, race)
+        workloads = race.paths(built.kernel.release).decided.values()
+        done = run_workloads(session, built, race, workloads, options, count)
+        if done.error:
+            raise done.error
+        if not done.made:
+            return Cell(race.name, column, NOTHING, done.not_run[0].why, 3)
+        code = done.exit_code
+        judged = [run.judgement() for run in done.made]
+        worst = next(one for one in judged if one.outcome.exit_code == code)
+        same = sum(one.outcome is worst.outcome for one in judged)
+        title = worst.title if worst.signature_matched else f"{worst.title} (foreign)"
+        parts = (
+            f"{same} of {len(judged)}" if len(judged) > 1 else "",
+            title if worst.title else "",
+        )
+        said = " ".join(filter(None, parts))
+        return Cell(race.name, column, str(worst.outcome), said, code, done.made)
+
+    return fill
+
+
+def verdicts(session: Session, options: RunOptions, rules: Rules) -> Fill:
+    """Return what fills a cell with the verdict on all paths of a race."""
+
+    def fill(race: Race, column: Column) -> Cell:
+        arms = session.arms(column.tree, column.before or (), column.series, options, race)
+        works, undecided = works_of(race, options, arms[Arm.BEFORE].kernel.release)
+        with Verification(session, arms, works, rules, undecided, ahead=1) as verification:
+            done = verification.run()
+        detail = "; ".join(
+            f"{one.path}: before {one.before.failures} of {one.before.runs}, "
+            f"after {one.after.failures} of {one.after.runs}, p = {one.p_value:.2g}"
+            for one in done.said.paths
+        )
+        runs = tuple(run for _, run in done.runs)
+        code = done.said.exit_code
+        return Cell(race.name, column, str(done.said.verdict), detail, code, runs)
+
+    return fill
+
+
+def fill_matrix(
+    session: Session,
+    races: Sequence[Race],
+    columns: Sequence[Column],
+    fill: Fill,
+    options: RunOptions,
+) -> Matrix:
+    """Build each kernel once, then fill the cells, as many at a time as there are slots.
+
+    A cell that cannot be filled says why; the others go on.
+    """
+    for race, column in ((race, column) for race in races for column in columns):
+        _build_ahead(session, race, column, options)
+
+    def cell(race: Race, column: Column) -> Cell:
+        try:
+            return fill(race, column)
+        except MmraceError as error:
+            return Cell(race.name, column, word(error, NOTHING), error.message, error.exit_code)
+
+    with ThreadPoolExecutor(session.executor.slots) as pool:
+        waiting: list[Future[Cell]] = [
+            pool.submit(cell, race, column) for race in races for column in columns
+        ]
+        try:
+            cells = tuple(one.result() for one in waiting)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            session.executor.close()
+            raise
+    return Matrix(tuple(races), tuple(columns), cells)
+
+
+def _build_ahead(session: Session, race: Race, column: Column, options: RunOptions) -> None:
+    """Build a column's kernels before any guest runs; the cell itself says what went wrong."""
+    try:
+        session.build(column.tree, column.before or column.series, options, race)
+        if column.before:
+            session.build(column.tree, (*column.before, *column.series), options, race)
+    except MmraceError as error:
+        session.note(f"{column.tree} {' + '.join(column.series)}: {error.message}")
+
+
+def _split(series: str) -> tuple[str, ...]:
+    return tuple(name for name in series.split("+") if name not in ("", "none"))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a user chose for runs: one value, the same for every command, stored whole with each run."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from mmrace.building.kconfig import LENIENT
+from mmrace.toml import Table
+from mmrace.windows import delay
+
+CAP = 4  # times the least time of a run, which `--at-most` is by default
+DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module in the guest steers
+
+
+class RunOptions(Table):
+    """The choices, as given: what is None or empty was left to the race or to the host.
+
+    ``seconds``: least guest time in the race phase. ``at_most``: guest seconds after which a run
+    that is below its min counts is NOT_EXERCISED. ``machine``: name of a machine of qemu/machines.
+    ``accel``: auto, tcg or kvm. ``boot``: kernel parameters to add. ``steer``: None steers where
+    the workload has windows. ``steer_by``: director (QEMU plugin) or kprobe (module in the guest).
+    ``ltp``: name of an LTP tree. ``configs``: fragments or whole configs beside the races' own.
+    ``sandbox``: whether builds run confined. ``seed``: of the workload; None: a new one each run.
+    """
+
+    seconds: float = Field(default=60.0, gt=0)
+    at_most: float | None = Field(default=None, gt=0)
+    machine: str | None = None
+    accel: str = Field(default="auto", pattern="^(auto|tcg|kvm)$")
+    boot: tuple[str, ...] = ()
+    steer: bool | None = None
+    steer_by: str = Field(default="director", pattern="^(director|kprobe)$")
+    ltp: str | None = None
+    configs: tuple[str, ...] = ()
+    sandbox: bool = True
+    seed: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _cap_is_no_less(self) -> Self:
+        if self.at_most is not None and self.at_most < self.seconds:
+            raise ValueError(f"at_most is {self.at_most:g} s, less than seconds, {self.seconds:g}")
+        return self
+
+    @property
+    def cap(self) -> float:
+        """Guest seconds after which a run ends, whatever its min counts."""
+        return CAP * self.seconds if self.at_most is None else self.at_most
+
+    @property
+    def kernel_configs(self) -> tuple[str, ...]:
+        """What the kernel has beside the races' own fragments: asked for, or needed to steer."""
+        steering = (DELAY_CONFIG,) if self.steer_by == delay.BY else ()
+        return tuple(dict.fromkeys((*self.configs, *steering)))
+
+    def with_(self, **changes: object) -> "RunOptions":
+        """Return these choices with some changed; checked like the first ones."""
+        return RunOptions.model_validate({**dict(self), **changes})
+
+    def words(self) -> tuple[str, ...]:
+        """Return the words of a command line that chooses the same, but for the seed."""
+        words = ["--for", f"{self.seconds:g}s"]
+        if self.at_most is not None:
+            words += ["--at-most", f"{self.at_most:g}s"]
+        for name, value in (("--machine", self.machine), ("--ltp", self.ltp)):
+            words += [name, value] if value else []
+        words += ["--accel", self.accel] if self.accel != "auto" else []
+        for parameter in self.boot:
+            words += ["--boot", parameter]
+        if self.steer is not None:
+            words.append("--steer" if self.steer else "--no-steer")
+        words += ["--steer-by", self.steer_by] if self.steer_by != "director" else []
+        for name in self.configs:
+            words += ["--config-lenient"] if name == LENIENT else ["--config", name]
+        return (*words, *([] if self.sandbox else ["--no-sandbox"]))

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a kernel, a workload and a user's choices to a cell that is ready to run."""
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+from mmrace.building.kernel import Kernel
+from mmrace.definitions.machine import Machine, load_machine
+from mmrace.definitions.race import Race, Source, Workload
+from mmrace.definitions.witness import Witness
+from mmrace.errors import InfraError, NotHereError, UserError
+from mmrace.guests import accel
+from mmrace.guests.guest import Guest
+from mmrace.guests.qemu import Boot, qemu_version
+from mmrace.guests.scheduler import place
+from mmrace.home import Home
+from mmrace.runs import cell, record
+from mmrace.runs.exercise import name_counters
+from mmrace.runs.kernels import Built, Step
+from mmrace.runs.options import DELAY_CONFIG, RunOptions
+from mmrace.runs.record import RunDir, Spec
+from mmrace.runs.replay import run_replay
+from mmrace.sources.tree import Tree, find_tree, list_trees
+from mmrace.symbols.counted import KernelCounters, read_counters
+from mmrace.userland.image import BUSYBOX, Job, job_segment, make_image
+from mmrace.userland.program import Program, build_init, build_program
+from mmrace.windows import delay
+from mmrace.windows.steering import delay_for, director_for
+
+Cell = tuple[Spec, cell.Parts]
+SHELL_MACHINE = "numa2"
+
+
+def steers(race: Race, workload: Workload, options: RunOptions, accelerator: str) -> bool:
+    """Whether a run is steered: as asked for, else where it can be.
+
+    Raises UserError when it cannot be steered and that was asked for.
+    """
+    windows = race.windows_for(workload.name)
+    if options.steer and not windows:
+        raise UserError(f"race {race.name} has no window for workload {workload.name}; --no-steer")
+    able = bool(windows) and (accelerator == "tcg" or options.steer_by == delay.BY)
+    if options.steer and not able:
+        raise UserError("the director needs TCG: --accel tcg, --steer-by kprobe or --no-steer")
+    return able if options.steer is None else options.steer
+
+
+class Planner:
+    """Plans cells, and keeps what several cells of one invocation share."""
+
+    def __init__(self, home: Home, step: Step) -> None:
+        self._home = home
+        self._step = step
+        self._qemu = qemu_version()
+        self._init: dict[str, Path] = {}
+        self._accel: dict[str, accel.Accel] = {}
+        self._counted: dict[str, KernelCounters] = {}
+
+    def plan(
+        self,
+        built: Built,
+        race: Race,
+        workload: Workload,
+        options: RunOptions,
+        *,
+        slot: str = "",
+        origin: str = "",
+        program: Program | None = None,
+        like: Spec | None = None,
+    ) -> Cell:
+        """Make a cell ready to run: programs compiled, image made, accelerator chosen.
+
+        ``program`` stands in for the one that the workload's sources make; ``like`` is a run whose
+        machine and kernel parameters are taken as they were. Raises NotHereError when the workload
+        needs a source that nobody named, or the race another kernel.
+        """
+        if not built.suits(race):
+            wanted = ", ".join(race.own_config)
+            raise NotHereError(f"it shows on a kernel of its own only ({wanted}); name the race")
+        workload = name_counters(race, workload, self._counters(built), built.kernel.release)
+        machine = like.machine if like else load_machine(options.machine or race.machine)
+        boot = (*machine.boot, *built.boot, *race.boot, *options.boot)
+        program = program or self._program(built, race, workload, options)
+        image = make_image(self._home, self._guest_init(built), program.files)
+        chosen = self._accelerator(options.accel, machine, built.kernel, image)
+        spec = Spec(
+            id=record.new_id(race.name, workload.name),
+            race=race,
+            workload=workload,
+            machine=machine,
+            tree=built.tree.name,
+            revision=built.applied.commit,
+            series=built.series,
+            kernel_id=built.kernel.id,
+            release=built.kernel.release,
+            program=program.folder.name,
+            accel=chosen.name,
+            steered=steers(race, workload, options, chosen.name),
+            seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
+            boot=like.boot if like else boot,
+            options=options,
+            notes=built.notes,
+            slot=slot,
+            origin=origin,
+        )
+        parts = cell.Parts(built.kernel.image, built.kernel.config, image, chosen)
+        return spec, self._steering(spec, parts, built) if spec.steered else parts
+
+    def plan_replay(
+        self,
+        built: Built,
+        race: Race,
+        witness: Witness,
+        options: RunOptions,
+        *,
+        slot: str = "",
+    ) -> Cell:
+        """Make a cell that follows a witness once, for ``options.seconds`` of wall time at most.
+
+        Machine and workload seed are the witness's. UserError for a sync point that the kernel
+        does not have.
+        """
+        accelerator = "tcg" if options.accel == "auto" else options.accel
+        own = options.with_(
+            machine=witness.machine, seed=witness.seed, steer=False, accel=accelerator
+        )
+        workload = race.find_workload(witness.workload)
+        spec, parts = self.plan(built, race, workload, own, slot=slot)
+        placed = place(witness, built.resolver())
+        return spec.model_copy(update={"witness": witness}), replace(parts, placed=placed)
+
+    def shell(self, built: Built, options: RunOptions) -> None:
+        """Boot a kernel with a shell on its console, and hand that over."""
+        machine = load_machine(options.machine or SHELL_MACHINE)
+        if not BUSYBOX.is_file():
+            raise InfraError(f"{BUSYBOX} is not there; apt-get install busybox-static")
+        image = make_image(self._home, self._guest_init(built), (), BUSYBOX)
+        chosen = self._accelerator(options.accel, machine, built.kernel, image)
+        boot = (*machine.boot, *built.boot, *options.boot)
+        pages = tuple(node.hugepages for node in machine.node)
+        job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, interactive=True)
+        with self._home.scratch(self._home.cache) as folder:
+            initrd = folder / "initrd"
+            initrd.write_bytes(image.read_bytes() + job_segment(job))
+            with Guest(
+                Boot(machine, built.kernel.image, initrd, boot, chosen.name), folder
+            ) as guest:
+                guest.interact()
+
+    def _steering(self, spec: Spec, parts: cell.Parts, built: Built) -> cell.Parts:
+        with self._step("windows") as tell:
+            tell("reading the kernel's debug information")
+            what = spec.race, spec.workload.name, built.resolver(), spec.seed
+            if spec.steer_by != delay.BY:
+                return replace(parts, director=director_for(self._home, *what))
+            if built.delay is None:
+                raise UserError(f"this kernel was built without --config {DELAY_CONFIG}")
+            return replace(parts, delay=delay_for(*what, built.delay))
+
+    def _counters(self, built: Built) -> KernelCounters:
+        kernel = built.kernel
+        if kernel.id not in self._counted:
+            read = read_counters(kernel.vmlinux, kernel.folder / "System.map")
+            self._counted[kernel.id] = read
+        return self._counted[kernel.id]
+
+    def _guest_init(self, built: Built) -> Path:
+        cc = built.guest_cc
+        if cc not in self._init:
+            with self._step("guest init") as tell:
+                self._init[cc] = build_init(self._home, tell, cc)
+        return self._init[cc]
+
+    def _program(
+        self, built: Built, race: Race, workload: Workload, options: RunOptions
+    ) -> Program:
+        ltp = self._ltp(options.ltp).commit if workload.source is Source.LTP else None
+        with self._step(f"program {race.name}/{workload.name}") as tell:
+            commit = built.applied.commit
+            return build_program(self._home, race, workload, commit, ltp, tell, built.guest_cc)
+
+    def _ltp(self, name: str | None) -> Tree:
+        if name:
+            tree = find_tree(self._home, name, lambda _text: None)
+            if tree.kind != "ltp":
+                raise UserError(f"{name} is a {tree.kind} source, not LTP")
+            return tree
+        for tree in list_trees(self._home):
+            if tree.kind == "ltp":
+                return tree
+        raise NotHereError("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
+
+    def _accelerator(
+        self, wanted: str, machine: Machine, kernel: Kernel, image: Path
+    ) -> accel.Accel:
+        if wanted not in self._accel:
+            with self._step("accelerator") as tell:
+                found = accel.choose(
+                    self._home,
+                    wanted,
+                    self._qemu,
+                    lambda: cell.probe_kvm(self._home, machine, kernel.image, image),
+                )
+                tell(f"= {found.name}: {found.reason}")
+            self._accel[wanted] = found
+        return self._accel[wanted]
+
+
+def run(home: Home, planned: Cell, step: Step) -> RunDir:
+    """Run one cell on this host, shown as a step."""
+    spec, parts = planned
+    kernel = "+".join(spec.series) or spec.tree
+    with step(f"{spec.race.name}/{spec.workload.name} on {kernel}") as tell:
+        runs = run_replay if spec.witness else cell.run_cell
+        made = runs(home, spec, parts, tell)
+        judged = made.judgement()
+        tell(f"= {judged.outcome} {judged.title}")
+    return made
