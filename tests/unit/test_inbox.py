@@ -245,7 +245,7 @@ def test_what_is_needed_by_message_id_goes_first(lists: List, tmp_path: Path) ->
         (lambda mails: [m for m in mails if m.id != "v2-1@list"], "patch 1/2 of v2 is missing"),
         (
             lambda mails: [*mails, again(mails[3])],
-            "patch 1/2 of v2 is twice in it: <v2-1@list> and <again@list>",
+            "patch 1/2 of v2 is twice in it: <again@list> and <v2-1@list>",
         ),
         (lambda mails: [m for m in mails if "@list" in m.id and m.id[0] == "r"], "no patch in it"),
         (
@@ -256,10 +256,6 @@ def test_what_is_needed_by_message_id_goes_first(lists: List, tmp_path: Path) ->
             "holds unrelated series",
         ),
         (lambda mails: [*mails[:3], broken(mails[3]), mails[4]], "a damaged patch"),
-        (
-            lambda mails: [*mails[:4], spelt(mails[4], "ü", "\udcfc")],
-            "not in the encoding that the mail names",
-        ),
         (lambda mails: [*mails[:4], spelt(mails[4], "/mm/", "/../mm/")], "outside of the tree"),
     ],
 )

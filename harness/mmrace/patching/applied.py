@@ -11,7 +11,9 @@ from pathlib import Path
 from mmrace.definitions.base import Base, base_for
 from mmrace.errors import MmraceError, UserError
 from mmrace.home import Home, write_file
+from mmrace.patching.level import at_tree_level
 from mmrace.patching.patch import Patch, Series
+from mmrace.patching.present import differences
 from mmrace.patching.reject import explain
 from mmrace.sources.git import Repository, create, last_line
 from mmrace.sources.tree import Tree, list_trees, store
@@ -48,8 +50,10 @@ def apply_series(home: Home, tree: Tree, series: Sequence[Series], progress: Pro
         if known := _recall(home, record):
             return known
         with home.scratch(home.cache / "series") as scratch:
-            bench = _Bench(home, tree, series, scratch)
-            for item in series:
+            placed, notes = at_tree_level(store(home), tree.commit, series)
+            bench = _Bench(home, tree, placed, scratch)
+            bench.note(notes)
+            for item in placed:
                 bench.apply_asked(item, progress)
             made = bench.result(_base(tree))
         ref = f"refs/mmrace/applied/{key}"
@@ -118,6 +122,7 @@ class _Bench:
         self._scratch = scratch
         offers = [offer for item in series for offer in (item, *item.instead)]
         self._files = sorted({f for s in offers for p in s.patches + s.opposite for f in p.files})
+        self._asked = tuple(patch for item in series for patch in item.patches)
         self._git = self._lay_out()
 
     def _lay_out(self) -> Repository:
@@ -134,6 +139,10 @@ class _Bench:
         git.git("update-ref", "--no-deref", "HEAD", self._tree.commit)
         git.git("read-tree", "-m", "-u", "HEAD")
         return git
+
+    def note(self, notes: Sequence[str]) -> None:
+        """Have something said of the outcome."""
+        self._notes += notes
 
     def apply_asked(self, series: Series, progress: Progress) -> None:
         """Apply one series, and see to what it says that it was made on."""
@@ -223,7 +232,11 @@ class _Bench:
         return bool(marks) and all(mark.holds(self._text(mark.file)) for mark in marks)
 
     def _text(self, path: str) -> str:
-        return (self._git.file("HEAD", path) or b"").decode(errors="replace")
+        return self._text_or_none(path) or ""
+
+    def _text_or_none(self, path: str) -> str | None:
+        content = self._git.file("HEAD", path)
+        return None if content is None else content.decode(errors="replace")
 
     def _fits(self, patches: Sequence[Patch], *, reverse: bool) -> bool:
         """Whether all patches fit (or come off), tried on an index of the touched files alone."""
@@ -245,7 +258,13 @@ class _Bench:
         done = self._git.git("am", "--3way", "--keep-cr", stdin=patch.mail, check=False)
         if done.returncode:
             self._git.git("am", "--abort", check=False)
-            raise explain(self._home, self._tree, self._git, patch, last_line(done.errors))
+            around = differences(patch, self._text_or_none)
+            if around is None:
+                said = last_line(done.errors)
+                raise explain(self._home, self._tree, self._git, patch, said, self._asked)
+            self._already.append(patch.name)
+            self._notes.append(f"{patch.label}: already there; {'; '.join(around[:3])}")
+            return
         if self._git.rev("HEAD") == before:
             self._already.append(patch.name)
             return

@@ -38,5 +38,10 @@ class Intake:
 
 
 def said(series: Iterable[Series]) -> list[str]:
-    """What people should know about series from outside."""
-    return [f"{item.name}: {note}" for item in series for note in item.notes]
+    """What people should know about series from outside, and about their patches."""
+    told = []
+    for item in series:
+        told += [f"{item.name}: {note}" for note in item.notes]
+        if item.outside:
+            told += [f"{patch.name}: {note}" for patch in item.patches for note in patch.notes]
+    return told

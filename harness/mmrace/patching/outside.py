@@ -2,18 +2,17 @@
 """A series from outside: mails (files, standard input, a server), quilt, a directory, git."""
 
 import re
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from mmrace.errors import UserError
-from mmrace.patching.inbox import fetch_series, is_address, thread_series
-from mmrace.patching.patch import Series, in_order, read_patches
+from mmrace.patching.inbox import fetch_series, is_address, mail_patches, thread_series
+from mmrace.patching.mailbox import is_mail, mails_at, split
+from mmrace.patching.patch import Series, in_order, read_listed, read_patches
+from mmrace.patching.quilt import find_list, read_quilt
 from mmrace.patching.revrange import range_mails
 from mmrace.patching.thread import read_mail
-from mmrace.sources.git import create, last_line
 
-_REVISION = re.compile(r"^(.*)#v(\d+)$", re.S)
+_REVISION = re.compile(r"v(\d+)")
 
 
 def read_outside(name: str, stdin: bytes) -> Series | None:
@@ -21,23 +20,35 @@ def read_outside(name: str, stdin: bytes) -> Series | None:
 
     A directory (with a quilt ``series`` or without), a maildir, an mbox or patch file, ``-`` for
     ``stdin``, a message-id or its URL (any of these with ``#vN`` for one revision of several),
-    ``REPOSITORY#A..B``, ``REPOSITORY#BRANCH``, and ``A..B`` or a branch of the repository here.
+    ``MAIL#FILE`` for one of several attachments, ``REPOSITORY#A..B``, ``REPOSITORY#COMMIT``,
+    ``REPOSITORY#BRANCH``, and ``A..B``, a commit or a branch of the repository here.
     Raises UserError when it is damaged.
     """
     path = Path(name)
     if name == "-":
-        return _of_mails("standard input", _split_bytes("stdin", stdin), None)
-    if (path / "series").is_file():
-        return Series(name, read_patches(read_quilt(path)), outside=True)
-    if path.is_file() or path.is_dir():
-        return _of_mails(name, _mails_at(path), None)
-    pinned = _REVISION.match(name)
-    bare, revision = (pinned[1], int(pinned[2])) if pinned else (name, None)
-    if is_address(bare):
-        return fetch_series(bare, revision)
-    if revision and (Path(bare).is_file() or (Path(bare) / "cur").is_dir()):
-        return _of_mails(bare, _mails_at(Path(bare)), revision)
+        return _of_mails("standard input", split("stdin", stdin))
+    if path.is_dir() and (listed := find_list(path)):
+        return _of_list(name, listed)
+    if path.is_file() or (path.is_dir() and not _is_repository(path)):
+        return _of_mails(name, mails_at(path))
+    bare, mark, chosen = name.rpartition("#")
+    found = _REVISION.fullmatch(chosen) if mark else None
+    revision = int(found[1]) if found else None
+    if is_address(bare if revision else name):
+        return fetch_series(bare if revision else name, revision)
+    path = Path(bare)
+    if mark and (path.is_file() or (revision and path.is_dir() and not _is_repository(path))):
+        return _of_mails(bare, mails_at(path), revision, "" if revision else chosen)
     return _of_git(name)
+
+
+def _is_repository(path: Path) -> bool:
+    return (path / ".git").exists() or (path / "objects").is_dir()
+
+
+def _of_list(name: str, listed: Path) -> Series:
+    patches, notes = read_quilt(listed)
+    return Series(name, read_listed(patches), outside=True, notes=notes)
 
 
 def _of_git(name: str) -> Series | None:
@@ -50,70 +61,25 @@ def _of_git(name: str) -> Series | None:
         if mark or ".." in name:
             raise
         return None
-    patches = in_order(name, read_patches(_split_bytes("range", mails)))
+    patches = in_order(name, read_patches(split("range", mails)))
     if not patches:
         raise UserError(f"{name}: no patch in it")
     return Series(name, patches, outside=True, notes=(note,) if note else ())
 
 
-def read_quilt(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Read what ``series`` lists; a line is a path and perhaps options, # starts a comment."""
-    for line in (folder / "series").read_text(encoding="utf-8").splitlines():
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        if words[1:] not in ([], ["-p1"]):
-            raise UserError(f"{folder}/series: {line.strip()}: only patches of level -p1 are read")
-        path = folder / words[0]
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"{folder}/series: {words[0]} is outside of the directory")
-        try:
-            yield words[0], path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{folder}/series lists {words[0]}: {error.strerror}") from error
-
-
-def _mails_at(path: Path) -> list[tuple[str, bytes]]:
-    if path.is_file() or (path / "cur").is_dir():
-        return _split(path)
-    paths = sorted([*path.glob("*.patch"), *path.glob("*.diff"), *path.glob("*.eml")])
-    return [(found.name, found.read_bytes()) for found in paths]
-
-
-def _split(path: Path) -> list[tuple[str, bytes]]:
-    """Take a mailbox, a maildir or a single patch apart into its mails."""
-    if path.is_file():
-        raw = path.read_bytes()
-        if not re.match(rb"(From |[A-Za-z-]+: )", raw):
-            return [(path.name, raw)]
-    with tempfile.TemporaryDirectory(prefix="mmrace-") as scratch:
-        git = create(Path(scratch) / "git")
-        out = Path(scratch) / "mails"
-        out.mkdir()
-        done = git.git("mailsplit", "-b", f"-o{out}", "--", path.absolute(), check=False)
-        if done.returncode:
-            raise UserError(f"{path}: no mailbox: {last_line(done.errors)}")
-        mails = [mail.read_bytes() for mail in sorted(out.iterdir())]
-    if len(mails) == 1:
-        return [(path.name, mails[0])]
-    return [(f"{path.name}#{number}", raw) for number, raw in enumerate(mails, 1)]
-
-
-def _split_bytes(name: str, raw: bytes) -> list[tuple[str, bytes]]:
-    with tempfile.TemporaryDirectory(prefix="mmrace-") as scratch:
-        box = Path(scratch) / name
-        box.write_bytes(raw)
-        return _split(box) if raw.strip() else []
-
-
-def _of_mails(name: str, raw: list[tuple[str, bytes]], revision: int | None) -> Series:
+def _of_mails(
+    name: str, raw: list[tuple[str, bytes]], revision: int | None = None, attachment: str = ""
+) -> Series:
     """Mails with ids are a thread, and b4's; others are patches in the order of their n/m."""
     mails = [read_mail(*mail) for mail in raw]
     if mails and all(mail.id for mail in mails):
-        return thread_series(name, mails, revision)
+        return thread_series(name, mails, revision, attachment)
     if revision:
         raise UserError(f"{name}: mails without Message-ID are no thread with revisions")
-    patches = read_patches(raw)
+    patches = tuple(
+        patch for mail in mails if mail.diff for patch in mail_patches(mail, attachment)
+    )
     if not patches:
-        raise UserError(f"{name}: no patch in it")
+        known = not raw or any(is_mail(text) for _, text in raw)
+        raise UserError(f"{name}: {'no patch in it' if known else 'neither a mail nor a diff'}")
     return Series(name, in_order(name, patches), outside=True)

@@ -7,16 +7,17 @@ Whatever form a patch came in, ``Patch.mail`` is the same, so that it makes the 
 import re
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mmrace.definitions.base import Mark
 from mmrace.errors import UserError
+from mmrace.patching.diff import at_level, at_top, reverse
+from mmrace.patching.mailinfo import read_info
+from mmrace.patching.quilt import Listed
 from mmrace.patching.thread import place
 from mmrace.sources.git import Repository, create, last_line
 
-_HEADER = re.compile(rb"^(From|Subject|Date|Message-I[dD]|MIME-Version|Received): ", re.M)
-_DIFF = re.compile(rb"^(diff --git |--- \S)", re.M)
 _OTHER_NAME = re.compile(rb"^(?:rename|copy) from (.+)$", re.M)
 # Regular files only: what else git can put in a tree is a way out of it.
 _MODE = re.compile(
@@ -31,7 +32,7 @@ class Patch:
     """One change: ``name`` for people, ``files`` it touches (relative to the tree).
 
     ``number`` of ``total`` and ``revision`` as the mail's ``[PATCH v2 1/3]`` said; 0 when it did
-    not.
+    not. ``notes`` say what had to be made up or guessed about the mail.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Patch:
     revision: int = 1
     number: int = 0
     total: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name, and where the patch is in its series."""
+        return f"{self.name} (patch {self.number}/{self.total})" if self.total > 1 else self.name
 
     @property
     def mail(self) -> bytes:
@@ -90,37 +97,51 @@ def read_patches(named: Iterable[tuple[str, bytes]]) -> tuple[Patch, ...]:
 
     Raises UserError when one is damaged, or touches anything outside of the tree.
     """
+    return read_listed(Listed(name, raw) for name, raw in named)
+
+
+def read_listed(listed: Iterable[Listed]) -> tuple[Patch, ...]:
+    """Read the patches of a quilt series; as ``read_patches`` otherwise."""
     with tempfile.TemporaryDirectory(prefix="mmrace-") as scratch:
         git = create(Path(scratch) / "git")
-        patches = [_read(git, name, raw) for name, raw in named]
+        patches = [_read(git, one) for one in listed]
     return tuple(patch for patch in patches if patch)
 
 
-def _read(git: Repository, name: str, raw: bytes) -> Patch | None:
-    raw = raw.replace(b"\r\n", b"\n") if b"\r\n\r\n" in raw else raw
-    raw = raw if _is_mail(raw) else _as_mail(name, raw)
-    message, diff = git.path / "message", git.path / "diff"
-    done = git.git("mailinfo", "--encoding=UTF-8", message, diff, stdin=raw, check=False)
-    if done.returncode:
-        raise UserError(f"{name}: not a readable mail: {last_line(done.errors)}")
-    content = diff.read_bytes()
-    found = _DIFF.search(content)
-    if not found:
+def with_diff(git: Repository, patch: Patch, diff: bytes) -> Patch:
+    """Return the patch with another form of its diff; errors as ``read_patches``."""
+    return replace(patch, diff=diff, files=_files(git, patch.name, diff))
+
+
+def _read(git: Repository, listed: Listed) -> Patch | None:
+    name, raw = listed.name, listed.raw
+    info = read_info(git, name, raw)
+    if info is None:
         return None
-    content = content[found.start() :]
+    diff = at_level(info.diff, listed.level)
+    diff = reverse(name, diff) if listed.backwards else diff
     try:
-        text = message.read_bytes().decode().strip()
-        info = dict(line.split(": ", 1) for line in done.stdout.decode().splitlines() if line)
-    except ValueError as error:
-        raise UserError(f"{name}: its text is not in the encoding that the mail names") from error
-    for key in ("Author", "Email", "Subject", "Date"):
-        if key not in info:
-            raise UserError(f"{name}: the mail has no {key}")
-    author = f"{info['Author']} <{info['Email']}>"
-    files = _files(git, name, content)
+        files = _files(git, name, diff)
+    except UserError:
+        # "--- Makefile" has no directory to strip: a diff of level 0.
+        diff = at_level(info.diff, 0)
+        if listed.level != 1 or not at_top(info.diff):
+            raise
+        files = _files(git, name, diff)
     at = place(raw)
-    head = (name, info["Subject"], author, info["Date"], text, content, files)
-    return Patch(*head, at.revision, at.number, at.total)
+    return Patch(
+        name=name,
+        subject=info.subject,
+        author=f"{info.author} <{info.email}>",
+        date=info.date,
+        message=info.message,
+        diff=diff,
+        files=files,
+        revision=at.revision,
+        number=at.number,
+        total=at.total,
+        notes=info.notes,
+    )
 
 
 def in_order(name: str, patches: tuple[Patch, ...]) -> tuple[Patch, ...]:
@@ -133,30 +154,24 @@ def in_order(name: str, patches: tuple[Patch, ...]) -> tuple[Patch, ...]:
         listed = " and ".join(f"v{revision}" for revision in revisions)
         raise UserError(f"{name}: holds revisions {listed} of a series; give one of them")
     totals = {patch.total for patch in patches}
-    if len(patches) == 1 or len(totals) > 1 or totals == {0}:
+    if len(patches) == 1:
+        return tuple(replace(patch, notes=(*alone(patch), *patch.notes)) for patch in patches)
+    if len(totals) > 1 or totals == {0}:
         return patches
     total = totals.pop()
     numbers = [patch.number for patch in patches]
     for number in range(1, total + 1):
         if numbers.count(number) != 1:
-            state = "twice in it" if number in numbers else "missing"
+            state = "twice in it" if number in numbers else "missing; without it, name each patch"
             raise UserError(f"{name}: patch {number}/{total} is {state}")
     return tuple(sorted(patches, key=lambda patch: patch.number))
 
 
-def _is_mail(raw: bytes) -> bool:
-    found = _DIFF.search(raw)
-    return bool(_HEADER.search(raw[: found.start()] if found else raw))
-
-
-def _as_mail(name: str, raw: bytes) -> bytes:
-    """Give a plain diff, with or without a description above it, the head of a mail."""
-    found = _DIFF.search(raw)
-    if not found:
-        raise UserError(f"{name}: neither a mail nor a diff")
-    head = f"From: mmrace <mmrace@localhost>\nSubject: {PurePosixPath(name).stem}\n"
-    head += "Date: Sat, 1 Jan 2000 00:00:00 +0000\n\n"
-    return head.encode() + raw[: found.start()] + b"---\n" + raw[found.start() :]
+def alone(patch: Patch) -> tuple[str, ...]:
+    """What to say of a patch without the rest of its series."""
+    if patch.total < 2:
+        return ()
+    return (f"patch {patch.number}/{patch.total} of its series, taken alone",)
 
 
 def _files(git: Repository, name: str, diff: bytes) -> tuple[str, ...]:

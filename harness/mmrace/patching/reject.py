@@ -2,75 +2,98 @@
 """Why a patch does not fit: the hunk, what the file holds there, and which tree would take it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mmrace.definitions.base import base_for
 from mmrace.errors import MmraceError, UserError
 from mmrace.home import Home
+from mmrace.patching.diff import Hunk, parse
 from mmrace.patching.patch import Patch
+from mmrace.patching.present import find_hunk
 from mmrace.sources.git import Repository, last_line
 from mmrace.sources.tree import Tree, list_trees
 
 _AT = re.compile(r"patch failed: (.+):(\d+)$", re.M)
-_HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+\d+(?:,\d+)? @@", re.M)
 
 
-def explain(home: Home, tree: Tree, git: Repository, patch: Patch, said: str) -> UserError:
-    """Return the error for a patch that does not fit at the HEAD of ``git``."""
+def explain(
+    home: Home, tree: Tree, git: Repository, patch: Patch, said: str, asked: Sequence[Patch]
+) -> UserError:
+    """Return the error for a patch that does not fit at the HEAD of ``git``.
+
+    ``asked`` are all patches that were to be applied; a tree takes them when it takes each.
+    """
     done = git.git("apply", "--cached", "--check", "-", stdin=patch.diff, check=False)
+    where = f"{patch.label} does not apply to {tree.name}"
+    takers = _takers(home, tree, git, asked)
+    what, it = ("the whole series applies", "all of it") if len(asked) > 1 else ("it applies", "it")
+    other = f"{what} to {takers}" if takers else f"no other tree here would take {it}"
     found = _AT.search(done.errors)
     if not found:
         reason = last_line(done.errors) if done.returncode else said
-        return UserError(f"{patch.name} does not apply to {tree.name}: {reason}")
+        return UserError(f"{where}: {reason}; {other}")
     file, line = found[1], int(found[2])
-    number, length, hunk = _hunk(patch, file, line)
+    number, hunk = _hunk(patch, file, line)
     now = (git.file("HEAD", file) or b"").decode(errors="replace").splitlines()
-    start = _place(now, hunk, line, length)
-    shown = enumerate(now[start - 1 : start - 1 + length], start)
+    start = _place(now, hunk, line)
+    shown = enumerate(now[start - 1 : start - 1 + (hunk.length if hunk else 10)], start)
     present = "\n".join(f"{n:6} {text}" for n, text in shown)
-    takers = _takers(home, tree, git, patch)
-    where = f"; it applies to {takers}" if takers else "; no other tree here would take it"
-    return UserError(
-        f"{patch.name} does not apply to {tree.name}: hunk {number} of {file}, line {line}{where}",
-        f"the hunk:\n{hunk}\n{file} has there now:\n{present or '       (the file ends before)'}",
-    )
+    detail = [f"the hunk:\n{hunk.text if hunk else ''}"]
+    detail += [f"{file} has there now:\n{present or '       (the file ends before)'}"]
+    detail += _state(now, hunk) if hunk else []
+    return UserError(f"{where}: hunk {number} of {file}, line {line}; {other}", "\n".join(detail))
 
 
-def _hunk(patch: Patch, file: str, line: int) -> tuple[int, int, str]:
-    """Return number, length in the old file, and text of the hunk at a line of a file."""
-    text = patch.diff.decode(errors="replace")
-    parts = re.split(r"^(?=diff --git |--- a/)", text, flags=re.M)
-    for part in parts:
-        hunks = re.split(r"^(?=@@ )", part, flags=re.M)
-        if not re.search(rf"^(\+\+\+ b/|--- a/){re.escape(file)}$", hunks[0], re.M):
+def _hunk(patch: Patch, file: str, line: int) -> tuple[int, Hunk | None]:
+    """Return number and content of the hunk at a line of a file's old content."""
+    for part in parse(patch.diff):
+        if file in (part.old, part.new):
+            for number, hunk in enumerate(part.hunks, 1):
+                if hunk.start == line:
+                    return number, hunk
+    return 1, None
+
+
+def _state(now: list[str], hunk: Hunk) -> list[str]:
+    """Which of the lines that the hunk changes the file has, and which not."""
+    if find_hunk(now, hunk):
+        return ["what this hunk changes is there already"]
+    told = ["of the hunk's lines the file has:"]
+    for line in hunk.lines:
+        places = [n for n, text in enumerate(now, 1) if text.rstrip() == line[1:].rstrip()]
+        if not re.search(r"\w\w", line) or (line[:1] == " " and places):
             continue
-        for number, hunk in enumerate(hunks[1:], 1):
-            head = _HUNK.match(hunk)
-            if head and int(head[1]) == line:
-                return number, int(head[2] or 1), hunk.rstrip("\n")
-    return 1, 10, ""
+        listed = f"{', '.join(map(str, places[:3]))}{', ...' if len(places) > 3 else ''}"
+        state = f"already there, line {listed}" if places else "not there"
+        state = state.replace("already", "still") if line[:1] == "-" else state
+        told.append(f"{line.rstrip()}    ({state})")
+    return told
 
 
-def _place(now: list[str], hunk: str, line: int, length: int) -> int:
+def _place(now: list[str], hunk: Hunk | None, line: int) -> int:
     """Return the line from which the file has most of the hunk's old lines, nearest to its own."""
-    old = {text[1:] for text in hunk.splitlines()[1:] if text[:1] in " -" and len(text) > 3}
+    if hunk is None:
+        return max(1, line)
+    old = {text[1:] for text in hunk.lines if text[:1] in " -" and len(text) > 3}
     known = [text in old for text in now]
-    starts = range(1, max(2, len(now) - length + 2))
-    return max(starts, key=lambda n: (sum(known[n - 1 : n - 1 + length]), -abs(n - line)))
+    starts = range(1, max(2, len(now) - hunk.length + 2))
+    return max(starts, key=lambda n: (sum(known[n - 1 : n - 1 + hunk.length]), -abs(n - line)))
 
 
-def _takers(home: Home, tree: Tree, git: Repository, patch: Patch) -> str:
-    """Name the other trees here, and their bases, where the patch would fit."""
+def _takers(home: Home, tree: Tree, git: Repository, asked: Sequence[Patch]) -> str:
+    """Name the other trees here, and their bases, where all patches would fit."""
     names = []
+    files = sorted({file for patch in asked for file in patch.files})
     for other in list_trees(home):
         if other.kind != "linux" or other.commit == tree.commit:
             continue
         probe = replace(git, index=git.path / "takers")
         (git.path / "takers").unlink(missing_ok=True)
-        listed = probe.git("ls-tree", "-z", other.commit, "--", *patch.files).stdout
+        listed = probe.git("ls-tree", "-z", other.commit, "--", *files).stdout
         probe.git("update-index", "-z", "--index-info", stdin=listed)
-        done = probe.git("apply", "--cached", "--check", "-", stdin=patch.diff, check=False)
-        if not done.returncode:
+        words = ("apply", "--cached", "-")
+        if all(not probe.git(*words, stdin=p.diff, check=False).returncode for p in asked):
             names.append(f"{other.name} (base {_base_name(other)})")
     return ", ".join(names)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Commits of a user's own repository as mails; the repository is only read."""
 
+import re
 from pathlib import Path
 
 from mmrace.errors import UserError
@@ -12,19 +13,22 @@ _STARTS = ("{0}@{{upstream}}", "origin/HEAD", "main", "master")
 
 
 def range_mails(repository: Path, revisions: str) -> tuple[bytes, str]:
-    """Return ``A..B``, or what a branch has on top of where it began, as a mailbox and a note.
+    """Return commits as a mailbox, and a note: ``A..B``, a commit by its id, or a branch.
 
-    A branch began at its upstream, at the main branch, or at the last version that it holds.
-    Raises UserError when there is no such range, when it holds a merge, or is too long.
+    Of a branch it is what it has on top of where it began: at its upstream, at the main branch, or
+    at the last version that it holds. Raises UserError when there is no such range, when it holds
+    a merge, or is too long.
     """
     note = ""
-    if ".." not in revisions:
+    if _is_commit(repository, revisions):
+        revisions = _one_commit(repository, revisions)
+    elif ".." not in revisions:
         start = _start(repository, revisions)
         note = f"{revisions} since {start}"
         revisions = f"{start}..{revisions}"
     elif "..." in revisions:
         raise UserError(f"{repository}: {revisions}: say A..B, with two dots")
-    listed = _git(repository, "rev-list", "--parents", "--end-of-options", revisions, "--")
+    listed = _git(repository, "rev-list", "--parents", "--end-of-options", *revisions.split(), "--")
     if listed.returncode:
         raise UserError(f"{repository}: no range {revisions!r}: {last_line(listed.errors)}")
     commits = [line.split() for line in listed.text.splitlines()]
@@ -34,11 +38,29 @@ def range_mails(repository: Path, revisions: str) -> tuple[bytes, str]:
         raise UserError(f"{repository}: {revisions} holds {len(commits)} commits; at most {MOST}")
     words = ["format-patch", "--stdout", "--binary", "--no-signature", "--no-thread"]
     words += ["--no-attach", "--no-base", "--subject-prefix=PATCH", "--numbered", "--no-ext-diff"]
-    words += ["--src-prefix=a/", "--dst-prefix=b/"]
-    done = _git(repository, *words, "--end-of-options", revisions)
+    words += ["--src-prefix=a/", "--dst-prefix=b/", "--root"]
+    done = _git(repository, *words, "--end-of-options", *revisions.split())
     if done.returncode:
         raise UserError(f"{repository}: no range {revisions!r}: {last_line(done.errors)}")
     return done.stdout, note
+
+
+def _is_commit(repository: Path, name: str) -> bool:
+    """Whether a name is the id of a commit, and no branch is called so."""
+    if not re.fullmatch(r"[0-9a-f]{7,64}", name):
+        return False
+    return _git(repository, "show-ref", "--verify", "--quiet", f"refs/heads/{name}").returncode != 0
+
+
+def _one_commit(repository: Path, name: str) -> str:
+    """The range that holds one commit."""
+    found = _git(repository, "rev-list", "--parents", "-1", f"{name}^{{commit}}", "--")
+    if found.returncode:
+        raise UserError(f"{repository}: no commit {name!r}: {last_line(found.errors)}")
+    commit, *parents = found.text.split()
+    if len(parents) > 1:
+        raise UserError(f"{repository}: {name} is a merge; name a commit that it merges, or A..B")
+    return f"{parents[0]}..{commit}" if parents else commit
 
 
 def _start(repository: Path, branch: str) -> str:

@@ -11,8 +11,9 @@ from mmrace.definitions.base import Base, Mark, nearest_bases
 from mmrace.definitions.race import find_race
 from mmrace.errors import UserError
 from mmrace.patching.applied import Applied, apply_series
-from mmrace.patching.outside import read_outside, read_quilt
-from mmrace.patching.patch import Patch, Series, read_patches
+from mmrace.patching.outside import read_outside
+from mmrace.patching.patch import Patch, Series, read_listed
+from mmrace.patching.quilt import read_quilt
 
 _BUILD = "build"  # makes trees compile that no compiler of today takes as they are
 _NAMED = ("vulnerable", "fixes", "alternatives", _BUILD)
@@ -146,5 +147,5 @@ def _listed(folder: Path, race: str) -> tuple[Patch, ...]:
     """Patches that the folder's quilt ``series`` lists, of one race or of all."""
     if not (folder / "series").is_file():
         return ()
-    named = read_quilt(folder)
-    return read_patches((n, raw) for n, raw in named if not race or n.startswith(f"{race}/"))
+    listed, _ = read_quilt(folder / "series")
+    return read_listed(one for one in listed if not race or one.name.startswith(f"{race}/"))

@@ -3,14 +3,15 @@
 
 import email.header
 import email.message
-import email.parser
+import email.utils
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmrace.errors import UserError
+from mmrace.patching.attachment import Part, parse, patch_parts, text_of
 
-_DIFF = re.compile(rb"^(diff --git |--- a/)", re.M)
+_DASHED = re.compile(r"(?<=[\s\[])-(?=v\d+[\s\]])")  # [PATCH -v2 1/2]
 _TAGS = re.compile(r"^(\s*(\w+:|\[[^\]]*\]))*\s*(?=\S)")
 _LINK = re.compile(r"<([^<>\s]+)>")
 _REPLY = re.compile(r"^\s*(re|aw|sv|fwd?)\s*:", re.I)
@@ -21,16 +22,23 @@ _MESSAGE_ID = re.compile(rb"^prerequisite-message-id:\s+<?([^\s>]+@[^\s>]+)", re
 
 @dataclass(frozen=True)
 class Place:
-    """What the bracket of a subject says: ``[PATCH v2 1/3]``; number and total are 0 without."""
+    """What the bracket of a subject says: ``[PATCH v2 1/3]``; number and total are 0 without.
+
+    ``inferred``: it names no revision.
+    """
 
     revision: int
     number: int
     total: int
+    inferred: bool = True
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail; ``id`` without its angle brackets, "" when there is none."""
+    """One mail; ``id`` without its angle brackets, "" when there is none.
+
+    ``parts`` are the patches in it; ``body`` is its text, or the first part with a patch.
+    """
 
     name: str
     raw: bytes
@@ -38,9 +46,15 @@ class Mail:
     subject: str
     place: Place
     reply: bool
-    diff: bool
     body: bytes
+    sender: str = ""
+    parts: tuple[Part, ...] = ()
     parents: tuple[str, ...] = ()
+
+    @property
+    def diff(self) -> bool:
+        """Whether there is a patch in it."""
+        return bool(self.parts)
 
     @property
     def key(self) -> str:
@@ -72,16 +86,15 @@ class Thread:
 
 def place(raw: bytes) -> Place:
     """Read the bracket of a mail's subject."""
-    head = email.parser.BytesHeaderParser().parsebytes(raw)
-    return _place(_subject(head))
+    return _place(_subject(parse(raw)))
 
 
 def read_mail(name: str, raw: bytes) -> Mail:
     """Read one mail, whatever is wrong with its headers."""
-    message = email.parser.BytesParser().parsebytes(raw)
+    message = parse(raw)
     subject = _subject(message)
-    body = message.get_payload(decode=True)
-    text = body.replace(b"\r\n", b"\n") if isinstance(body, bytes) else raw
+    parts = patch_parts(raw)
+    text = parse(parts[0].raw) if parts else message
     return Mail(
         name=name,
         raw=raw,
@@ -89,8 +102,9 @@ def read_mail(name: str, raw: bytes) -> Mail:
         subject=subject,
         place=_place(subject),
         reply=bool(_REPLY.match(subject)),
-        diff=bool(_DIFF.search(text)),
-        body=text,
+        body=text_of(text, parts[0].raw if parts else raw),
+        sender=email.utils.parseaddr(str(message["From"] or ""))[1],
+        parts=parts,
         parents=tuple(_LINK.findall(f"{message['In-Reply-To']} {message['References']}")),
     )
 
@@ -100,18 +114,17 @@ def choose(name: str, mails: Iterable[Mail], revision: int | None = None) -> Thr
 
     Raises UserError when there is no patch, no such revision, or a patch is missing or there twice.
     """
-    once = {mail.key: mail for mail in reversed(list(mails))}  # several lists in copy
-    known = _one_series(name, list(reversed(once.values())))
-    posted = [mail for mail in known if mail.diff and not mail.reply]
-    if not posted:
-        raise UserError(f"{name}: no patch in it")
+    once = {mail.key: mail for mail in mails}  # several lists in copy
+    known = _one_series(name, _below_covers(sorted(once.values(), key=_order)))
+    posted = [mail for mail in known if mail.diff and not mail.reply] or _replied(name, known)
     revisions = tuple(sorted({mail.place.revision for mail in posted}))
     wanted = revision or revisions[-1]
     if wanted not in revisions:
         listed = ", ".join(f"v{number}" for number in revisions)
         raise UserError(f"{name}: no revision v{wanted} in it; there are: {listed}")
     posted = [mail for mail in posted if mail.place.revision == wanted]
-    patches = _in_order(name, [mail for mail in posted if mail.place.total] or posted)
+    numbered = [mail for mail in posted if mail.place.total] or posted
+    patches = numbered if _is_alone(known) else _in_order(name, numbered)
     strays = {mail.id for mail in posted} - {mail.id for mail in patches}
     others = [mail for mail in known if mail not in patches and mail.id not in strays]
     covers = [m for m in others if m.place.revision == wanted and not m.reply and not m.diff]
@@ -153,6 +166,7 @@ def _threads(mails: list[Mail]) -> list[list[Mail]]:
 def _one_series(name: str, mails: list[Mail]) -> list[Mail]:
     """Leave out threads that another one needs; UserError when unrelated series are left."""
     threads = [thread for thread in _threads(mails) if any(m.diff and not m.reply for m in thread)]
+    threads = _joined(threads)
     needed = {i.decode() for m in mails for i in _MESSAGE_ID.findall(m.body)}
     wanted = [thread for thread in threads if not needed & _ids(thread)] or threads
     if not wanted:
@@ -166,13 +180,52 @@ def _one_series(name: str, mails: list[Mail]) -> list[Mail]:
     return [*(mail for thread in wanted for mail in thread), *loose]
 
 
+def _order(mail: Mail) -> tuple[bool, int, int, str]:
+    """An order that does not depend on that of a directory."""
+    return (mail.reply, mail.place.revision, mail.place.number, mail.key)
+
+
+def _joined(threads: list[list[Mail]]) -> list[list[Mail]]:
+    """Join the mails of a series that was posted, or saved, without threading."""
+    loose: dict[object, list[list[Mail]]] = {}
+    for thread in threads:
+        place = next(mail.place for mail in thread if mail.diff and not mail.reply)
+        several = sum(mail.diff and not mail.reply for mail in thread) > 1
+        key = (thread[0].sender, place.revision, place.total)
+        loose.setdefault(id(thread) if several or place.total < 2 else key, []).append(thread)
+    done = []
+    for found in loose.values():
+        numbers = [mail.place.number for thread in found for mail in thread if mail.diff]
+        same = len(set(numbers)) == len(numbers)
+        done += [[mail for thread in found for mail in thread]] if same else found
+    return done
+
+
+def _is_alone(mails: list[Mail]) -> bool:
+    """Whether there is one patch, and nothing else of its series: one mail out of many."""
+    cover = any(mail.place.total > 1 and not mail.reply and not mail.diff for mail in mails)
+    return not cover and sum(mail.diff for mail in mails) == 1
+
+
+def _replied(name: str, mails: list[Mail]) -> list[Mail]:
+    """The reply that brings a patch, where none was posted otherwise."""
+    found = [mail for mail in mails if mail.diff]
+    if not found:
+        raise UserError(f"{name}: no patch in it")
+    if len(found) > 1:
+        ids = ", ".join(f"<{mail.id}>" if mail.id else mail.name for mail in found)
+        raise UserError(f"{name}: {len(found)} replies with a patch, {ids}; give one mail alone")
+    return found
+
+
 def _in_order(name: str, patches: list[Mail]) -> list[Mail]:
     revision = patches[0].place.revision
     total = max(mail.place.total for mail in patches) or 1
     for number in range(1, total + 1):
         here = [mail for mail in patches if (mail.place.number or 1) == number]
         if not here:
-            raise UserError(f"{name}: patch {number}/{total} of v{revision} is missing")
+            way_out = "without it, name each patch"
+            raise UserError(f"{name}: patch {number}/{total} of v{revision} is missing; {way_out}")
         if len(here) > 1:
             ids = " and ".join(f"<{mail.id}>" for mail in here[:2])
             raise UserError(f"{name}: patch {number}/{total} of v{revision} is twice in it: {ids}")
@@ -189,8 +242,27 @@ def _subject(head: email.message.Message) -> str:
 
 
 def _place(subject: str) -> Place:
-    bracket = "".join(re.findall(r"^(?:\s*\w+:)*\W*(\[[^\]]*\])", subject))
-    revision = re.search(r"\bv(\d+)\b", bracket, re.I)
-    of = re.search(r"\b(\d+)/(\d+)\b", bracket)
-    number, total = (int(of[1]), int(of[2])) if of else (0, 0)
-    return Place(int(revision[1]) if revision else 1, number, total)
+    """Read the numbers as b4 does."""
+    # b4 takes a third of a second to be imported, which most commands need not spend.
+    from b4 import LoreSubject  # noqa: PLC0415
+
+    read = LoreSubject(_DASHED.sub("", subject))
+    number, total = (0, 0) if read.counters_inferred else (read.counter, read.expected)
+    return Place(read.revision, number, total, read.revision_inferred)
+
+
+def _below_covers(mails: list[Mail]) -> list[Mail]:
+    """Give patches without a revision that of the cover letter, or first patch, above them."""
+    posted = [mail for mail in mails if not mail.reply and not mail.place.inferred]
+    above = {mail.id: mail.place for mail in posted}
+    taken = {mail.place.revision for mail in posted if mail.diff and mail.place.number > 1}
+
+    def placed(mail: Mail) -> Mail:
+        places = [above[parent] for parent in mail.parents if parent in above]
+        same = [one for one in places if one.total == mail.place.total]
+        fits = mail.diff and not mail.reply and mail.place.inferred and mail.place.total
+        if not fits or not same or same[0].revision in taken:
+            return mail
+        return replace(mail, place=replace(mail.place, revision=same[0].revision))
+
+    return [placed(mail) for mail in mails]
