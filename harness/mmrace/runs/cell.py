@@ -31,6 +31,7 @@ BOOT_SECONDS = 120.0
 STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
 SLOW_STALL_SECONDS = 60.0  # of a kernel that is instrumented, many times slower
 INSTRUMENTED = ("KASAN", "KCSAN", "KMSAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "UBSAN", "KUNIT")
+COARSE = 10.0  # seconds by which two attempts have to differ, for it to be worth a word
 LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
 # Of guest workload time, which begins anew with each restore: more than a replay can need.
 JOB_SECONDS = 600.0
@@ -158,7 +159,7 @@ def _differed(first: RunDir, second: RunDir) -> str:
         {
             "outcome": f"{run.judgement().outcome} {run.judgement().title}".strip(),
             "end": str(run.vm().end),
-            "seconds": f"{run.vm().seconds:.0f}",
+            "seconds": f"about {COARSE * round(run.vm().seconds / COARSE):.0f}",
             "console": f"{len(run.console())} bytes",
         }
         for run in (first, second)

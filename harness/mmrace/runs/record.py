@@ -64,13 +64,13 @@ class Spec(Table):
 
         Its runs ended when their time was spent, whatever they had counted.
         """
-        old = ("command", "seconds", "steer_by", "configs")
+        old = ("command", "seconds", "steer_by", "configs", "at_most")
         if not isinstance(fields, dict) or not set(old) & set(fields):
             return fields
         kept = {name: value for name, value in fields.items() if name not in old}
         chosen = {name: fields[name] for name in old[1:] if name in fields}
         chosen |= {"accel": fields.get("accel", "auto"), "steer": fields.get("steered")}
-        chosen.setdefault("at_most", fields.get("seconds"))
+        chosen["at_most"] = fields.get("at_most") or fields.get("seconds")
         return {"options": chosen, "origin": fields.get("command", ""), **kept}
 
     @property
