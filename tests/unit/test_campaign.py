@@ -176,6 +176,7 @@ def test_what_fixed_excludes_is_said_in_words() -> None:
     assert "less than 0.5 of runs" in left
     assert "constant rate (assumed)" in hazard
     assert "held for 300 s in the race phase, 600 times the median time to failure" in hazard
+    assert said.as_json()["paths"][0]["excludes"] == [excluded, left, hazard]
     # 10 failures in 5 s, none in 300 s: (0.001^(-1/10) - 1) * 5 / 300
     assert "less than 0.017 times as often per second" in hazard
 

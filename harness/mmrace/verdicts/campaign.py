@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmrace.outcome import Judgement
+from mmrace.verdicts.exclusion import exclusions
 from mmrace.verdicts.signtest import INFRA_PAIRS, SignTest
 from mmrace.verdicts.verdict import Pair, Rules, Statement, Verdict
 
@@ -65,7 +66,7 @@ class Combined:
             "more_runs": sum(known) if len(known) == len(expected) else None,
             "more_runs_at_least": sum(one.more_runs_at_least for one in self.paths),
             "void": sum(one.void for one in self.paths),
-            "paths": [one.as_json() for one in self.paths],
+            "paths": [{**one.as_json(), "excludes": list(exclusions(one))} for one in self.paths],
             "paths_not_run": list(self.undecided),
         }
 
