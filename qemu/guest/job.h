@@ -4,7 +4,7 @@
  *
  *   name NAME              of the workload
  *   seconds S              guest time in the race phase, at least
- *   at-most S              guest workload time, at most: for a host that does not say "enough"
+ *   at-most S              the same, at most: for a host that does not say "enough"
  *   announced              the program says "mmrace: race" when its set-up is done
  *   seed N                 MMRACE_SEED of the first iteration
  *   iterations N           at most so many, 0: as the time allows

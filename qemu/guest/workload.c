@@ -24,6 +24,7 @@
 #define PERIOD 1.0
 #define EARLY 0.1
 #define ALIVE 5.0
+#define SETUP 3.0	/* all time of a run over its time in the race phase, at most */
 #define GRACE 2.0	/* from SIGTERM to SIGKILL */
 #define STUCK 5.0	/* from SIGKILL until the processes that stay are named */
 
@@ -110,11 +111,12 @@ static double in_race(const struct iteration *it, double moment)
 
 /*
  * The run has its proof, or all the time that there is for it. The host counts what was exercised:
- * its word is awaited, but no longer than the job allows.
+ * its word is awaited, but no longer than the job allows. Where set-up is slow, on a busy host, it
+ * has its own time; a program that never comes to its race phase ends all the same.
  */
 static bool is_over(const struct job *job, const struct spent *spent)
 {
-	if (spent->worked >= job->at_most)
+	if (spent->raced >= job->at_most || spent->worked >= SETUP * job->at_most)
 		return true;
 	return channel_enough() && spent->raced >= job->seconds;
 }

@@ -16,8 +16,8 @@ DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module in the gu
 class RunOptions(Table):
     """The choices, as given: what is None or empty was left to the race or to the host.
 
-    ``seconds``: least guest time in the race phase. ``at_most``: guest seconds after which a run
-    that is below its min counts is NOT_EXERCISED. ``machine``: name of a machine of qemu/machines.
+    ``seconds``: least guest time in the race phase. ``at_most``: the most of it, after
+    which a run that is below its min counts is NOT_EXERCISED. ``machine``: name of a machine of qemu/machines.
     ``accel``: auto, tcg or kvm. ``boot``: kernel parameters to add. ``steer``: None steers where
     the workload has windows. ``steer_by``: director (QEMU plugin) or kprobe (module in the guest).
     ``ltp``: name of an LTP tree. ``configs``: fragments or whole configs beside the races' own.
@@ -44,7 +44,7 @@ class RunOptions(Table):
 
     @property
     def cap(self) -> float:
-        """Guest seconds after which a run ends, whatever its min counts."""
+        """Seconds in the race phase after which a run ends, whatever its min counts."""
         return CAP * self.seconds if self.at_most is None else self.at_most
 
     @property

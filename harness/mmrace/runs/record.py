@@ -80,7 +80,7 @@ class Spec(Table):
 
     @property
     def most(self) -> float:
-        """Guest workload time after which the run ends, exercised or not."""
+        """Time in the race phase after which the run ends, exercised or not."""
         return self.options.cap
 
     @property

@@ -37,7 +37,7 @@ _LIMIT = 64  # lines of one kind, JOB_LIST in qemu/guest/job.h
 class Job:
     """What PID 1 is told; the format is described in ``qemu/guest/job.h``.
 
-    ``seconds`` is guest time in the race phase, at least; ``at_most`` guest workload time, by
+    ``seconds`` is guest time in the race phase, at least; ``at_most`` the same, at most, by
     default the same: until then PID 1 waits for the host to say ``enough``. ``hugepages`` counts
     pages of 2 MiB for each node; ``writes`` are (path, value) pairs; ``iterations`` of 0 means as
     many as the time allows; ``failures``: iterations that may fail before the loop ends, by the
