@@ -39,7 +39,7 @@ class Shown:
     def line(self) -> str:
         """What was seen, in one line."""
         shown = self.before.judgement()
-        when = shown.seconds_to_failure
+        when = shown.stressed if shown.outcome.failed else None
         after = f" after {when:.1f} s" if when is not None else ""
         text = f"before: {_word(self.before)}{after}"
         return f"{text}; after: {_word(self.after)}{_contested(self.after)}" if self.after else text
@@ -120,7 +120,8 @@ def _show(
     options: RunOptions,
 ) -> Shown:
     first = session.run(arms[Arm.BEFORE], race, workload, options)
-    failed = first.judgement().seconds_to_failure
+    # Set-up, slow on a busy host, proves nothing: what counts is the time in the race phase.
+    failed = first.judgement().stressed
     wanted = options.seconds if failed is None else max(LEAST, PROOF * failed)
     least = min(wanted, options.seconds)
     longer = options.with_(seconds=least, at_most=options.cap)

@@ -16,8 +16,8 @@ DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module in the gu
 class RunOptions(Table):
     """The choices, as given: what is None or empty was left to the race or to the host.
 
-    ``seconds``: least guest time in the race phase. ``at_most``: the most of it, after
-    which a run that is below its min counts is NOT_EXERCISED. ``machine``: name of a machine of qemu/machines.
+    ``seconds``: least guest time in the race phase. ``at_most``: the most of it, after which a run
+    that is below its min counts is NOT_EXERCISED. ``machine``: name of a machine of qemu/machines.
     ``accel``: auto, tcg or kvm. ``boot``: kernel parameters to add. ``steer``: None steers where
     the workload has windows. ``steer_by``: director (QEMU plugin) or kprobe (module in the guest).
     ``ltp``: name of an LTP tree. ``configs``: fragments or whole configs beside the races' own.
