@@ -26,7 +26,7 @@ static void settle_in(void)
 	file_write("/proc/sys/kernel/printk", "8");
 	clearenv();
 	setenv("PATH", WORKLOAD_DIR ":/bin", 1);
-	setenv("HOME", "/tmp", 1);
+	setenv("HOME", "/root", 1);
 	setenv("TMPDIR", "/tmp", 1);
 	/* LTP asks what the kernel was built with. */
 	if (!access(KERNEL_CONFIG, R_OK))

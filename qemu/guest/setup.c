@@ -35,6 +35,7 @@ static const struct mount_point mounts[] = {
 	{ "proc", "/proc", NULL, true, false },
 	{ "sysfs", "/sys", NULL, true, false },
 	{ "tmpfs", "/tmp", "mode=1777", true, true },
+	{ "tmpfs", "/root", "mode=0700", true, true },
 	{ "tmpfs", "/dev/shm", "mode=1777", true, true },
 	{ "hugetlbfs", "/dev/hugepages", "pagesize=2M", false, true },
 	{ "tracefs", "/sys/kernel/tracing", NULL, false, false },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A race of the user's own: made from the template, found, buildable, and apart from mmrace's."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -11,16 +12,32 @@ import pytest
 from click.testing import CliRunner
 
 from made_session import quiet_step
+from mmrace import racecheck, template
+from mmrace.building.kconfig import config_request
 from mmrace.cli import cli
 from mmrace.data import data_dir, use_races
 from mmrace.definitions.base import base_for
-from mmrace.definitions.race import find_race, load_race, race_dir, race_names
+from mmrace.definitions.race import (
+    Cost,
+    Probe,
+    Race,
+    RacePath,
+    Signature,
+    Tolerated,
+    Workload,
+    find_race,
+    load_race,
+    race_dir,
+    race_names,
+)
+from mmrace.definitions.window import Delays, Window
 from mmrace.errors import NotHereError, UserError
 from mmrace.home import Home
 from mmrace.patching.series import resolve_series
 from mmrace.runs import kernels
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import Planner
+from mmrace.symbols.resolve import Resolved
 from mmrace.template import new_race
 
 GUEST = data_dir("qemu") / "guest"
@@ -166,3 +183,109 @@ def test_a_kernel_that_it_does_not_show_on_is_refused(home: Home) -> None:
     planner = Planner(home, quiet_step)
     with pytest.raises(NotHereError, match=r"a kernel of its own only \(pageflags\)"):
         planner.plan(plain, race, race.workload[0], RunOptions())
+
+
+def test_the_template_shows_every_key_that_there_is() -> None:
+    text = (Path(template.__file__).parent / "templates/race/race.toml").read_text()
+    tables = (Race, Signature, Workload, Tolerated, RacePath, Probe, Window, Delays, Cost)
+    keys = {key for table in tables for key in table.model_fields}
+    absent = {key for key in keys if not re.search(rf"^(# )?(\[\[?)?(\w+\.)?{key}\b", text, re.M)}
+    # demo: of mmrace's own races; execution: of reproducers.
+    assert absent - {"title", "report", "returns"} == {"demo", "execution"}
+
+
+def test_a_race_without_min_counts_says_what_is_missing(home: Home) -> None:
+    folder = new_race(home, "my-race", home.races)
+    text = (folder / "race.toml").read_text()
+    for counts in ("[workload.exercised]\n", ""):
+        shorter = re.sub(r"\[workload\.exercised\]\nrounds = \d+\ntaken = \d+\n", counts, text)
+        assert shorter != text
+        (folder / "race.toml").write_text(shorter)
+        with pytest.raises(UserError) as caught:
+            load_race("my-race")
+        assert "workload.0.exercised: " in caught.value.message
+        assert "no min count" in caught.value.message
+        assert "iterations = 1" in caught.value.message
+
+
+def test_a_config_beside_the_race_is_in_its_own_kernel(home: Home) -> None:
+    folder = new_race(home, "my-race", home.races)
+    text = (folder / "race.toml").read_text()
+    own = '\nown_config = ["pageflags", "mine.config"]\nmachine ='
+    (folder / "race.toml").write_text(text.replace("\nmachine =", own))
+    (folder / "mine.config").write_text("CONFIG_ZSMALLOC=y\n")
+    race = load_race("my-race")
+    assert race.own_config == ("pageflags", str(folder / "mine.config"))
+    request = config_request([*race.config, *race.own_config])
+    assert request.fragments[-1].text == "CONFIG_ZSMALLOC=y\n"
+
+
+def test_check_compiles_and_reads_without_a_kernel(home: Home) -> None:
+    folder = new_race(home, "my-race", home.races)
+
+    def problems() -> dict[str, str]:
+        checks = racecheck.check_race(home, load_race("my-race"), None, str)
+        return {f"{check.kind} {check.name}": check.problem for check in checks}
+
+    assert problems() == {"program my-race": ""}
+    (folder / "witness.toml").write_text(WITNESS)
+    assert problems()["witness witness.toml"] == ""
+    (folder / "witness.toml").write_text(WITNESS.replace('"my-race"', '"another"', 1))
+    assert "of race 'another'" in problems()["witness witness.toml"]
+    (folder / "witness.toml").write_text(WITNESS.replace('workload = "my-race"', 'workload = "w"'))
+    assert "no workload 'w'" in problems()["witness witness.toml"]
+    (folder / "my-race.c").write_text("int main(void) { return nothing; }\n")
+    assert "nothing" in problems()["program my-race"]
+
+
+WITNESS = """race = "my-race"
+workload = "my-race"
+machine = "numa2"
+seed = 1
+found_on = "0123456789abcdef"
+release = "6.1.192"
+
+[[step]]
+actor = "a"
+point = "entry of zap_pte_range"
+"""
+
+
+def test_check_looks_points_and_probes_up_in_one_kernel(home: Home) -> None:
+    folder = new_race(home, "my-race", home.races)
+    text = (folder / "race.toml").read_text()
+    window = '[[window]]\nname = "w"\nhold = "entry of gone"\nuntil = "entry of there"\n'
+    probe = '[[probe]]\nname = "p"\nfunction = ["older", "there"]\n'
+    (folder / "race.toml").write_text(f"{text}\n{window}\n{probe}")
+    (folder / "witness.toml").write_text(WITNESS.replace("zap_pte_range", "gone"))
+    race = load_race("my-race")
+
+    class Kernel:
+        def resolve(self, alternatives: tuple[str, ...]) -> Resolved:
+            if "gone" in alternatives[0]:
+                raise UserError(f"6.1.192 has no point {alternatives[0]!r}")
+            return Resolved(alternatives[0], (0xFFFFFFFF81000000,))
+
+    found = {check.name: check for check in racecheck.check_points(race, Kernel())}
+    assert found["w: hold"].problem == "6.1.192 has no point 'entry of gone'"
+    assert found["w: until"].note == "entry of there: 0xffffffff81000000"
+    (found_witness,) = racecheck.check_witnesses(race, Kernel())
+    assert found_witness.problem == "step 1: 6.1.192 has no point 'entry of gone'"
+    kernel = SimpleNamespace(folder=folder)
+    (folder / "System.map").write_text("ffffffff81000000 T there\nffffffff81000010 d older\n")
+    (checked,) = racecheck.check_probes(race, kernel)
+    assert (checked.problem, checked.note) == ("", "there")
+    (folder / "System.map").write_text("ffffffff81000000 T other\n")
+    (checked,) = racecheck.check_probes(race, kernel)
+    assert checked.problem == "this kernel has no function older and no there"
+
+
+def test_check_is_a_command_that_fails_when_something_is_wrong(home: Home) -> None:
+    folder = new_race(home, "my-race", home.races)
+    env = {"MMRACE_HOME": str(home.data.parent)}
+    done = CliRunner().invoke(cli, ["race", "check", "my-race"], env=env, standalone_mode=False)
+    assert (done.exception, done.return_value) == (None, 0), done.output
+    (folder / "my-race.c").unlink()
+    done = CliRunner().invoke(cli, ["race", "check", "my-race"], env=env, standalone_mode=False)
+    assert done.return_value == 2
+    assert "WRONG" in done.output

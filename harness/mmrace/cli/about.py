@@ -8,13 +8,16 @@ from pathlib import Path
 
 import click
 
-from mmrace import doctor
+from mmrace import doctor, racecheck
 from mmrace.cli.app import App, json_option
+from mmrace.cli.options import build_options, series_option, tree_option
 from mmrace.cli.printing import table
+from mmrace.cli.session import open_session
 from mmrace.definitions.base import load_bases
 from mmrace.definitions.race import find_race, load_race, race_names
 from mmrace.guests import accel, qemu
 from mmrace.proc import sandbox_fault
+from mmrace.runs.options import RunOptions
 from mmrace.runs.record import find_run
 from mmrace.sources.tree import list_trees
 from mmrace.template import new_race, race_from_run
@@ -142,6 +145,40 @@ def race_new(app: App, name: str, into: Path | None, run: str | None) -> None:
     if find_race(name) is None:
         app.note("it is found once this directory is named mmrace-races, in the current one")
     app.out.print(f"next: mmrace run --race {name} --tree {tree} --for 10s", markup=False)
+
+
+@race_group.command("check")
+@click.argument("name")
+@tree_option(required=False)
+@series_option
+@build_options
+@json_option
+@click.pass_obj
+def race_check(
+    app: App, name: str, tree: str | None, series: tuple[str, ...], options: RunOptions
+) -> int:
+    """Check a race's directory: programs, points, probes, witnesses; nothing is run.
+
+    With --tree one kernel is built, or found built. Exit code 2 when something is wrong.
+    """
+    race = load_race(name)
+    built = open_session(app).build(tree, series, options, race) if tree else None
+    with app.step(f"race {name}") as tell:
+        checks = racecheck.check_race(app.home, race, built, tell)
+    wrong = [check for check in checks if check.problem]
+    app.document({"race": name, "ok": not wrong, "checks": [asdict(check) for check in checks]})
+    if not app.as_json:
+        rows = [
+            (
+                "WRONG" if check.problem else "ok",
+                check.kind,
+                check.name,
+                check.problem or check.note,
+            )
+            for check in checks
+        ]
+        app.out.print(table(("", "what", "name", ""), rows))
+    return 2 if wrong else 0
 
 
 COMMANDS = (doctor_command, races, race_group)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mmrace.data import race_folders
 from mmrace.definitions.base import Versions, in_range
@@ -123,7 +123,7 @@ class Workload(Table):
     sources: tuple[str, ...] = Field(min_length=1)
     env: dict[str, str] = Field(default_factory=dict)
     silence: int = Field(default=60, ge=5)
-    exercised: dict[str, int] = Field(min_length=1)
+    exercised: dict[str, int] = Field(default_factory=dict, validate_default=True)
     invariants: tuple[str, ...] = ("hugepages_free", "hugepages_rsvd", "isolated")
     probes: tuple[str, ...] = ()
     default: bool = True
@@ -132,6 +132,16 @@ class Workload(Table):
     tolerated: tuple[Tolerated, ...] = ()
     versions: Versions = ""
     execution: Execution = Execution()
+
+    @field_validator("exercised")
+    @classmethod
+    def _proves_something(cls, counts: dict[str, int]) -> dict[str, int]:
+        if not counts:
+            raise ValueError(
+                "no min count, so a run that held would prove nothing; name a counter of the "
+                "stressor's, vmstat:NAME or probe:NAME and its least value, or iterations = 1"
+            )
+        return counts
 
     def tolerates(self, release: str) -> tuple[Tolerated, ...]:
         """Return the failures that are none on a kernel of this release."""
@@ -185,9 +195,10 @@ class Race(Table):
     """One race: what to run, what proves it was exercised, what its failure looks like.
 
     ``config`` is in the kernels of all races, which so are the same ones; ``own_config`` only in
-    a kernel that is built for this race. ``demo``: whether ``mmrace demo`` runs it. ``hunt``: the
-    workload in which `mmrace hunt` looks for an order, one that seldom fails of itself. Where no
-    ``path`` is given, each default workload decides one of its own name.
+    a kernel that is built for this race: fragments by name, or files beside race.toml. ``demo``:
+    whether ``mmrace demo`` runs it. ``hunt``: the workload in which `mmrace hunt` looks for an
+    order, one that seldom fails of itself. Where no ``path`` is given, each default workload
+    decides one of its own name.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -304,4 +315,11 @@ def load_race(name: str) -> Race:
     race = read_toml(path, Race)
     if race.name != name:
         raise UserError(f"{path}: name is {race.name!r}, its directory says {name!r}")
-    return race
+    return race.model_copy(update={"own_config": _beside(path.parent, race.own_config)})
+
+
+def _beside(folder: Path, configs: Iterable[str]) -> tuple[str, ...]:
+    """The same, with files beside race.toml by their whole path."""
+    return tuple(
+        str((folder / item).absolute()) if (folder / item).is_file() else item for item in configs
+    )

@@ -17,9 +17,9 @@ from mmrace.leftover import keep
 from mmrace.userland import cpio
 
 BUSYBOX = Path("/bin/busybox")
-_FOLDERS = ("bin", "dev", "etc", "mmrace", "mmrace/bin", "proc", "sys", "tmp")
+_FOLDERS = ("bin", "dev", "etc", "mmrace", "mmrace/bin", "proc", "root", "sys", "tmp")
 _ETC = {
-    "etc/passwd": b"root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "etc/passwd": b"root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
     "etc/group": b"root:x:0:\nnogroup:x:65534:\n",
 }
 # Exit code that says "cannot run here", and the bits that may be set beside it (LTP: warnings).
