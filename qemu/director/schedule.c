@@ -23,7 +23,6 @@
 #define LINE_SHIFT 6            /* what a conflict is about: a cache line */
 #define ENERGY_MOST 7           /* a site that brought new pairs is chosen up to 8 times as often */
 #define PLACES 8                /* of a schedule, that get or lose energy by it */
-#define PCT_NS 20000000ull      /* longest time of a schedule by priorities */
 #define CHANGES 8
 
 enum phase { PHASE_FREE, PHASE_HELD, PHASES };
@@ -76,6 +75,7 @@ struct scheduler {
 	unsigned int places;
 	uint32_t place[PLACES];
 	unsigned int first_visits;
+	bool forced;            /* a vCPU that should have waited had to go on */
 	unsigned int changes[CHANGES];
 	int lowest;
 };
@@ -124,7 +124,7 @@ static void end_schedule(struct scheduler *scheduler)
 	add(&search->by_strategy[scheduler->strategy], 1);
 	add(&search->fruitful, scheduler->fresh > 0);
 	add(&search->held_ns, spent);
-	add(&search->full, scheduler->strategy == STRATEGY_PCT &&
+	add(&search->full, scheduler->strategy == STRATEGY_PCT && !scheduler->forced &&
 			   scheduler->first_visits >= search->length);
 	atomic_store(&scheduler->rest_until, now + (uint64_t)rest);
 	atomic_store(&scheduler->running, false);
@@ -178,6 +178,7 @@ static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t l
 		else if (now - moved >= search->stuck_us * 1000ull ||
 			 (rest && scheduler->strategy == STRATEGY_PCT))
 			release(scheduler, turn, STEP_STUCK);
+		scheduler->forced |= !turn->held && turn->why != STEP_GO && !rest;
 		if (!turn->held)
 			break;
 		wake = to_timespec(now + SLICE_NS);
@@ -267,6 +268,7 @@ static void begin_schedule(struct scheduler *scheduler, struct turn *turn, uint6
 	scheduler->switches = draw(&turn->random) % scheduler->search->switches_most + 1;
 	scheduler->begun = now;
 	scheduler->fresh = scheduler->places = scheduler->first_visits = 0;
+	scheduler->forced = false;
 	if (scheduler->strategy == STRATEGY_PCT)
 		draw_priorities(scheduler, turn);
 	atomic_store(&scheduler->running, true);
@@ -370,6 +372,12 @@ static void contend(struct scheduler *scheduler, unsigned int vcpu, const struct
 	pthread_mutex_unlock(&scheduler->lock);
 }
 
+/* A schedule by priorities lasts as long as one hold may. */
+static bool expired(const struct scheduler *scheduler, const struct access *access)
+{
+	return access->time > scheduler->begun + scheduler->search->hold_most_us * 1000ull;
+}
+
 /* Under the lock: whether another vCPU is to run in place of this one. */
 static bool outranked(struct scheduler *scheduler, const struct turn *turn)
 {
@@ -397,7 +405,7 @@ static void rank(struct scheduler *scheduler, unsigned int vcpu, const struct ac
 	for (unsigned int i = 0; first && i < CHANGES; i++)
 		if (scheduler->changes[i] == number)
 			turn->priority = scheduler->lowest--;
-	if (number >= scheduler->search->length || access->time - scheduler->begun > PCT_NS) {
+	if (number >= scheduler->search->length || expired(scheduler, access)) {
 		for (unsigned int i = 0; i < scheduler->vcpus; i++)
 			if (scheduler->turns[i].held)
 				release(scheduler, &scheduler->turns[i], STEP_GO);
@@ -448,7 +456,7 @@ void scheduler_access(struct scheduler *scheduler, unsigned int vcpu, const stru
 	if (!running)
 		maybe_begin(scheduler, vcpu, access);
 	else if (scheduler->strategy == STRATEGY_PCT &&
-		 (first || access->time > scheduler->begun + PCT_NS))
+		 (first || expired(scheduler, access)))
 		rank(scheduler, vcpu, access, first);
 	else if (atomic_load(&scheduler->held))
 		contend(scheduler, vcpu, access);

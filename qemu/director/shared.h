@@ -147,7 +147,7 @@ struct shared_search {
 	uint64_t stuck;            /* D: holds that ended since no other vCPU made progress */
 	uint64_t held_ns;          /* D: time in which a vCPU was held */
 	uint64_t fruitful;         /* D: schedules that brought pairs not seen before */
-	uint64_t full;             /* D: PCT schedules whose `length` first visits were all made */
+	uint64_t full;             /* D: PCT schedules that made all `length` first visits, none forced */
 };
 
 enum shared_site_flag { SITE_STACK = 1 /* the access tells where the vCPU's stack is */ };

@@ -234,17 +234,35 @@ def test_a_report_of_the_kernel_is_noted_in_the_log(stage: Maker) -> None:
     assert [(step.vcpu, step.kind) for step in play.log()] == [(1, StepKind.MARK)]
 
 
-def test_priorities_run_one_vcpu_at_a_time_and_end(stage: Maker) -> None:
-    play = stage(replace(EAGER, strategies=(0, 0, 1), depth=2, length=3, stuck=0.02, share=0.9))
+PCT = replace(EAGER, strategies=(0, 0, 1), depth=2, length=2, stuck=0.02, share=0.9)
+
+
+def play_schedules(play: Stage, visits: tuple[tuple[int, int], ...]) -> None:
     end = time.monotonic() + 20
-    while play.director.searched().counts.by_strategy[Strategy.PCT] < 3 and time.monotonic() < end:
-        for vcpu, site in ((0, STORE), (1, LOAD), (0, LOAD), (1, OTHER), (0, OTHER)):
-            play.start(vcpu, site, WORD, site == STORE)
-            play.player.answer()
+    while play.director.searched().counts.schedules < 4 and time.monotonic() < end:
+        for vcpu, site in visits:
+            play.access(vcpu, site, WORD, store=True)
+
+
+def test_a_vcpu_of_lower_priority_waits_for_the_others(stage: Maker) -> None:
+    play = stage(PCT)
+    play_schedules(play, ((0, STORE), (1, LOAD), (0, LOAD), (1, OTHER), (0, OTHER)))
     counts = play.director.searched().counts
-    assert counts.by_strategy[Strategy.PCT] >= 3
-    assert counts.full >= 1
+    assert counts.by_strategy[Strategy.PCT] >= 4
     assert counts.holds >= 1
+    # The others did nothing while one waited, so that it had to go on: no schedule of the bound.
+    assert counts.full == 0
+
+
+def test_a_vcpu_of_lower_priority_runs_while_the_others_rest(stage: Maker) -> None:
+    play = stage(PCT)
+    for vcpu in (1, 2):
+        play.player.tell(f"rest {vcpu} 1")
+        assert play.player.answer() == "rest"
+    play_schedules(play, ((0, STORE), (0, LOAD), (0, OTHER)))
+    counts = play.director.searched().counts
+    assert counts.holds == 0
+    assert counts.full == counts.schedules >= 4
 
 
 def test_a_search_that_is_cut_off_is_refused(program: Path, tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ class Director:
         """What the search has seen and done; InfraError for a plan without one."""
         if not self.plan.search:
             raise InfraError("this director was not asked to search")
-        return decode(self._map, self._layout.search, self.plan.search)
+        return decode(self._map, self._layout.search, self.plan.search, self._begun)
 
     def story(self) -> dict[str, Any]:
         """The last events, and what the windows are, as JSON that is kept with the run."""

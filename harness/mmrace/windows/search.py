@@ -104,7 +104,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class LogStep:
-    """One entry of the search's log; ``time`` in seconds of the host's monotonic clock.
+    """One entry of the search's log; ``time`` in host seconds since the first arming.
 
     ``hit``: of the site by this vCPU in this schedule, from 1.
     """
@@ -185,8 +185,8 @@ def encode_into(raw: bytearray, at: int, plan: SearchPlan) -> None:
         at += SITE.size
 
 
-def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan) -> Searched:
-    """Read what the director wrote."""
+def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int) -> Searched:
+    """Read what the director wrote; ``begun``: first arming, nanoseconds of its clock."""
     counts = _counts(SEARCH.unpack_from(raw, at)[_SETTINGS:])
     sites = at + SEARCH.size
     pairs = sites + len(plan.sites) * SITE.size
@@ -200,7 +200,7 @@ def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan) -> Searched:
         counts,
         hits,
         tuple(_pair(plan, fields) for fields in found if fields[2]),
-        tuple(_log(raw, steps, plan, counts.steps)),
+        tuple(_log(raw, steps, plan, counts.steps, begun)),
     )
 
 
@@ -238,7 +238,9 @@ def _pair(plan: SearchPlan, fields: tuple[int, ...]) -> Pair:
     )
 
 
-def _log(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, total: int) -> list[LogStep]:
+def _log(
+    raw: mmap.mmap | bytes, at: int, plan: SearchPlan, total: int, begun: int
+) -> list[LogStep]:
     found = []
     for number in range(max(0, total - STEPS), total):
         fields = STEP.unpack_from(raw, at + number % STEPS * STEP.size)
@@ -246,7 +248,7 @@ def _log(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, total: int) -> list[
         if kind and site < len(plan.sites):
             found.append(
                 LogStep(
-                    time=when / 1e9,
+                    time=(when - begun) / 1e9,
                     schedule=schedule,
                     vcpu=vcpu,
                     kind=StepKind(kind),

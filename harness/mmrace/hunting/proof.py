@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether an order shows a failure: made small, replayed from another boot, set against none."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from scipy.stats import fisher_exact
+
+from mmrace.definitions.witness import Witness
+from mmrace.guests.scheduler import Replay, Scheduler, place
+from mmrace.guests.snapshot import Snapshot
+from mmrace.guests.turns import Turns
+from mmrace.hunting.minimise import Steps, Trial, minimise
+from mmrace.hunting.order import Hit
+from mmrace.judging.oracle import Oracle
+from mmrace.runs.record import Spec
+from mmrace.symbols.resolve import Resolver
+
+# Seconds without any order, and those for a failure to show after one: the first pair is taken in
+# whose time the race seldom shows of itself.
+PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
+CONTROLS = 6
+PATIENCE = 0.5
+PROOF_SECONDS = 2.0  # of a replay that proves a witness
+TRIES = 4  # replays in which an order has to fail each time, to be one that fails
+SCREEN = 10  # replays from the snapshot that an order was found on, before another boot is made
+PROOFS = 20  # replays from there, which say how often the witness fails
+PROVEN, AT_ONCE = 0.9, 0.7  # shares of them that have to, and at the first attempt
+CHANCE = 0.01  # of failing so much more often than machines without the order, if it did nothing
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Replays of an order.
+
+    ``unheld``: of as many machines, let go for as long without the order, so many failed; None
+    where that was not looked at.
+    """
+
+    replays: tuple[Replay, ...] = ()
+    unheld: int | None = None
+
+    @property
+    def shown(self) -> int:
+        """Replays that failed right after the order."""
+        return sum(replay.shown for replay in self.replays)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is the order that fails: a race that shows of itself would as well.
+
+        By Fisher's exact test, one-sided.
+        """
+        total = len(self.replays)
+        at_once = sum(one.shown and len(one.attempts) == 1 for one in self.replays)
+        if not total or self.shown < PROVEN * total or at_once < AT_ONCE * total:
+            return False
+        if self.unheld is None:
+            return True
+        shown = [[self.shown, total - self.shown], [self.unheld, total - self.unheld]]
+        return bool(fisher_exact(shown, alternative="greater").pvalue <= CHANCE)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """An order, the witness that it makes, and its proof, which may not hold."""
+
+    order: Steps
+    witness: Witness
+    proof: Proof
+
+
+Boot = Callable[[], AbstractContextManager[Snapshot]]
+Renamer = Callable[[str], Sequence[str]]
+
+
+class Prover:
+    """Proves orders on one snapshot and on other boots of the same cell.
+
+    ``names`` gives the names that may stand for a point of an order, best first.
+    """
+
+    def __init__(
+        self,
+        kept: Snapshot,
+        boot: Boot,
+        spec: Spec,
+        resolver: Resolver,
+        note: str,
+        names: Renamer = lambda _point: (),
+    ) -> None:
+        self._kept = kept
+        self._boot = boot
+        self._spec = spec
+        self._resolver = resolver
+        self._note = note
+        self._names = names
+        self._give_up = 0.0
+        self._pace = PACES[0]
+
+    def calibrate(self) -> int:
+        """Choose a pace at which the race seldom shows of itself; how many of CONTROLS did."""
+        shown = 0
+        for self._pace in PACES:
+            shown = sum(self._shows_itself(self._kept, self._pace[0]) for _ in range(CONTROLS))
+            if shown <= CONTROLS // 6:
+                break
+        return shown
+
+    def prove(
+        self, hits: tuple[Hit, ...], seconds: float, tell: Callable[[str], None]
+    ) -> Proven | None:
+        """Make hits that failed small, name them, and prove what is left.
+
+        ``seconds``: limit for finding the order. None where no order fails again.
+        """
+        self._give_up = time.monotonic() + seconds
+        tell("looking for the least order that fails")
+        order = minimise(hits, self._attempt)
+        if not order:
+            return None
+        self._give_up = time.monotonic() + seconds
+        tell(f"naming the points of {len(order)} steps")
+        order = self._named(order)
+        tell(f"proving an order of {len(order)} steps from another boot")
+        return Proven(order, self.witness(order), self._prove(order))
+
+    def witness(self, order: Steps) -> Witness:
+        """Return an order as a witness."""
+        spec = self._spec
+        return Witness(
+            race=spec.race.name,
+            workload=spec.workload.name,
+            machine=spec.machine.name,
+            seed=spec.seed,
+            found_on=spec.kernel_id,
+            release=spec.release,
+            note=self._note,
+            patience=PATIENCE,
+            settle=self._pace[1],
+            step=order,
+        )
+
+    def _named(self, order: Steps) -> Steps:
+        """Replace each point by the first of its names with which the order fails as well."""
+        for number, step in enumerate(order):
+            for name in self._names(step.point[0]) if step.point else ():
+                renamed = step.model_copy(update={"point": (name,)})
+                changed = (*order[:number], renamed, *order[number + 1 :])
+                if self._attempt(changed).failed:
+                    order = changed
+                    break
+        return order
+
+    def _oracle(self) -> Oracle:
+        return Oracle(self._spec.race, self._spec.workload)
+
+    def _shows_itself(self, snapshot: Snapshot, seconds: float) -> bool:
+        turns = Turns(snapshot.restore(), self._oracle())
+        failure = turns.let_go(seconds)
+        return failure is not None and failure.signature_matched
+
+    def _attempt(self, order: Steps) -> Trial:
+        """Whether an order shows the failure each time; nothing is tried when the time is over."""
+        if time.monotonic() > self._give_up:
+            return Trial(False, len(order))
+        for number, replay in enumerate(self._replays(self._kept, order, TRIES, 0)):
+            if not replay.shown:
+                steps = replay.attempts[0].steps
+                early = replay.failed and 0 < steps < len(order)
+                steps = steps if early or not replay.failure else len(order)
+                return Trial(False, steps, early, number > 0)
+        return Trial(True, len(order))
+
+    def _prove(self, order: Steps) -> Proof:
+        """Replays from another boot, or from this one where they do not prove the order even here.
+
+        One snapshot may stand so near to the failure that anything at all brings it about.
+        """
+        here = Proof(tuple(self._replays(self._kept, order, SCREEN, PROOF_SECONDS)))
+        if not here.holds:
+            return here
+        with self._boot() as other:
+            replays = tuple(self._replays(other, order, PROOFS, PROOF_SECONDS))
+            spans = [replay.seconds - replay.restore for replay in replays]
+            return Proof(replays, sum(self._shows_itself(other, span) for span in spans))
+
+    def _replays(
+        self, snapshot: Snapshot, order: Steps, times: int, seconds: float
+    ) -> Iterator[Replay]:
+        witness = self.witness(order)
+        placed = place(witness, self._resolver)
+        scheduler = Scheduler(snapshot, witness, placed, self._oracle)
+        return (scheduler.replay(seconds) for _ in range(times))

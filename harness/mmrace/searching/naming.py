@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Names for the place behind an access: the best that may lead there first."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from mmrace.definitions.point import Point, Where
+from mmrace.errors import UserError
+from mmrace.symbols.accesses import AccessSite
+from mmrace.symbols.dwarf import Body
+from mmrace.symbols.resolve import Occurrence, Resolver
+
+_NEAR = 96  # bytes between an access and the entry of its function, or a call, that stands for it
+
+
+class Names:
+    """Points of one kernel for the accesses of a search."""
+
+    def __init__(self, resolver: Resolver, sites: Sequence[AccessSite]) -> None:
+        self._resolver = resolver
+        self._sites: Mapping[int, AccessSite] = {site.address: site for site in sites}
+        self._behind: dict[str, AccessSite] = {}
+
+    def exact(self, address: int) -> str:
+        """Name the instruction behind an access, for this build; "" for an unknown access."""
+        site = self._sites.get(address)
+        body = self._body(site) if site else None
+        if not site or not body:
+            return ""
+        file = body.file if self._ambiguous(site.function) else ""
+        offset = site.next - body.entry
+        text = str(Point(Where.AT, site.function, file=file, offset=offset))
+        self._behind[text] = site
+        return text
+
+    def symbolic(self, exact: str) -> tuple[str, ...]:
+        """Names that may stand for what ``exact`` gave, and for other builds, best first.
+
+        Each resolves in this kernel; whether it leads to the same failure is for replays to say.
+        """
+        site = self._behind.get(exact)
+        if not site:
+            return ()
+        found: list[str] = []
+        for text in dict.fromkeys(self._candidates(site)):
+            with suppress(UserError):
+                resolved = self._resolver.resolve((text,))
+                if not resolved.gate:
+                    found.append(text)
+        return tuple(found)
+
+    def _body(self, site: AccessSite) -> Body | None:
+        for body in self._resolver.debug.bodies(site.function):
+            if not body.inlined and site.address in body:
+                return body
+        return None
+
+    def _ambiguous(self, function: str) -> bool:
+        return len({body.file for body in self._resolver.debug.bodies(function)}) > 1
+
+    def _candidates(self, site: AccessSite) -> Iterator[str]:
+        body = self._body(site)
+        if not body:
+            return
+        chain = [body, *_inside(body, site.address)]
+        for outer, inner in reversed(list(itertools.pairwise(chain))):
+            yield from self._after(outer, inner)
+        calls = [item for item in self._occurrences(body.name) if item.body.entry == body.entry]
+        yield from _near_calls(body.name, calls, site)
+        if 0 <= site.address - body.entry < _NEAR:
+            yield str(Point(Where.ENTRY, body.name))
+        for one in reversed(chain):
+            line = self._resolver.debug.line(one, site.next) - one.declared + 1
+            if line > 0 and one.declared:
+                caller = body.name if one is not body else ""
+                yield str(Point(Where.LINE, one.name, nth=line, caller=caller))
+
+    def _after(self, outer: Body, inner: Body) -> Iterator[str]:
+        """Behind an inlined function that made the access: all its copies, or this one."""
+        copies = [item for item in self._occurrences(outer.name) if item.name == inner.name]
+        lines = sorted({item.line for item in copies})
+        number = 0
+        if len(lines) > 1:
+            own = [item.line for item in copies if item.copy and item.copy.entry == inner.entry]
+            number = lines.index(own[0]) + 1 if own else 0
+        yield str(Point(Where.AFTER, outer.name, inner=inner.name, nth=number))
+
+    def _occurrences(self, function: str) -> tuple[Occurrence, ...]:
+        try:
+            return self._resolver.occurrences(function)
+        except UserError:
+            return ()
+
+
+def _inside(body: Body, address: int) -> Iterator[Body]:
+    """The functions inlined around an address, outermost first."""
+    for inner in body.inner:
+        if address in inner:
+            yield inner
+            yield from _inside(inner, address)
+            return
+
+
+def _near_calls(function: str, calls: Sequence[Occurrence], site: AccessSite) -> Iterator[str]:
+    """The nearest call behind the access, and the nearest before it."""
+    outside = [item for item in calls if not item.inlined and not item.tail]
+    later = [item for item in outside if 0 <= item.address - site.next < _NEAR]
+    earlier = [item for item in outside if 0 < site.address - item.address < _NEAR]
+    if later:
+        yield _numbered(Where.BEFORE, function, min(later, key=lambda item: item.address), calls)
+    if earlier:
+        yield _numbered(Where.AFTER, function, max(earlier, key=lambda item: item.address), calls)
+
+
+def _numbered(where: Where, function: str, call: Occurrence, calls: Sequence[Occurrence]) -> str:
+    lines = sorted({item.line for item in calls if item.name == call.name})
+    nth = lines.index(call.line) + 1 if len(lines) > 1 else 0
+    return str(Point(where, function, inner=call.name, nth=nth))

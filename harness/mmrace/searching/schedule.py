@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The schedule that a search recorded before a failure, as the hits that a proof begins with."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mmrace.hunting.order import Hit
+from mmrace.windows.search import LogStep, StepKind
+
+# Seconds after the race's failure was seen in which the kernel may have marked it: the console is
+# slower than the director's log.
+SLACK = 0.05
+BEFORE = 2.0  # seconds before it that a mark may have come, while the report was printed
+_GOES_ON = 0.0002  # seconds of a hold in which another vCPU went on, so that this may have mattered
+_ENDS = (StepKind.TIMEOUT, StepKind.STUCK, StepKind.GO)
+_STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The log of one schedule, in the order of time."""
+
+    number: int
+    steps: tuple[LogStep, ...]
+
+    @property
+    def switches(self) -> int:
+        """How often another vCPU went on, as far as the log tells."""
+        stands = [step.vcpu for step in self.steps if step.kind in _STANDS]
+        return sum(one != other for one, other in itertools.pairwise(stands))
+
+    def hits(self, name: Callable[[int], str]) -> tuple[Hit, ...]:
+        """Where vCPUs stood, in their order; ``name`` gives the point behind an access.
+
+        A hold that ended by itself is one in which another vCPU went on and came to no point.
+        """
+        found: list[Hit] = []
+        held: dict[int, float] = {}
+        for step in self.steps:
+            if step.kind in _STANDS:
+                if step.kind is StepKind.HELD:
+                    held[step.vcpu] = step.time
+                if point := name(step.address):
+                    found.append(Hit(f"V{step.vcpu}", point))
+            elif step.kind in _ENDS and (other := self._other(step.vcpu)) is not None:
+                last = max((one.time for one in self.steps if one.time < step.time), default=0.0)
+                if step.time - max(last, held.get(step.vcpu, last)) > _GOES_ON:
+                    found.append(Hit(f"V{other}", ""))
+        return tuple(found)
+
+    def _other(self, vcpu: int) -> int | None:
+        """The vCPU that went on while this one was held: one that the schedule knows, or any."""
+        known = [step.vcpu for step in self.steps if step.vcpu != vcpu]
+        return known[-1] if known else (1 if vcpu == 0 else 0)
+
+
+def failed_at(log: Sequence[LogStep], seen: float) -> float:
+    """When the failure happened, which was ``seen`` from outside at that time of the log.
+
+    The kernel marks a report before it prints it; what says so in user space comes as it is.
+    """
+    marks = [step.time for step in log if step.kind is StepKind.MARK]
+    near = [time for time in marks if seen - BEFORE <= time <= seen + SLACK]
+    return near[0] if near else seen + SLACK
+
+
+def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:
+    """Return the schedules that began before a time, the latest first, without what came after."""
+    by_number: dict[int, list[LogStep]] = {}
+    for step in log:
+        if step.time <= until and step.kind is not StepKind.MARK:
+            by_number.setdefault(step.schedule, []).append(step)
+    return tuple(
+        Recorded(number, tuple(steps)) for number, steps in sorted(by_number.items(), reverse=True)
+    )

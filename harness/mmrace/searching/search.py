@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The search: boot after boot under random schedules, until one shows the race's failure."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mmrace.searching.boots import Boot, BootMaker
+from mmrace.searching.bound import bound, missed
+from mmrace.searching.coverage import Coverage
+from mmrace.searching.profile import Profile, make_search
+from mmrace.searching.schedule import Recorded, failed_at, recorded
+from mmrace.symbols.accesses import AccessSite
+from mmrace.symbols.resolve import Resolved
+from mmrace.windows.plan import Plan
+from mmrace.windows.search import WATCH, Tactics
+
+PROFILE_SECONDS = 8.0  # of the workload in a boot that only watches
+BOOT_SECONDS = 30.0  # of the workload in one boot under schedules
+
+
+@dataclass
+class Tried:
+    """What a search has tried so far; ``seconds`` are those of race phases.
+
+    ``failures``: boots with the race's own failure. ``foreign``: other failures by title.
+    """
+
+    boots: int = 0
+    seconds: float = 0.0
+    schedules: int = 0
+    priorities: int = 0
+    holds: int = 0
+    met: int = 0
+    switched: int = 0
+    ended: int = 0
+    held: float = 0.0
+    failures: int = 0
+    foreign: Counter[str] = field(default_factory=Counter)
+    coverage: Coverage = field(default_factory=Coverage)
+
+    def add(self, boot: Boot) -> None:
+        """Count one boot."""
+        counts = boot.searched.counts
+        self.boots += 1
+        self.seconds += boot.seconds
+        self.schedules += counts.schedules
+        self.priorities += counts.full
+        self.holds += counts.holds
+        self.met += counts.met
+        self.switched += counts.switched
+        self.ended += counts.timeouts + counts.stuck
+        self.held += counts.held
+        self.failures += boot.failed
+        self.coverage.add(boot.searched)
+        judged = boot.judgement
+        if judged.outcome.failed and not boot.failed:
+            self.foreign[judged.title] += 1
+
+    def missed(self, tactics: Tactics, vcpus: int) -> float:
+        """Probability with which a bug of the tactics' depth was missed, at most.
+
+        For a bug within ``length`` first visits of a schedule, by the schedules by priorities.
+        """
+        return missed(bound(vcpus, tactics.length, tactics.depth), self.priorities)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A boot that showed the race's failure, and the schedules before it, the latest first."""
+
+    boot: Boot
+    schedules: tuple[Recorded, ...]
+
+
+class Search:
+    """Boots of one cell under schedules; ``profile`` grows with each."""
+
+    def __init__(
+        self,
+        boots: BootMaker,
+        sites: Sequence[AccessSite],
+        marks: Resolved | None,
+        profile: Profile | None = None,
+        tactics: Tactics | None = None,
+        seed: int = 1,
+    ) -> None:
+        self._boots = boots
+        self._sites = sites
+        self._marks = marks
+        self._chance = random.Random(seed)  # noqa: S311 - nobody has to be kept from guessing it
+        self.tactics = tactics or Tactics()
+        self.profile = profile or Profile()
+        self.tried = Tried()
+
+    def watch(self, seconds: float = PROFILE_SECONDS) -> Boot:
+        """Boot once without holding anybody, for the profile."""
+        plan = Plan(search=make_search(self._sites, WATCH), marks=self._marks)
+        boot = self._boots(plan, self._seed(), seconds)
+        self.profile = self.profile.merged(boot.searched, boot.seconds)
+        return boot
+
+    def once(self, seconds: float = BOOT_SECONDS) -> Boot:
+        """Boot once under schedules over the profile's accesses."""
+        plan = Plan(search=make_search(self._sites, self.tactics, self.profile), marks=self._marks)
+        boot = self._boots(plan, self._seed(), seconds)
+        self.tried.add(boot)
+        return boot
+
+    def failures(self, end: float, tell: Callable[[str], None]) -> Iterator[Failure]:
+        """Boot until ``end`` of the monotonic clock; yield each boot with the race's failure."""
+        if not self.profile.pairs and time.monotonic() < end:
+            tell("watching for accesses that communicate")
+            boot = self.watch()
+            if boot.failed:
+                self.tried.failures += 1
+                yield Failure(boot, ())
+        while (left := end - time.monotonic()) > 0:
+            boot = self.once(min(BOOT_SECONDS, left))
+            tell(
+                f"{self.tried.schedules} schedules in {self.tried.boots} boots,"
+                f" {len(self.tried.coverage.pairs)} pairs"
+            )
+            if boot.failed:
+                yield Failure(boot, schedules_before(boot))
+
+    def _seed(self) -> int:
+        return self._chance.randrange(2**31)
+
+
+def schedules_before(boot: Boot) -> tuple[Recorded, ...]:
+    """The schedules that a failed boot has recorded before its failure, the latest first."""
+    log = boot.searched.log
+    return recorded(log, failed_at(log, boot.seconds))

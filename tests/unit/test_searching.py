@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Profiles, recorded schedules, names for accesses, and the search over boots."""
+
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmrace.errors import UserError
+from mmrace.hunting.order import Hit
+from mmrace.outcome import Judgement, Outcome
+from mmrace.searching.boots import Boot
+from mmrace.searching.bound import bound, missed
+from mmrace.searching.coverage import Coverage
+from mmrace.searching.files import choose_files
+from mmrace.searching.naming import Names
+from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
+from mmrace.searching.schedule import failed_at, recorded
+from mmrace.searching.search import Search
+from mmrace.symbols.accesses import AccessSite, list_sites
+from mmrace.symbols.resolve import Resolver
+from mmrace.windows.search import (
+    WATCH,
+    Counts,
+    LogStep,
+    Pair,
+    Searched,
+    StepKind,
+    Strategy,
+    Tactics,
+)
+
+COUNTS = Counts(10, 2, 0, 0, 4, (2, 2, 0), 5, 1, 1, 1, 0, 0.5, 1, 3)
+NEAR = Pair(1, 2, 3, (True, False), 0.001, 64)
+FAR = Pair(2, 1, 1, (False, True), 0.1, 64)
+
+
+def searched(*pairs: Pair, log: tuple[LogStep, ...] = (), **counts: int) -> Searched:
+    return Searched(replace(COUNTS, **counts), {}, pairs, log)
+
+
+def test_a_profile_grows_with_each_boot_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    one = Profile().merged(searched(NEAR, FAR), 2.0)
+    both = one.merged(searched(replace(NEAR, count=2, gap=0.0005, word=8)), 3.0)
+    assert (both.boots, both.seconds, both.accesses) == (2, 5.0, 20)
+    assert both.ranked() == (replace(NEAR, count=5, gap=0.0005, word=8), FAR)
+    save_profile(tmp_path / "deep" / "profile.json", both)
+    assert load_profile(tmp_path / "deep" / "profile.json") == both
+    assert load_profile(tmp_path / "none.json") == Profile()
+
+
+def test_only_sites_that_communicate_are_scheduled_with_their_functions_stacks() -> None:
+    sites = (
+        AccessSite(1, "f", 2),
+        AccessSite(2, "g", 3),
+        AccessSite(3, "g", 4, stack=True),
+        AccessSite(4, "h", 5),
+        AccessSite(5, "h", 6, stack=True),
+    )
+    plan = make_search(sites, Tactics(), Profile(pairs=(NEAR,)))
+    assert [(site.address, site.group, site.stack) for site in plan.sites] == [
+        (1, 0, False),
+        (2, 1, False),
+        (3, 1, True),
+    ]
+    assert plan.groups == 2
+    assert len(make_search(sites, WATCH).sites) == 5
+
+
+def test_files_are_chosen_by_patterns_in_their_order() -> None:
+    files = ("mm/rmap.c", "mm/slub.c", "fs/exec.c", "net/core/dev.c")
+    assert choose_files(files) == {"mm/rmap.c", "fs/exec.c"}
+    assert choose_files(files, ("mm/*", "!mm/r*")) == {"mm/slub.c"}
+    with pytest.raises(UserError, match="no source file of this kernel matches 'drm/"):
+        choose_files(files, ("drm/*",))
+
+
+def step(time: float, vcpu: int, kind: StepKind, address: int = 0, schedule: int = 1) -> LogStep:
+    return LogStep(time, schedule, vcpu, kind, address, 1, 64, Strategy.MEET)
+
+
+def test_a_schedule_is_the_order_in_which_vcpus_stood() -> None:
+    log = (
+        step(0.1, 1, StepKind.HELD, 7),
+        step(0.2, 1, StepKind.GO, 7),
+        step(1.0, 0, StepKind.HELD, 1, 2),
+        step(1.001, 1, StepKind.MEET, 2, 2),
+        step(1.002, 0, StepKind.GO, 1, 2),
+        step(5.0, 0, StepKind.HELD, 3, 3),
+    )
+    latest, first = recorded(log, 2.0)
+    assert (latest.number, first.number) == (2, 1)
+    assert latest.switches == 1
+    assert latest.hits("a{}".format) == (Hit("V0", "a1"), Hit("V1", "a2"), Hit("V1", ""))
+    assert first.hits("a{}".format) == (Hit("V1", "a7"), Hit("V0", ""))
+
+
+def test_a_vcpu_that_went_on_at_once_is_no_step() -> None:
+    log = (
+        step(1.0, 0, StepKind.HELD, 1),
+        step(1.001, 1, StepKind.SWITCH, 2),
+        step(1.00101, 0, StepKind.SWITCH, 1),
+        step(1.00102, 1, StepKind.STUCK, 2),
+    )
+    (only,) = recorded(log, 2.0)
+    assert [hit.point for hit in only.hits(str)] == ["1", "2", "1"]
+
+
+def test_a_failure_is_where_the_kernel_marked_it() -> None:
+    log = (step(1.0, 0, StepKind.MARK), step(4.0, 0, StepKind.MARK), step(4.1, 0, StepKind.MARK))
+    assert failed_at(log, 4.3) == 4.0
+    assert failed_at(log, 3.5) == pytest.approx(3.55)
+
+
+def test_coverage_tells_what_is_still_new() -> None:
+    coverage = Coverage()
+    coverage.add(searched(replace(NEAR, schedule=3), replace(FAR, schedule=3), schedules=10))
+    assert coverage.unseen == pytest.approx(0.1)
+    coverage.add(searched(replace(NEAR, schedule=9), schedules=30))
+    assert coverage.unseen == 0
+    assert coverage.growth == [(10, 2), (40, 2)]
+
+
+def test_the_bound_is_that_of_the_paper() -> None:
+    assert bound(2, 40, 3) == pytest.approx(1 / 3200)
+    assert missed(bound(2, 10, 2), 20) == pytest.approx(0.95**20)
+
+
+class Boots:
+    """Boots that fail when told to; what they were asked for is kept."""
+
+    def __init__(self, fails: int) -> None:
+        self.fails = fails
+        self.plans = []
+
+    def __call__(self, plan, seed, seconds):
+        self.plans.append(plan)
+        failed = len(self.plans) == self.fails
+        outcome = Outcome.CRASH if failed else Outcome.PASS
+        log = (step(1.0, 0, StepKind.HELD, 1), step(1.5, 0, StepKind.GO, 1))
+        return Boot(Judgement(outcome, signature_matched=failed), searched(NEAR, log=log), 2.0)
+
+
+SITES = (AccessSite(1, "f", 2), AccessSite(2, "g", 3), AccessSite(9, "h", 10))
+
+
+def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
+    boots = Boots(fails=3)
+    search = Search(boots, SITES, None)
+    failure = next(search.failures(time.monotonic() + 60, lambda _text: None))
+    assert [len(plan.search.sites) for plan in boots.plans] == [3, 2, 2]
+    assert boots.plans[0].search.tactics.share == 0 < boots.plans[1].search.tactics.share
+    assert [one.number for one in failure.schedules] == [1]
+    tried = search.tried
+    assert (tried.boots, tried.schedules, tried.priorities, tried.failures) == (2, 8, 6, 1)
+    assert tried.missed(Tactics(length=4, depth=2), 2) == pytest.approx((1 - 1 / 8) ** 6)
+
+
+def test_a_search_ends_with_its_time_and_counts_what_else_failed() -> None:
+    def foreign(_plan, _seed, _seconds):
+        return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0)
+
+    search = Search(foreign, SITES, None, Profile(pairs=(NEAR,)))
+    assert list(search.failures(time.monotonic() + 0.05, lambda _text: None)) == []
+    assert search.tried.foreign["stall"] == search.tried.boots > 0
+
+
+SOURCE = """
+volatile int word;
+int other;
+__attribute__((noinline)) int leaf(int n) { word = n; return n; }
+static inline __attribute__((always_inline)) int clear(int *p)
+{
+	int old = *p;
+	*p = 0;
+	return old;
+}
+__attribute__((noinline)) int whole(int *p, int n)
+{
+	int sum = leaf(n);
+	sum += clear(p);
+	sum += leaf(sum);
+	return sum;
+}
+int main(int argc, char **argv) { return whole(&argc, argc); }
+"""
+
+
+@pytest.fixture(scope="module")
+def resolver(tmp_path_factory: pytest.TempPathFactory) -> Resolver:
+    folder = tmp_path_factory.mktemp("naming")
+    (folder / "small.c").write_text(SOURCE)
+    argv = ["gcc", "-O2", "-gdwarf-5", "-no-pie", "-fcf-protection=none", "-o", "small", "small.c"]
+    subprocess.run(argv, cwd=folder, check=True)
+    return Resolver(folder / "small", "small")
+
+
+def test_an_access_is_named_by_what_is_behind_it(resolver: Resolver) -> None:
+    sites = list_sites(resolver.debug, "small.c".__eq__)
+    own = [site for site in sites if site.function == "whole" and not site.stack]
+    names = Names(resolver, sites)
+    exact = [names.exact(site.address) for site in own]
+    for site, text in zip(own, exact, strict=True):
+        assert resolver.resolve((text,)).addresses == (site.next,)
+    offered = [name for text in exact for name in names.symbolic(text)]
+    assert "after clear in whole" in offered
+    assert any(name.startswith("line ") for name in offered)
+    assert names.exact(0x10) == ""
+    assert names.symbolic("at whole+0x0") == ()
