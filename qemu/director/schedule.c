@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A schedule begins when a vCPU is held at one of its accesses and ends when none is held any more;
- * then all run freely for about as long. Who is held where is left to chance, such that each
- * function gets its share however often it is run: at a site that this vCPU has hit H times in an
- * active time T, one of P in its function, with F functions seen, the chance is rate * T / (F P H).
+ * A schedule begins when a vCPU is held at one of its accesses and ends when none is held any more.
+ * Who is held where is left to chance, such that each function gets its share however often it is
+ * run: at a site that this vCPU has hit H times in an active time T, one of P in its function, with F
+ * functions seen, the chance is rate * T / (F P H). The rate follows the share of time in which a
+ * vCPU may be held: operations that rest for long are held several times in the time that they run.
  *
  * A held vCPU answers no IPI, and may have a lock that the others wait for: a hold has a limit, and
  * ends before when the others are neither at rest nor at any site for a while. One vCPU is never held.
@@ -24,6 +25,9 @@
 #define ENERGY_MOST 7           /* a site that brought new pairs is chosen up to 8 times as often */
 #define PLACES 8                /* of a schedule, that get or lose energy by it */
 #define CHANGES 8
+#define BURST_NS 100000000ull   /* of holds before the share of time counts */
+#define PACE_STEP 1.1
+#define PACE_MOST 1000.0
 
 enum phase { PHASE_FREE, PHASE_HELD, PHASES };
 
@@ -70,6 +74,9 @@ struct scheduler {
 	_Atomic uint32_t strategy;
 	/* Under the lock. */
 	_Atomic uint64_t begun; /* read without the lock as well */
+	_Atomic double pace;    /* by which the rate of starts is multiplied; likewise */
+	uint64_t since;         /* the first schedule began */
+	uint64_t spent;         /* nanoseconds of all schedules */
 	unsigned int switches;  /* left */
 	unsigned int fresh;
 	unsigned int places;
@@ -105,12 +112,31 @@ static uint64_t draw_limit(struct scheduler *scheduler, struct turn *turn)
 	return 1000.0 * least * pow(most / least, draw_unit(&turn->random));
 }
 
+/*
+ * Under the lock. Holds may take their share of the time since the first one, and a burst: no more
+ * until that is so again.
+ */
+static void account(struct scheduler *scheduler, uint64_t now)
+{
+	double share = (double)scheduler->search->share_ppm / MILLION;
+	double used, allowed = share * (now - scheduler->since) + BURST_NS;
+
+	scheduler->spent += now - scheduler->begun;
+	used = scheduler->spent / allowed;
+	if (used < 0.8 && scheduler->pace < PACE_MOST)
+		scheduler->pace = scheduler->pace * PACE_STEP;
+	else if (used > 0.95 && scheduler->pace > 1 / PACE_MOST)
+		scheduler->pace = scheduler->pace / PACE_STEP;
+	if (scheduler->spent > BURST_NS)
+		atomic_store(&scheduler->rest_until,
+			     scheduler->since + (uint64_t)((scheduler->spent - BURST_NS) / share));
+}
+
 /* Under the lock. */
 static void end_schedule(struct scheduler *scheduler)
 {
 	struct shared_search *search = scheduler->search;
-	uint64_t now = now_ns(), spent = now - scheduler->begun;
-	double rest = spent * ((double)MILLION / search->share_ppm - 1.0);
+	uint64_t now = now_ns();
 
 	for (unsigned int i = 0; i < scheduler->places; i++) {
 		unsigned char *energy = &scheduler->energy[scheduler->place[i]];
@@ -123,10 +149,10 @@ static void end_schedule(struct scheduler *scheduler)
 	add(&search->schedules, 1);
 	add(&search->by_strategy[scheduler->strategy], 1);
 	add(&search->fruitful, scheduler->fresh > 0);
-	add(&search->held_ns, spent);
+	add(&search->held_ns, now - scheduler->begun);
 	add(&search->full, scheduler->strategy == STRATEGY_PCT && !scheduler->forced &&
 			   scheduler->first_visits >= search->length);
-	atomic_store(&scheduler->rest_until, now + (uint64_t)rest);
+	account(scheduler, now);
 	atomic_store(&scheduler->running, false);
 }
 
@@ -222,7 +248,7 @@ static bool chance(struct scheduler *scheduler, struct turn *turn, const struct 
 {
 	struct shared_search *search = scheduler->search;
 	struct visits *visits = &turn->visits[access->site];
-	uint32_t rate = phase == PHASE_FREE ? search->start_rate : search->switch_rate;
+	double rate = phase == PHASE_FREE ? search->start_rate * scheduler->pace : search->switch_rate;
 	uint32_t hits = visits->hits[phase], known = turn->known[scheduler->sites[access->site].group];
 	double share = (double)turn->groups * known * hits;
 	double one = rate * (turn->active[phase] / 1e9) * (1 + scheduler->energy[access->site]) / share;
@@ -267,6 +293,7 @@ static void begin_schedule(struct scheduler *scheduler, struct turn *turn, uint6
 	scheduler->strategy = draw_strategy(scheduler, turn);
 	scheduler->switches = draw(&turn->random) % scheduler->search->switches_most + 1;
 	scheduler->begun = now;
+	scheduler->since = scheduler->since ? scheduler->since : now;
 	scheduler->fresh = scheduler->places = scheduler->first_visits = 0;
 	scheduler->forced = false;
 	if (scheduler->strategy == STRATEGY_PCT)
@@ -488,6 +515,7 @@ struct scheduler *scheduler_open(struct shared_header *header, struct shared_sea
 	scheduler->sites = sites;
 	scheduler->steps = steps;
 	scheduler->vcpus = vcpus;
+	scheduler->pace = 1.0;
 	scheduler->turns = calloc(vcpus, sizeof(*scheduler->turns));
 	scheduler->energy = calloc(search->sites + 1, 1);
 	if (!scheduler->turns || !scheduler->energy)

@@ -68,7 +68,7 @@ class Tactics:
     linger: float = 0.002
     depth: int = 3
     length: int = 64
-    start_rate: int = 1000
+    start_rate: int = 4000
     switch_rate: int = 1000
 
 

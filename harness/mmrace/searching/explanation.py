@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A witness told in two columns: who went where, with lines of source."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mmrace.definitions.witness import Step, Witness
+from mmrace.errors import UserError
+from mmrace.symbols.decode import Place
+from mmrace.symbols.resolve import Resolver
+from mmrace.symbols.symbolizer import Vmlinux
+
+_WIDTH = 38  # of a column, so that two fit a terminal
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one actor does in one step; ``places`` are lines of source, innermost first."""
+
+    actor: str
+    text: str
+    places: tuple[Place, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The step in words."""
+        if not self.places:
+            return self.text
+        inner, outer = self.places[0], self.places[-1]
+        where = f"{inner.file}:{inner.line}"
+        within = "" if inner is outer else f", {outer.file}:{outer.line}"
+        return f"{self.text} ({where}{within})"
+
+
+def explain(witness: Witness, resolver: Resolver, vmlinux: Vmlinux) -> tuple[Line, ...]:
+    """Tell each step of a witness, with the lines of source that its point is at in a kernel."""
+    found = []
+    for number, step in enumerate(witness.step):
+        places: tuple[Place, ...] = ()
+        with suppress(UserError):
+            addresses = resolver.resolve(step.point).addresses if step.point else ()
+            places = next(iter(vmlinux.places(addresses[:1]).values()), ())
+        found.append(Line(step.actor, _said(step, number == len(witness.step) - 1), places))
+    return tuple(found)
+
+
+def _said(step: Step, last: bool) -> str:
+    if not step.point:
+        return f"goes on for {step.seconds * 1000:g} ms"
+    times = f", time {step.hit}" if step.hit > 1 else ""
+    stops = "is there; all go on" if last else "waits there"
+    return f"{step.point[0]}{times}: {stops}"
+
+
+def columns(
+    lines: Sequence[Line], title: Callable[[str], str] = lambda actor: actor
+) -> tuple[str, ...]:
+    """One column for each actor, in the order of their first steps."""
+    actors = list(dict.fromkeys(line.actor for line in lines))
+    rows = ["  ".join(title(actor).ljust(_WIDTH) for actor in actors).rstrip()]
+    for line in lines:
+        margin = " " * ((_WIDTH + 2) * actors.index(line.actor))
+        rows += [margin + text for text in textwrap.wrap(line.words, _WIDTH)]
+    return tuple(rows)
