@@ -25,6 +25,7 @@
 #define ENERGY_MOST 7           /* a site that brought new pairs is chosen up to 8 times as often */
 #define PLACES 8                /* of a schedule, that get or lose energy by it */
 #define CHANGES 8
+#define ACTIVE_PART 4           /* of a hold's limit, for which the others may be active */
 #define BURST_NS 100000000ull   /* of holds before the share of time counts */
 #define PACE_STEP 1.1
 #define PACE_MOST 1000.0
@@ -92,16 +93,22 @@ static bool armed(const struct scheduler *scheduler)
 	return __atomic_load_n(&scheduler->header->armed, __ATOMIC_RELAXED);
 }
 
-static void log_step(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
-		     enum shared_step_kind kind)
+static void log_count(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
+		      enum shared_step_kind kind, uint64_t count)
 {
 	uint64_t number = __atomic_fetch_add(&scheduler->search->step_count, 1, __ATOMIC_RELAXED);
-	struct visits *visits = &scheduler->turns[vcpu].visits[access->site];
 
 	scheduler->steps[number % scheduler->search->steps] = (struct shared_step){
 		.time = now_ns(), .word = access->address, .schedule = scheduler->number,
-		.site = access->site, .hit = visits->here, .vcpu = vcpu, .kind = kind,
-		.strategy = scheduler->strategy };
+		.site = access->site, .count = count < UINT32_MAX ? count : UINT32_MAX, .vcpu = vcpu,
+		.kind = kind, .strategy = scheduler->strategy };
+}
+
+static void log_step(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
+		     enum shared_step_kind kind)
+{
+	log_count(scheduler, vcpu, access, kind,
+		  scheduler->turns[vcpu].visits[access->site].here);
 }
 
 /* The time for which a hold may last: each factor of two is as likely. */
@@ -165,6 +172,16 @@ static void release(struct scheduler *scheduler, struct turn *turn, enum shared_
 	pthread_cond_signal(&turn->freed);
 }
 
+/* Accesses of all vCPUs so far. */
+static uint64_t all_progress(struct scheduler *scheduler)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < scheduler->vcpus; i++)
+		sum += atomic_load(&scheduler->turns[i].progress);
+	return sum;
+}
+
 /* Under the lock. What the vCPUs that are not held have done; `*rest` when all of them rest. */
 static uint64_t others_progress(struct scheduler *scheduler, bool *rest)
 {
@@ -186,7 +203,7 @@ static uint64_t others_progress(struct scheduler *scheduler, bool *rest)
 static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t limit)
 {
 	struct shared_search *search = scheduler->search;
-	uint64_t now = now_ns(), moved = now, seen = 0;
+	uint64_t now = now_ns(), before = now, moved = now, seen = 0, active = 0;
 	const uint64_t end = now + limit;
 	bool rest;
 
@@ -197,9 +214,11 @@ static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t l
 		if (progress != seen || (rest && scheduler->strategy != STRATEGY_PCT))
 			moved = now;
 		seen = progress;
-		if (!armed(scheduler) || (turn->lingers && now >= turn->lingers))
+		active += rest ? 0 : now - before;
+		before = now;
+		if (!armed(scheduler))
 			release(scheduler, turn, STEP_GO);
-		else if (now >= end)
+		else if ((turn->lingers && now >= turn->lingers) || now >= end || active >= limit / ACTIVE_PART)
 			release(scheduler, turn, STEP_TIMEOUT);
 		else if (now - moved >= search->stuck_us * 1000ull ||
 			 (rest && scheduler->strategy == STRATEGY_PCT))
@@ -218,6 +237,7 @@ static void hold(struct scheduler *scheduler, unsigned int vcpu, const struct ac
 {
 	struct shared_search *search = scheduler->search;
 	struct turn *turn = &scheduler->turns[vcpu];
+	uint64_t before = all_progress(scheduler);
 
 	if (scheduler->places < PLACES)
 		scheduler->place[scheduler->places++] = access->site;
@@ -231,13 +251,11 @@ static void hold(struct scheduler *scheduler, unsigned int vcpu, const struct ac
 	__atomic_fetch_add(&scheduler->sites[access->site].holds, 1, __ATOMIC_RELAXED);
 	log_step(scheduler, vcpu, access, STEP_HELD);
 	wait_held(scheduler, turn, draw_limit(scheduler, turn));
-	log_step(scheduler, vcpu, access, turn->why);
-	if (turn->why == STEP_TIMEOUT)
+	log_count(scheduler, vcpu, access, turn->why, all_progress(scheduler) - before);
+	if (turn->why == STEP_TIMEOUT && !turn->met)
 		add(&search->timeouts, 1);
 	else if (turn->why == STEP_STUCK)
 		add(&search->stuck, 1);
-	else if (turn->why == STEP_SWITCH)
-		add(&search->switched, 1);
 	if (!atomic_load(&scheduler->held) && atomic_load(&scheduler->running) &&
 	    scheduler->strategy != STRATEGY_PCT)
 		end_schedule(scheduler);
@@ -324,7 +342,8 @@ static void maybe_begin(struct scheduler *scheduler, unsigned int vcpu,
 static void swap(struct scheduler *scheduler, unsigned int vcpu, struct turn *held,
 		 const struct access *access, enum shared_step_kind kind)
 {
-	release(scheduler, held, kind == STEP_MEET ? STEP_GO : STEP_SWITCH);
+	release(scheduler, held, STEP_GO);
+	add(&scheduler->search->switched, kind == STEP_SWITCH);
 	if (--scheduler->switches) {
 		hold(scheduler, vcpu, access);
 		return;
@@ -440,7 +459,7 @@ static void rank(struct scheduler *scheduler, unsigned int vcpu, const struct ac
 	} else if (first && outranked(scheduler, turn)) {
 		held = find_held(scheduler, turn);
 		if (held)
-			release(scheduler, held, STEP_SWITCH);
+			release(scheduler, held, STEP_GO);
 		if (atomic_load(&scheduler->held) + 1 < scheduler->vcpus)
 			hold(scheduler, vcpu, access);
 	}

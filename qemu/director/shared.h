@@ -111,9 +111,9 @@ enum shared_step_kind {
 	STEP_HELD = 1,    /* the vCPU stands after the access */
 	STEP_SWITCH = 2,  /* the access let a held vCPU go by chance */
 	STEP_MEET = 3,    /* the access conflicts with that of a held vCPU */
-	STEP_TIMEOUT = 4, /* a held vCPU went on: its time was over */
+	STEP_TIMEOUT = 4, /* a held vCPU went on: its time was over, or that since it was met */
 	STEP_STUCK = 5,   /* a held vCPU went on: no other one made progress */
-	STEP_GO = 6,      /* a held vCPU went on: it was let go */
+	STEP_GO = 6,      /* a held vCPU went on: a switch let it go, or the race phase ended */
 	STEP_MARK = 7     /* the kernel reports a failure */
 };
 
@@ -177,7 +177,8 @@ struct shared_step {
 	uint64_t word;             /* D: guest virtual address of the access */
 	uint32_t schedule;         /* D */
 	uint32_t site;             /* D */
-	uint32_t hit;              /* D: of the site by this vCPU in this schedule, from 1 */
+	uint32_t count;            /* D: of the site by this vCPU in this schedule, from 1; where a
+				      hold ends, the accesses of others during it */
 	uint16_t vcpu;             /* D */
 	uint8_t kind;              /* D: enum shared_step_kind */
 	uint8_t strategy;          /* D: enum shared_strategy */

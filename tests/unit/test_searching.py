@@ -77,17 +77,19 @@ def test_files_are_chosen_by_patterns_in_their_order() -> None:
         choose_files(files, ("drm/*",))
 
 
-def step(time: float, vcpu: int, kind: StepKind, address: int = 0, schedule: int = 1) -> LogStep:
-    return LogStep(time, schedule, vcpu, kind, address, 1, 64, Strategy.MEET)
+def step(
+    time: float, vcpu: int, kind: StepKind, address: int = 0, schedule: int = 1, count: int = 1
+) -> LogStep:
+    return LogStep(time, schedule, vcpu, kind, address, count, 64, Strategy.MEET)
 
 
 def test_a_schedule_is_the_order_in_which_vcpus_stood() -> None:
     log = (
         step(0.1, 1, StepKind.HELD, 7),
-        step(0.2, 1, StepKind.GO, 7),
+        step(0.2, 1, StepKind.TIMEOUT, 7),
         step(1.0, 0, StepKind.HELD, 1, 2),
         step(1.001, 1, StepKind.MEET, 2, 2),
-        step(1.002, 0, StepKind.GO, 1, 2),
+        step(1.002, 0, StepKind.TIMEOUT, 1, 2),
         step(5.0, 0, StepKind.HELD, 3, 3),
     )
     latest, first = recorded(log, 2.0)
@@ -97,15 +99,15 @@ def test_a_schedule_is_the_order_in_which_vcpus_stood() -> None:
     assert first.hits("a{}".format) == (Hit("V1", "a7"), Hit("V0", ""))
 
 
-def test_a_vcpu_that_went_on_at_once_is_no_step() -> None:
+def test_a_hold_in_which_nobody_did_anything_is_no_step() -> None:
     log = (
         step(1.0, 0, StepKind.HELD, 1),
         step(1.001, 1, StepKind.SWITCH, 2),
-        step(1.00101, 0, StepKind.SWITCH, 1),
-        step(1.00102, 1, StepKind.STUCK, 2),
+        step(1.002, 0, StepKind.GO, 1),
+        step(1.003, 1, StepKind.STUCK, 2, count=0),
     )
     (only,) = recorded(log, 2.0)
-    assert [hit.point for hit in only.hits(str)] == ["1", "2", "1"]
+    assert only.hits(str) == (Hit("V0", "1"), Hit("V1", "2"))
 
 
 def test_a_failure_is_where_the_kernel_marked_it() -> None:

@@ -33,9 +33,7 @@ _INNER = re.compile(
     rf"(?:before|after)\s+(?P<inner>{_NAME})(?:\s*#(?P<nth>[1-9]\d*))?\s+in\s+{_BODY}"
 )
 _LINE = re.compile(rf"line\s+(?P<nth>[1-9]\d*)\s+of\s+{_BODY}")
-_AT = re.compile(
-    rf"at\s+(?:(?P<file>[\w./+-]+\.[chS]):)?(?P<function>{_NAME})(?P<offset>[+-]0x[0-9a-f]+)"
-)
+_AT = re.compile(rf"at\s+(?P<function>{_NAME}(?:\.\w+)*)(?P<offset>[+-]0x[0-9a-f]+)")
 FORMS = (
     "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, `line 9 of F`,"
     " each with `from CALLER`"
@@ -97,7 +95,7 @@ def parse_point(text: str) -> Point:
         inner=part.get("inner") or "",
         nth=int(part.get("nth") or 0),
         caller=part.get("caller") or "",
-        file=part["file"] or "",
+        file=part.get("file") or "",
         offset=int(part.get("offset") or "0", 16),
     )
 

@@ -25,12 +25,9 @@ class Names:
     def exact(self, address: int) -> str:
         """Name the instruction behind an access, for this build; "" for an unknown access."""
         site = self._sites.get(address)
-        body = self._body(site) if site else None
-        if not site or not body:
+        if not site:
             return ""
-        file = body.file if self._ambiguous(site.function) else ""
-        offset = site.next - body.entry
-        text = str(Point(Where.AT, site.function, file=file, offset=offset))
+        text = str(Point(Where.AT, site.symbol, offset=site.next - site.entry))
         self._behind[text] = site
         return text
 
@@ -55,9 +52,6 @@ class Names:
             if not body.inlined and site.address in body:
                 return body
         return None
-
-    def _ambiguous(self, function: str) -> bool:
-        return len({body.file for body in self._resolver.debug.bodies(function)}) > 1
 
     def _candidates(self, site: AccessSite) -> Iterator[str]:
         body = self._body(site)

@@ -12,8 +12,7 @@ from mmrace.windows.search import LogStep, StepKind
 # slower than the director's log.
 SLACK = 0.05
 BEFORE = 2.0  # seconds before it that a mark may have come, while the report was printed
-_GOES_ON = 0.0002  # seconds of a hold in which another vCPU went on, so that this may have mattered
-_ENDS = (StepKind.TIMEOUT, StepKind.STUCK, StepKind.GO)
+_ENDS = (StepKind.TIMEOUT, StepKind.STUCK)
 _STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
 
 
@@ -33,23 +32,19 @@ class Recorded:
     def hits(self, name: Callable[[int], str]) -> tuple[Hit, ...]:
         """Where vCPUs stood, in their order; ``name`` gives the point behind an access.
 
-        A hold that ended by itself is one in which another vCPU went on and came to no point.
+        A hold that ended by itself is one in which another vCPU went on and came to no point, if
+        it did anything.
         """
         found: list[Hit] = []
-        held: dict[int, float] = {}
         for step in self.steps:
             if step.kind in _STANDS:
-                if step.kind is StepKind.HELD:
-                    held[step.vcpu] = step.time
                 if point := name(step.address):
                     found.append(Hit(f"V{step.vcpu}", point))
-            elif step.kind in _ENDS and (other := self._other(step.vcpu)) is not None:
-                last = max((one.time for one in self.steps if one.time < step.time), default=0.0)
-                if step.time - max(last, held.get(step.vcpu, last)) > _GOES_ON:
-                    found.append(Hit(f"V{other}", ""))
+            elif step.kind in _ENDS and step.count:
+                found.append(Hit(f"V{self._other(step.vcpu)}", ""))
         return tuple(found)
 
-    def _other(self, vcpu: int) -> int | None:
+    def _other(self, vcpu: int) -> int:
         """The vCPU that went on while this one was held: one that the schedule knows, or any."""
         known = [step.vcpu for step in self.steps if step.vcpu != vcpu]
         return known[-1] if known else (1 if vcpu == 0 else 0)

@@ -27,14 +27,17 @@ _NO_ACCESS = re.compile(
 class AccessSite:
     """An instruction that accesses memory, and the function whose code it is in.
 
-    ``next`` is the address of the instruction after it. ``stack``: it pushes to the stack, and is
-    the first of its function that does; all others access memory otherwise.
+    ``symbol`` is the function's with what the compiler gave it (``f.isra.0``), ``entry`` its
+    address. ``next`` is the address of the instruction after it. ``stack``: it pushes to the stack,
+    and is the first of its function that does; all others access memory otherwise.
     """
 
     address: int
     function: str
     next: int
     stack: bool = False
+    symbol: str = ""
+    entry: int = 0
 
 
 def list_files(debug: Debug) -> tuple[str, ...]:
@@ -71,18 +74,18 @@ def _sites(
 ) -> Iterator[AccessSite]:
     rows = list(_disassemble(debug.vmlinux, span))
     begins = [low for low, _ in ranges]
-    function, pushed = "", False
+    function, own, entry, pushed = "", "", 0, False
     for (address, name, operands), (following, _, _) in pairwise([*rows, (span[1], "", "")]):
         if symbol := debug.symbol(address):
-            function, pushed = symbol.partition(".")[0], False
+            function, own, entry, pushed = symbol.partition(".")[0], symbol, address, False
         at = bisect.bisect_right(begins, address) - 1
         if at < 0 or address >= ranges[at][1] or not function:
             continue
         if not pushed and name.startswith(("push", "call")):
             pushed = True
-            yield AccessSite(address, function, following, stack=True)
+            yield AccessSite(address, function, following, True, own, entry)
         elif accesses(name, operands):
-            yield AccessSite(address, function, following)
+            yield AccessSite(address, function, following, False, own, entry)
 
 
 def accesses(name: str, operands: str) -> bool:

@@ -129,6 +129,10 @@ class Debug:
         """Name of a function symbol at an address, with any suffix that the compiler gave it."""
         return self._symbols.get(address, "")
 
+    def symbol_addresses(self, name: str) -> tuple[int, ...]:
+        """Addresses of the function symbols of that very name."""
+        return tuple(address for address, known in self._symbols.items() if known == name)
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of all functions that have code of their own, sorted."""

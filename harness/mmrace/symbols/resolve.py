@@ -15,6 +15,7 @@ from mmrace.symbols.disassembly import Code, Flow, disassemble, find_exits
 from mmrace.symbols.dwarf import Body, Debug
 
 _CACHE_VERSION = 1
+_LONGEST_INSN = 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Resolver:
             side = Where.BEFORE if point.where is Where.ENTRY else Where.AFTER
             turned = self._resolve(Point(side, point.caller, inner=point.function))
             return Resolved(str(point), turned.addresses, turned.gate)
+        if point.where is Where.AT:
+            return self._at(point)
         bodies = self._bodies(point)
         origin: Gate | None = None
         if point.caller:
@@ -112,8 +115,6 @@ class Resolver:
             addresses, gate = self._returns(point, bodies)
         elif point.where is Where.LINE:
             addresses, gate = self._line(point, bodies), None
-        elif point.where is Where.AT:
-            addresses, gate = self._at(point, bodies), None
         else:
             addresses, gate = self._beside(point, bodies)
         return Resolved(str(point), tuple(sorted(addresses)), origin or gate)
@@ -166,11 +167,17 @@ class Resolver:
             raise UserError(f"`{point}`: no code of {point.function} belongs to that line")
         return found
 
-    def _at(self, point: Point, bodies: Sequence[Body]) -> set[int]:
-        for body in (one for one in bodies if not one.inlined):
-            if (address := body.entry + point.offset) in self._code(body):
-                return {address}
-        raise UserError(f"`{point}`: no instruction of {point.function} begins there")
+    def _at(self, point: Point) -> Resolved:
+        """Resolve what is named as reports do it: by a symbol; a kernel may have several."""
+        found = set()
+        for entry in self.debug.symbol_addresses(point.function):
+            address = entry + point.offset
+            around = ((min(entry, address), address + _LONGEST_INSN),)
+            if address in disassemble(self.vmlinux, around):
+                found.add(address)
+        if not found:
+            raise UserError(f"`{point}`: no instruction of {point.function} begins there")
+        return Resolved(str(point), tuple(sorted(found)))
 
     def _beside(self, point: Point, bodies: Sequence[Body]) -> tuple[set[int], Gate | None]:
         everything = self._occurrences(bodies)

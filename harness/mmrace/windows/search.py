@@ -69,7 +69,7 @@ class Tactics:
     depth: int = 3
     length: int = 64
     start_rate: int = 4000
-    switch_rate: int = 1000
+    switch_rate: int = 4000
 
 
 WATCH = Tactics(share=0)
@@ -106,7 +106,8 @@ class Pair:
 class LogStep:
     """One entry of the search's log; ``time`` in host seconds since the first arming.
 
-    ``hit``: of the site by this vCPU in this schedule, from 1.
+    ``count``: how often this vCPU was at the site in this schedule, from 1; where a hold ended by
+    itself, the accesses that others made during it.
     """
 
     time: float
@@ -114,7 +115,7 @@ class LogStep:
     vcpu: int
     kind: StepKind
     address: int
-    hit: int
+    count: int
     word: int
     strategy: Strategy
 
@@ -244,7 +245,7 @@ def _log(
     found = []
     for number in range(max(0, total - STEPS), total):
         fields = STEP.unpack_from(raw, at + number % STEPS * STEP.size)
-        when, word, schedule, site, hit, vcpu, kind, strategy = fields
+        when, word, schedule, site, count, vcpu, kind, strategy = fields
         if kind and site < len(plan.sites):
             found.append(
                 LogStep(
@@ -253,7 +254,7 @@ def _log(
                     vcpu=vcpu,
                     kind=StepKind(kind),
                     address=plan.sites[site].address,
-                    hit=hit,
+                    count=count,
                     word=word,
                     strategy=Strategy(strategy),
                 )
