@@ -7,7 +7,8 @@
  * vCPU may be held: operations that rest for long are held several times in the time that they run.
  *
  * A held vCPU answers no IPI, and may have a lock that the others wait for: a hold has a limit, and
- * ends before when the others are neither at rest nor at any site for a while. One vCPU is never held.
+ * ends before it when the others are neither at rest nor at any site for a while. One vCPU at least is
+ * never held.
  */
 #include "schedule.h"
 
@@ -25,8 +26,7 @@
 #define ENERGY_MOST 7           /* a site that brought new pairs is chosen up to 8 times as often */
 #define PLACES 8                /* of a schedule, that get or lose energy by it */
 #define CHANGES 8
-#define ACTIVE_PART 4           /* of a hold's limit, for which the others may be active */
-#define BURST_NS 100000000ull   /* of holds before the share of time counts */
+#define BURST_NS 50000000ull    /* of holds before the share of time counts */
 #define PACE_STEP 1.1
 #define PACE_MOST 1000.0
 
@@ -111,7 +111,7 @@ static void log_step(struct scheduler *scheduler, unsigned int vcpu, const struc
 		  scheduler->turns[vcpu].visits[access->site].here);
 }
 
-/* The time for which a hold may last: each factor of two is as likely. */
+/* The activity of others that a hold may last: each factor of two is as likely. */
 static uint64_t draw_limit(struct scheduler *scheduler, struct turn *turn)
 {
 	double least = scheduler->search->hold_least_us, most = scheduler->search->hold_most_us;
@@ -199,12 +199,15 @@ static uint64_t others_progress(struct scheduler *scheduler, bool *rest)
 	return sum;
 }
 
-/* Under the lock, which is dropped while asleep. */
+/*
+ * Under the lock, which is dropped while asleep. A hold waits for the others to come back from their
+ * rest, and then lasts for `limit` of their activity: to end before that would have been in vain.
+ */
 static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t limit)
 {
 	struct shared_search *search = scheduler->search;
 	uint64_t now = now_ns(), before = now, moved = now, seen = 0, active = 0;
-	const uint64_t end = now + limit;
+	const uint64_t end = now + search->wall_us * 1000ull;
 	bool rest;
 
 	while (turn->held) {
@@ -218,7 +221,7 @@ static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t l
 		before = now;
 		if (!armed(scheduler))
 			release(scheduler, turn, STEP_GO);
-		else if ((turn->lingers && now >= turn->lingers) || now >= end || active >= limit / ACTIVE_PART)
+		else if ((turn->lingers && now >= turn->lingers) || now >= end || active >= limit)
 			release(scheduler, turn, STEP_TIMEOUT);
 		else if (now - moved >= search->stuck_us * 1000ull ||
 			 (rest && scheduler->strategy == STRATEGY_PCT))
@@ -418,10 +421,10 @@ static void contend(struct scheduler *scheduler, unsigned int vcpu, const struct
 	pthread_mutex_unlock(&scheduler->lock);
 }
 
-/* A schedule by priorities lasts as long as one hold may. */
+/* A schedule by priorities lasts as long as one hold may, at most. */
 static bool expired(const struct scheduler *scheduler, const struct access *access)
 {
-	return access->time > scheduler->begun + scheduler->search->hold_most_us * 1000ull;
+	return access->time > scheduler->begun + scheduler->search->wall_us * 1000ull;
 }
 
 /* Under the lock: whether another vCPU is to run in place of this one. */

@@ -126,7 +126,7 @@ struct shared_search {
 	uint32_t share_ppm;        /* H: most of the time in which a vCPU may be held; 0: never hold */
 	uint32_t strategy_ppm[3];  /* H: probability by enum shared_strategy */
 	uint32_t switches_most;    /* H: switches in a schedule, 1 to so many */
-	uint32_t hold_least_us;    /* H: range of the limit that a hold has */
+	uint32_t hold_least_us;    /* H: range of the others' activity that a hold lasts for */
 	uint32_t hold_most_us;     /* H */
 	uint32_t stuck_us;         /* H: a hold ends when no other vCPU made progress for so long */
 	uint32_t linger_us;        /* H: longest time that a vCPU stays held after it was met */
@@ -134,6 +134,8 @@ struct shared_search {
 	uint32_t length;           /* H: first visits among which STRATEGY_PCT has its changes */
 	uint32_t start_rate;       /* H: holds that begin a schedule, a second of a vCPU's activity */
 	uint32_t switch_rate;      /* H: switches, a second of activity while another vCPU is held */
+	uint32_t wall_us;          /* H: longest time of a hold */
+	uint32_t pad;
 	uint64_t accesses;         /* D: while armed */
 	uint64_t pairs_used;       /* D */
 	uint64_t pairs_lost;       /* D: pairs that the table had no place for */
@@ -184,7 +186,7 @@ struct shared_step {
 	uint8_t strategy;          /* D: enum shared_strategy */
 };
 
-_Static_assert(sizeof(struct shared_search) == 200, "layout");
+_Static_assert(sizeof(struct shared_search) == 208, "layout");
 _Static_assert(sizeof(struct shared_site) == 32, "layout");
 _Static_assert(sizeof(struct shared_pair) == 40, "layout");
 _Static_assert(sizeof(struct shared_step) == 32, "layout");

@@ -20,7 +20,9 @@ STORE, LOAD, OTHER, PUSH, MARK = 0x1000, 0x2000, 0x3000, 0x4000, 0x5000
 WORD, FAR = 0xFFFF888000001000, 0xFFFF888000002000
 SITES = (Site(STORE, 0), Site(LOAD, 1), Site(OTHER, 2), Site(PUSH, 2, stack=True))
 ALWAYS = 4_000_000_000  # holds a second: each second access is held
-EAGER = Tactics(hold=(20.0, 20.0), stuck=4.0, linger=0.0, start_rate=ALWAYS, switch_rate=ALWAYS)
+EAGER = Tactics(
+    hold=(20.0, 20.0), wall=20.0, stuck=4.0, linger=0.0, start_rate=ALWAYS, switch_rate=ALWAYS
+)
 MEET = replace(EAGER, strategies=(0, 1, 0), switches=1)
 SWITCH = replace(EAGER, strategies=(1, 0, 0), switches=2)
 
@@ -194,8 +196,20 @@ def test_rest_is_no_lack_of_progress(stage: Maker) -> None:
     assert play.player.silent(0.5)
 
 
+def test_a_hold_lasts_for_some_activity_of_others(stage: Maker) -> None:
+    play = stage(replace(MEET, hold=(0.5, 0.5)))
+    play.hold(0, STORE)
+    begun = time.monotonic()
+    answers = []
+    while f"0 {STORE:x}" not in answers and time.monotonic() < begun + 5:
+        play.start(1, OTHER, FAR, False)
+        answers.append(play.player.answer())
+    assert 0.2 < time.monotonic() - begun < 4
+    assert play.log()[-1].kind is StepKind.TIMEOUT
+
+
 def test_a_hold_has_a_limit(stage: Maker) -> None:
-    play = stage(replace(MEET, hold=(0.4, 0.4)))
+    play = stage(replace(MEET, wall=0.1))
     play.hold(0, STORE)
     assert play.player.answer(1) == f"0 {STORE:x}"
     assert play.log()[-1].kind is StepKind.TIMEOUT
@@ -203,13 +217,13 @@ def test_a_hold_has_a_limit(stage: Maker) -> None:
 
 
 def test_holds_take_their_share_of_the_time_and_no_more(stage: Maker) -> None:
-    play = stage(replace(MEET, hold=(2.0, 2.0)))
+    play = stage(replace(MEET, wall=0.5))
     play.hold(0, STORE)
     assert play.player.answer(2) == f"0 {STORE:x}"
     begun = time.monotonic()
     while time.monotonic() < begun + 0.2:
         assert play.access(0, STORE, store=True) == f"0 {STORE:x}"
-    time.sleep(0.4)
+    time.sleep(0.5)
     play.hold(0, STORE)
 
 

@@ -109,6 +109,10 @@ class Prover:
                 break
         return shown
 
+    def shows(self, order: Steps) -> bool:
+        """Whether one replay of an order shows the failure right after it."""
+        return any(replay.shown for replay in self._replays(self._kept, order, 1, 0))
+
     def prove(
         self, hits: tuple[Hit, ...], seconds: float, tell: Callable[[str], None]
     ) -> Proven | None:

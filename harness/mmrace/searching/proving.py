@@ -3,12 +3,13 @@
 
 from collections.abc import Callable, Iterator
 
-from mmrace.hunting.order import Hit
+from mmrace.hunting.minimise import Steps
+from mmrace.hunting.order import Hit, steps
 from mmrace.hunting.proof import Proven, Prover
 from mmrace.searching.naming import Names
 from mmrace.searching.search import Failure
 
-LATEST = 6  # schedules before a failure that are tried
+LATEST = 24  # schedules before a failure that are looked at
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
 
 
@@ -16,19 +17,22 @@ def prove_failure(
     prover: Prover,
     names: Names,
     failure: Failure,
-    end: Callable[[], float],
+    left: Callable[[], float],
     tell: Callable[[str], None],
 ) -> Proven | None:
     """Return the first schedule before a failure that is proven, or what came nearest to it.
 
-    ``end`` tells how many seconds are left.
+    What showed late was sown some schedules before: each is replayed once, the latest first, and
+    looked into where that fails. ``left`` tells how many seconds there are.
     """
     best: Proven | None = None
-    for hits in orders(names, failure):
-        left = end()
-        if left <= 0:
+    for hits in candidates(names, failure):
+        if left() <= 0:
             break
-        proven = prover.prove(hits, min(ORDER_SECONDS, left), tell)
+        tell(f"replaying a schedule of {len(hits)} steps")
+        if not any(prover.shows(order) for order in variants(hits)):
+            continue
+        proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell)
         if proven and (best is None or proven.proof.shown > best.proof.shown):
             best = proven
         if best and best.proof.holds:
@@ -36,18 +40,18 @@ def prove_failure(
     return best
 
 
-def orders(names: Names, failure: Failure) -> Iterator[tuple[Hit, ...]]:
-    """The hits of the schedules that may have brought a failure, the likeliest first.
-
-    What failed was sown by the last schedule in which a vCPU stood while another one went on, or
-    by one shortly before it.
-    """
-    found = 0
-    for schedule in failure.schedules:
+def candidates(names: Names, failure: Failure) -> Iterator[tuple[Hit, ...]]:
+    """The hits of the schedules before a failure in which one vCPU stood and another went on."""
+    seen: set[tuple[Hit, ...]] = set()
+    for schedule in failure.schedules[:LATEST]:
         hits = schedule.hits(names.exact)
-        if len({hit.actor for hit in hits}) < 2:
-            continue
-        yield hits
-        found += 1
-        if found == LATEST:
-            return
+        if len({hit.actor for hit in hits}) > 1 and hits[0].point and hits not in seen:
+            seen.add(hits)
+            yield hits
+
+
+def variants(hits: tuple[Hit, ...]) -> tuple[Steps, ...]:
+    """A schedule's steps, each point at its first hit, and with all its hits counted."""
+    counted = steps(hits)
+    once = tuple(step.model_copy(update={"hit": 1}) for step in counted)
+    return tuple(dict.fromkeys((once, counted)))

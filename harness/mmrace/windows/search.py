@@ -9,12 +9,12 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-SEARCH = struct.Struct("<18I16Q")
+SEARCH = struct.Struct("<20I16Q")
 SITE = struct.Struct("<Q2IQ2I")
 PAIR = struct.Struct("<4I3Q")
 STEP = struct.Struct("<2Q3IH2B")
 PAIRS, STEPS = 1 << 16, 1 << 15  # places: 2.6 MB and 1 MB
-_SETTINGS = 18  # words of SEARCH that the harness writes
+_SETTINGS = 20  # words of SEARCH that the harness writes
 _MILLION = 1_000_000
 
 
@@ -54,6 +54,9 @@ class Site:
 class Tactics:
     """How the director schedules; times in seconds, ``strategies`` are weights.
 
+    ``hold``: range of the other vCPUs' activity that a hold lasts for; ``wall``: of its whole time
+    at most, in which they may rest. ``stuck``: it ends when they do nothing else for so long.
+    ``linger``: the longest time that a vCPU stays held after it was met.
     ``share``: the largest part of the race phase in which a vCPU may be held; 0 only watches.
     ``start_rate`` and ``switch_rate``: holds and switches in a second of a vCPU's activity.
     ``depth`` and ``length`` are those of PCT: ordering constraints, and first visits of sites
@@ -63,7 +66,8 @@ class Tactics:
     share: float = 0.5
     strategies: tuple[float, float, float] = (0.5, 0.4, 0.1)
     switches: int = 4
-    hold: tuple[float, float] = (0.0015, 0.03)
+    hold: tuple[float, float] = (0.0004, 0.008)
+    wall: float = 0.045
     stuck: float = 0.004
     linger: float = 0.002
     depth: int = 3
@@ -178,6 +182,8 @@ def encode_into(raw: bytearray, at: int, plan: SearchPlan) -> None:
         tactics.length,
         tactics.start_rate,
         tactics.switch_rate,
+        round(tactics.wall * _MILLION),
+        0,
     )
     SEARCH.pack_into(raw, at, *numbers, *([0] * 16))
     at += SEARCH.size
