@@ -44,6 +44,8 @@ struct turn {
 	uint64_t latest;
 	_Atomic uint64_t progress;
 	atomic_bool rests;
+	atomic_bool clocked;    /* `clock` is that of the vCPU's thread */
+	clockid_t clock;
 	struct visits *visits;  /* by site */
 	uint32_t *known;        /* by group: sites of it that this vCPU has hit */
 	uint32_t groups;        /* that this vCPU has hit */
@@ -53,6 +55,7 @@ struct turn {
 	atomic_bool held;
 	atomic_bool met;
 	atomic_bool stored;
+	uint64_t *seen;         /* by vCPU: its CPU time when this one looked last */
 	uint64_t lingers;       /* time at which a hold that was met ends */
 	enum shared_step_kind why;
 	int priority;
@@ -182,21 +185,48 @@ static uint64_t all_progress(struct scheduler *scheduler)
 	return sum;
 }
 
-/* Under the lock. What the vCPUs that are not held have done; `*rest` when all of them rest. */
-static uint64_t others_progress(struct scheduler *scheduler, bool *rest)
-{
-	uint64_t sum = 0;
+/* What one that is held sees of the others. */
+struct view {
+	uint64_t now;
+	uint64_t active; /* nanoseconds that another one ran, whichever did most */
+	uint64_t progress;
+	bool rest;       /* all that are not held do */
+};
 
-	*rest = true;
+/*
+ * How long a vCPU ran since it was looked at, `*seen` then. That is CPU time, for on a busy host a vCPU
+ * waits as well; of a thread without a clock it is all the time that it did not rest.
+ */
+static uint64_t ran(const struct turn *turn, uint64_t passed, uint64_t *seen)
+{
+	uint64_t before = *seen;
+	struct timespec spent;
+
+	if (!atomic_load(&turn->clocked) || clock_gettime(turn->clock, &spent))
+		return atomic_load(&turn->rests) ? 0 : passed;
+	*seen = spent.tv_sec * 1000000000ull + spent.tv_nsec;
+	return *seen - before;
+}
+
+/* Under the lock. */
+static void look(struct scheduler *scheduler, struct turn *own, struct view *view)
+{
+	uint64_t now = now_ns(), most = 0;
+
+	view->rest = true;
+	view->progress = all_progress(scheduler);
 	for (unsigned int i = 0; i < scheduler->vcpus; i++) {
 		struct turn *turn = &scheduler->turns[i];
+		uint64_t spent;
 
-		if (turn->held)
+		if (turn == own)
 			continue;
-		sum += atomic_load(&turn->progress);
-		*rest = *rest && atomic_load(&turn->rests);
+		spent = ran(turn, now - view->now, &own->seen[i]);
+		most = spent > most ? spent : most;
+		view->rest = view->rest && (turn->held || atomic_load(&turn->rests));
 	}
-	return sum;
+	view->active += most;
+	view->now = now;
 }
 
 /*
@@ -205,33 +235,30 @@ static uint64_t others_progress(struct scheduler *scheduler, bool *rest)
  */
 static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t limit)
 {
-	struct shared_search *search = scheduler->search;
-	uint64_t now = now_ns(), before = now, moved = now, seen = 0, active = 0;
-	const uint64_t end = now + search->wall_us * 1000ull;
-	bool rest;
+	const bool ranks = scheduler->strategy == STRATEGY_PCT;
+	struct view view = { .now = now_ns() }, start, moved;
 
+	look(scheduler, turn, &view);
+	view.active = 0;
+	start = moved = view;
 	while (turn->held) {
-		uint64_t progress = others_progress(scheduler, &rest);
-		struct timespec wake;
+		struct timespec wake = to_timespec(view.now + SLICE_NS);
 
-		if (progress != seen || (rest && scheduler->strategy != STRATEGY_PCT))
-			moved = now;
-		seen = progress;
-		active += rest ? 0 : now - before;
-		before = now;
 		if (!armed(scheduler))
 			release(scheduler, turn, STEP_GO);
-		else if ((turn->lingers && now >= turn->lingers) || now >= end || active >= limit)
+		else if ((turn->lingers && view.now >= turn->lingers) || view.active >= limit ||
+			 view.now >= start.now + scheduler->search->wall_us * 1000ull)
 			release(scheduler, turn, STEP_TIMEOUT);
-		else if (now - moved >= search->stuck_us * 1000ull ||
-			 (rest && scheduler->strategy == STRATEGY_PCT))
+		else if (view.active - moved.active >= scheduler->search->stuck_us * 1000ull ||
+			 (ranks && view.rest))
 			release(scheduler, turn, STEP_STUCK);
-		scheduler->forced |= !turn->held && turn->why != STEP_GO && !rest;
+		scheduler->forced |= !turn->held && turn->why != STEP_GO && !view.rest;
 		if (!turn->held)
 			break;
-		wake = to_timespec(now + SLICE_NS);
 		pthread_cond_timedwait(&turn->freed, &scheduler->lock, &wake);
-		now = now_ns();
+		look(scheduler, turn, &view);
+		if (view.progress != moved.progress)
+			moved = view;
 	}
 }
 
@@ -502,6 +529,8 @@ void scheduler_access(struct scheduler *scheduler, unsigned int vcpu, const stru
 
 	if (!scheduler->search->share_ppm)
 		return;
+	if (!atomic_load(&turn->clocked) && !pthread_getcpuclockid(pthread_self(), &turn->clock))
+		atomic_store(&turn->clocked, true);
 	if (!running)
 		maybe_begin(scheduler, vcpu, access);
 	else if (scheduler->strategy == STRATEGY_PCT &&
@@ -549,10 +578,11 @@ struct scheduler *scheduler_open(struct shared_header *header, struct shared_sea
 		struct turn *turn = &scheduler->turns[i];
 
 		turn->random = header->seed ^ ((uint64_t)(i + 1) << 48);
+		turn->seen = calloc(vcpus, sizeof(*turn->seen));
 		turn->visits = calloc(search->sites + 1, sizeof(*turn->visits));
 		turn->known = calloc(search->groups + 1, sizeof(*turn->known));
 		pthread_cond_init(&turn->freed, &attributes);
-		if (!turn->visits || !turn->known)
+		if (!turn->seen || !turn->visits || !turn->known)
 			return NULL;
 	}
 	pthread_condattr_destroy(&attributes);

@@ -110,6 +110,17 @@ def test_a_hold_in_which_nobody_did_anything_is_no_step() -> None:
     assert only.hits(str) == (Hit("V0", "1"), Hit("V1", "2"))
 
 
+def test_each_hold_in_which_others_went_on_may_have_been_enough() -> None:
+    log = (
+        step(1.0, 0, StepKind.HELD, 1),
+        step(1.001, 1, StepKind.HELD, 2),
+        step(1.002, 0, StepKind.GO, 1, count=7),
+        step(1.003, 1, StepKind.TIMEOUT, 2, count=0),
+    )
+    (only,) = recorded(log, 2.0)
+    assert only.holds(str) == ((Hit("V0", "1"), Hit("V1", "")),)
+
+
 def test_a_failure_is_where_the_kernel_marked_it() -> None:
     log = (step(1.0, 0, StepKind.MARK), step(4.0, 0, StepKind.MARK), step(4.1, 0, StepKind.MARK))
     assert failed_at(log, 4.3) == 4.0

@@ -9,7 +9,7 @@ from mmrace.hunting.proof import Proven, Prover
 from mmrace.searching.naming import Names
 from mmrace.searching.search import Failure
 
-LATEST = 24  # schedules before a failure that are looked at
+LATEST = 64  # schedules before a failure that are looked at
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
 
 
@@ -41,13 +41,21 @@ def prove_failure(
 
 
 def candidates(names: Names, failure: Failure) -> Iterator[tuple[Hit, ...]]:
-    """The hits of the schedules before a failure in which one vCPU stood and another went on."""
+    """What may have brought a failure, the latest first.
+
+    A schedule in which one vCPU stood and another one went on; each of its holds alone; and with
+    the schedule after it.
+    """
     seen: set[tuple[Hit, ...]] = set()
+    after: tuple[Hit, ...] = ()
     for schedule in failure.schedules[:LATEST]:
-        hits = schedule.hits(names.exact)
-        if len({hit.actor for hit in hits}) > 1 and hits[0].point and hits not in seen:
-            seen.add(hits)
-            yield hits
+        whole = schedule.hits(names.exact)
+        joined = (*whole, *after) if whole and after else ()
+        for hits in (whole, *schedule.holds(names.exact), joined):
+            if len({hit.actor for hit in hits}) > 1 and hits[0].point and hits not in seen:
+                seen.add(hits)
+                yield hits
+        after = whole
 
 
 def variants(hits: tuple[Hit, ...]) -> tuple[Steps, ...]:

@@ -13,6 +13,7 @@ from mmrace.windows.search import LogStep, StepKind
 SLACK = 0.05
 BEFORE = 2.0  # seconds before it that a mark may have come, while the report was printed
 _ENDS = (StepKind.TIMEOUT, StepKind.STUCK)
+_OVER = (*_ENDS, StepKind.GO)
 _STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
 
 
@@ -43,6 +44,18 @@ class Recorded:
             elif step.kind in _ENDS and step.count:
                 found.append(Hit(f"V{self._other(step.vcpu)}", ""))
         return tuple(found)
+
+    def holds(self, name: Callable[[int], str]) -> tuple[tuple[Hit, ...], ...]:
+        """Each hold alone in which others did something: a vCPU stood, another one went on."""
+        found = []
+        for number, step in enumerate(self.steps):
+            own = (one for one in self.steps[number + 1 :] if one.vcpu == step.vcpu)
+            end = next(own, None)
+            if step.kind is StepKind.HELD and end and end.kind in _OVER and end.count:
+                point = name(step.address)
+                other = self._other(step.vcpu)
+                found.append((Hit(f"V{step.vcpu}", point), Hit(f"V{other}", "")))
+        return tuple(pair for pair in found if pair[0].point)
 
     def _other(self, vcpu: int) -> int:
         """The vCPU that went on while this one was held: one that the schedule knows, or any."""
