@@ -195,7 +195,7 @@ def test_who_went_on_without_a_hit_is_a_step_of_its_own():
     hits += [Hit("V0", "entry of a")]
     assert steps(tuple(hits)) == (
         Step(actor="V0", point="entry of a"),
-        Step(actor="V1", seconds=0.1),
+        Step(actor="V1", seconds=0.3),
         Step(actor="V0", point="entry of a"),
     )
     tried = []
@@ -236,7 +236,7 @@ def test_a_step_that_was_not_needed_for_the_failure_is_one_of_going_on():
 
     assert minimise(hits, attempt) == (
         Step(actor="V1", point="entry of b"),
-        Step(actor="V0", seconds=0.1),
+        Step(actor="V0", seconds=0.3),
     )
 
 
@@ -249,7 +249,7 @@ def test_an_order_that_fails_sometimes_may_want_the_other_to_go_on_first():
     assert minimise(hits, attempt) == (
         Step(actor="V0", point="entry of a"),
         Step(actor="V1", point="entry of b"),
-        Step(actor="V0", seconds=0.1),
+        Step(actor="V0", seconds=0.3),
     )
 
 

@@ -3,23 +3,29 @@
 
 import subprocess
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mmrace.definitions.window import Window
+from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
 from mmrace.hunting.order import Hit
 from mmrace.outcome import Judgement, Outcome
 from mmrace.searching.boots import Boot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
+from mmrace.searching.explanation import Line, columns
 from mmrace.searching.files import choose_files
 from mmrace.searching.naming import Names
 from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
 from mmrace.searching.schedule import failed_at, recorded
 from mmrace.searching.search import Search
+from mmrace.searching.windowing import render_windows, windows_of
 from mmrace.symbols.accesses import AccessSite, list_sites
+from mmrace.symbols.decode import Place
 from mmrace.symbols.resolve import Resolver
 from mmrace.windows.search import (
     WATCH,
@@ -222,3 +228,39 @@ def test_an_access_is_named_by_what_is_behind_it(resolver: Resolver) -> None:
     assert any(name.startswith("line ") for name in offered)
     assert names.exact(0x10) == ""
     assert names.symbolic("at whole+0x0") == ()
+
+
+def test_a_window_holds_an_actor_until_the_last_point_of_the_others() -> None:
+    order = (
+        Step(actor="V1", point=("entry of f",)),
+        Step(actor="V0", point=("entry of g",)),
+        Step(actor="V0", point=("return of g",)),
+        Step(actor="V1", point=("after h in f",)),
+        Step(actor="V0", seconds=0.1),
+    )
+    found = windows_of(order, "w", {"after h in f": "entry of k"}.get)
+    assert [(one.hold[0], one.until[0]) for one in found[:2]] == [
+        ("entry of f", "return of g"),
+        ("return of g", "after h in f"),
+    ]
+    assert found[-1].until == ("entry of k",)
+    read = tomllib.loads(render_windows(found))["window"]
+    assert tuple(Window.model_validate(one) for one in read) == found
+
+
+def test_an_order_in_which_nobody_meets_anybody_makes_no_window() -> None:
+    order = (Step(actor="V1", point=("entry of f",)), Step(actor="V0", seconds=0.1))
+    assert windows_of(order, "w") == ()
+
+
+def test_a_witness_is_told_in_a_column_for_each_actor() -> None:
+    place = (Place("f", "mm/rmap.c", 12),)
+    lines = (
+        Line("V1", "entry of f: waits there", place),
+        Line("V0", "goes on for 100 ms"),
+    )
+    told = columns(lines)
+    assert told[0].split() == ["V1", "V0"]
+    assert told[1].startswith("entry of f: waits there (mm/rmap.c:12)"[:20])
+    assert told[-1].strip() == "goes on for 100 ms"
+    assert told[-1].startswith(" " * 40)

@@ -4,7 +4,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations, pairwise, zip_longest
+from itertools import chain, combinations, pairwise, zip_longest
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.order import Hit, ends, going_on, order
@@ -29,12 +29,15 @@ class Trial:
     shown: bool = False
 
 
-def minimise(hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial]) -> Steps | None:
+def minimise(
+    hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial], first: Steps = ()
+) -> Steps | None:
     """The fewest steps found that still fail; None when no part of the walk does again.
 
-    Greedy: what is left out stays out.
+    Greedy: what is left out stays out. ``first``: an order that is tried before all others.
     """
-    found = _first(filter(_holds, parts(hits)), attempt)
+    orders = chain((first,) if first else (), parts(hits))
+    found = _first(filter(_holds, orders), attempt)
     while found:
         smaller = _pass(found, lambda steps: _holds(steps) and attempt(steps).failed)
         if smaller == found:

@@ -8,6 +8,9 @@ from mmrace.definitions.witness import Step
 
 # Seconds without a hit after which the one that should run is taken to wait for one that is held.
 BLOCKED = 0.1
+# Seconds for which an actor goes on that comes to no point: a few rests of a stressor, on a busy
+# host as well.
+GOES_ON = 0.3
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
 
 def going_on(actor: str) -> Step:
     """The step of one that goes on and comes to no point."""
-    return Step(actor=actor, seconds=BLOCKED)
+    return Step(actor=actor, seconds=GOES_ON)
 
 
 def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:

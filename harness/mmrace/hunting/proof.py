@@ -22,9 +22,9 @@ from mmrace.symbols.resolve import Resolver
 # whose time the race seldom shows of itself.
 PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
 CONTROLS = 6
-PATIENCE = 0.5
+PATIENCE = 1.0  # of a witness, in seconds
 PROOF_SECONDS = 2.0  # of a replay that proves a witness
-TRIES = 4  # replays in which an order has to fail each time, to be one that fails
+TRIES, MISSES = 5, 1  # replays of an order that is one that fails, and how many may hold
 SCREEN = 10  # replays from the snapshot that an order was found on, before another boot is made
 PROOFS = 20  # replays from there, which say how often the witness fails
 PROVEN, AT_ONCE = 0.9, 0.7  # shares of them that have to, and at the first attempt
@@ -114,15 +114,20 @@ class Prover:
         return any(replay.shown for replay in self._replays(self._kept, order, 1, 0))
 
     def prove(
-        self, hits: tuple[Hit, ...], seconds: float, tell: Callable[[str], None]
+        self,
+        hits: tuple[Hit, ...],
+        seconds: float,
+        tell: Callable[[str], None],
+        shown: Steps = (),
     ) -> Proven | None:
         """Make hits that failed small, name them, and prove what is left.
 
-        ``seconds``: limit for finding the order. None where no order fails again.
+        ``seconds``: limit for finding the order. ``shown``: an order of these hits that failed
+        once, which is tried first. None where no order fails again.
         """
         self._give_up = time.monotonic() + seconds
         tell("looking for the least order that fails")
-        order = minimise(hits, self._attempt)
+        order = minimise(hits, self._attempt, shown)
         if not order:
             return None
         self._give_up = time.monotonic() + seconds
@@ -167,15 +172,18 @@ class Prover:
         return failure is not None and failure.signature_matched
 
     def _attempt(self, order: Steps) -> Trial:
-        """Whether an order shows the failure each time; nothing is tried when the time is over."""
+        """Whether an order shows the failure; nothing is tried when the time is over."""
         if time.monotonic() > self._give_up:
             return Trial(False, len(order))
-        for number, replay in enumerate(self._replays(self._kept, order, TRIES, 0)):
-            if not replay.shown:
+        shown = missed = 0
+        for replay in self._replays(self._kept, order, TRIES, 0):
+            shown += replay.shown
+            missed += not replay.shown
+            if missed > MISSES:
                 steps = replay.attempts[0].steps
                 early = replay.failed and 0 < steps < len(order)
                 steps = steps if early or not replay.failure else len(order)
-                return Trial(False, steps, early, number > 0)
+                return Trial(False, steps, early, shown > 0)
         return Trial(True, len(order))
 
     def _prove(self, order: Steps) -> Proof:

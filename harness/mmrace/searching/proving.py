@@ -4,13 +4,14 @@
 from collections.abc import Callable, Iterator
 
 from mmrace.hunting.minimise import Steps
-from mmrace.hunting.order import Hit, steps
+from mmrace.hunting.order import Hit, going_on, steps
 from mmrace.hunting.proof import Proven, Prover
 from mmrace.searching.naming import Names
 from mmrace.searching.search import Failure
 
 LATEST = 64  # schedules before a failure that are looked at
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
+FAILURE_SECONDS = 60.0  # without an order that shows: the next failure may tell more
 
 
 def prove_failure(
@@ -26,17 +27,20 @@ def prove_failure(
     looked into where that fails. ``left`` tells how many seconds there are.
     """
     best: Proven | None = None
+    give_up = left() - FAILURE_SECONDS
     for hits in candidates(names, failure):
-        if left() <= 0:
+        if left() <= max(0.0, give_up):
             break
         tell(f"replaying a schedule of {len(hits)} steps")
-        if not any(prover.shows(order) for order in variants(hits)):
+        shown = next((order for order in variants(hits) if prover.shows(order)), None)
+        if not shown:
             continue
-        proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell)
+        proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell, shown)
         if proven and (best is None or proven.proof.shown > best.proof.shown):
             best = proven
         if best and best.proof.holds:
             break
+        give_up = left() - FAILURE_SECONDS
     return best
 
 
@@ -59,7 +63,11 @@ def candidates(names: Names, failure: Failure) -> Iterator[tuple[Hit, ...]]:
 
 
 def variants(hits: tuple[Hit, ...]) -> tuple[Steps, ...]:
-    """A schedule's steps, each point at its first hit, and with all its hits counted."""
+    """A schedule's steps, each point at its first hit, and what it may mean beside that.
+
+    The last actor may have gone on before the others did, and hits may have to be counted.
+    """
     counted = steps(hits)
     once = tuple(step.model_copy(update={"hit": 1}) for step in counted)
-    return tuple(dict.fromkeys((once, counted)))
+    alone = (*once, going_on(once[-1].actor)) if once[-1].point else once
+    return tuple(dict.fromkeys((alone, once, counted)))
