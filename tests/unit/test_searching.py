@@ -21,8 +21,9 @@ from mmrace.searching.explanation import Line, columns
 from mmrace.searching.files import choose_files
 from mmrace.searching.naming import Names
 from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
+from mmrace.searching.proving import Suspects, variants
 from mmrace.searching.schedule import failed_at, recorded
-from mmrace.searching.search import Search
+from mmrace.searching.search import Failure, Search, schedules_before
 from mmrace.searching.windowing import render_windows, windows_of
 from mmrace.symbols.accesses import AccessSite, list_sites
 from mmrace.symbols.decode import Place
@@ -264,3 +265,45 @@ def test_a_witness_is_told_in_a_column_for_each_actor() -> None:
     assert told[1].startswith("entry of f: waits there (mm/rmap.c:12)"[:20])
     assert told[-1].strip() == "goes on for 100 ms"
     assert told[-1].startswith(" " * 40)
+
+
+class Namer:
+    """Names each access by its address."""
+
+    def exact(self, address: int) -> str:
+        return f"entry of f{address}"
+
+
+def failure(*held: int) -> Failure:
+    log = []
+    for number, address in enumerate(held):
+        log += [
+            step(number, 0, StepKind.HELD, address, number),
+            step(number + 0.5, 0, StepKind.TIMEOUT, address, number, 9),
+        ]
+    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=tuple(log)), 100.0)
+    return Failure(boot, schedules_before(boot))
+
+
+def points(found: list[tuple[Hit, ...]]) -> list[str]:
+    return [hits[0].point.removeprefix("entry of f") for hits in found if len(hits) == 2]
+
+
+def test_what_came_before_more_failures_is_the_likelier_cause() -> None:
+    suspects = Suspects(Namer())  # type: ignore[arg-type]
+    assert points(suspects.of(failure(1, 2, 3))) == ["3", "2", "1"]
+    assert points(suspects.of(failure(4, 1, 5, 6))) == ["1", "6", "5", "4"]
+
+
+def test_an_order_is_not_screened_for_ever() -> None:
+    suspects = Suspects(Namer())  # type: ignore[arg-type]
+    hits = (Hit("V0", "entry of f1"), Hit("V1", "entry of f2"))
+    often = [len(list(suspects.orders(hits))) for _ in range(4)]
+    assert often == [3, 3, 0, 0]
+
+
+def test_either_actor_may_have_gone_on_first_after_the_last_step() -> None:
+    once, other, own = variants((Hit("V0", "entry of f1"), Hit("V1", "entry of f2")))
+    assert other[:2] == own[:2] == once
+    assert (other[2].actor, own[2].actor) == ("V0", "V1")
+    assert other[2].seconds

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From a failure of the search to a witness that is proven, over the gdbstub."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from mmrace.hunting.minimise import Steps
@@ -12,27 +13,55 @@ from mmrace.searching.search import Failure
 LATEST = 64  # schedules before a failure that are looked at
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
 FAILURE_SECONDS = 60.0  # without an order that shows: the next failure may tell more
+SCREENS = 2  # replays of an order that did not show, after which it is no suspect any more
+
+Hits = tuple[Hit, ...]
+
+
+class Suspects:
+    """What may have brought the failures of a search, which share a cause more often than not.
+
+    Those come first that came before most failures, then the latest.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._failures: Counter[Hits] = Counter()
+        self._screened: Counter[Steps] = Counter()
+
+    def of(self, failure: Failure) -> list[Hits]:
+        """Take in a failure; return what may have brought it, the likeliest first."""
+        found = list(candidates(self._names, failure))
+        self._failures.update(found)
+        return sorted(found, key=lambda hits: -self._failures[hits])
+
+    def orders(self, hits: Hits) -> Iterator[Steps]:
+        """Orders of these hits that were not screened often enough."""
+        for order in variants(hits):
+            if self._screened[order] < SCREENS:
+                self._screened[order] += 1
+                yield order
 
 
 def prove_failure(
     prover: Prover,
-    names: Names,
+    suspects: Suspects,
     failure: Failure,
     left: Callable[[], float],
     tell: Callable[[str], None],
 ) -> Proven | None:
-    """Return the first schedule before a failure that is proven, or what came nearest to it.
+    """Return the first suspect that is proven, or what came nearest to it.
 
-    What showed late was sown some schedules before: each is replayed once, the latest first, and
-    looked into where that fails. ``left`` tells how many seconds there are.
+    What showed late was sown some schedules before: each is replayed once, and looked into where
+    that fails. ``left`` tells how many seconds there are.
     """
     best: Proven | None = None
     give_up = left() - FAILURE_SECONDS
-    for hits in candidates(names, failure):
+    for hits in suspects.of(failure):
         if left() <= max(0.0, give_up):
             break
         tell(f"replaying a schedule of {len(hits)} steps")
-        shown = next((order for order in variants(hits) if prover.shows(order)), None)
+        shown = next((order for order in suspects.orders(hits) if prover.shows(order)), None)
         if not shown:
             continue
         proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell, shown)
@@ -44,14 +73,14 @@ def prove_failure(
     return best
 
 
-def candidates(names: Names, failure: Failure) -> Iterator[tuple[Hit, ...]]:
-    """What may have brought a failure, the latest first.
+def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
+    """What may have brought one failure, the latest first.
 
     A schedule in which one vCPU stood and another one went on; each of its holds alone; and with
     the schedule after it.
     """
-    seen: set[tuple[Hit, ...]] = set()
-    after: tuple[Hit, ...] = ()
+    seen: set[Hits] = set()
+    after: Hits = ()
     for schedule in failure.schedules[:LATEST]:
         whole = schedule.hits(names.exact)
         joined = (*whole, *after) if whole and after else ()
@@ -62,12 +91,15 @@ def candidates(names: Names, failure: Failure) -> Iterator[tuple[Hit, ...]]:
         after = whole
 
 
-def variants(hits: tuple[Hit, ...]) -> tuple[Steps, ...]:
+def variants(hits: Hits) -> tuple[Steps, ...]:
     """A schedule's steps, each point at its first hit, and what it may mean beside that.
 
-    The last actor may have gone on before the others did, and hits may have to be counted.
+    After the last one its actor may have gone on first, or the one before it; and hits may have
+    to be counted.
     """
     counted = steps(hits)
     once = tuple(step.model_copy(update={"hit": 1}) for step in counted)
-    alone = (*once, going_on(once[-1].actor)) if once[-1].point else once
-    return tuple(dict.fromkeys((alone, once, counted)))
+    found = [once]
+    if once[-1].point and len(once) > 1:
+        found += [(*once, going_on(once[-2].actor)), (*once, going_on(once[-1].actor))]
+    return tuple(dict.fromkeys((*found, counted)))

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a search of one kernel and workload begins: its sites, and the profile that is kept."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mmrace.errors import UserError
+from mmrace.home import Home, write_file
+from mmrace.searching.files import DEFAULT, choose_files
+from mmrace.searching.profile import Profile, load_profile, save_profile
+from mmrace.symbols.accesses import AccessSite, list_files, list_sites
+from mmrace.symbols.resolve import Resolved, Resolver
+
+# The kernel passes one of these when it begins to report a failure.
+MARKS = ("entry of add_taint", "entry of panic")
+_FORMAT = 1  # of the list of sites that is kept
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Sites of the files chosen, marks of failures, and what is known of the workload."""
+
+    sites: tuple[AccessSite, ...]
+    marks: Resolved | None
+    profile: Profile
+    path: Path
+
+    def keep(self, profile: Profile) -> None:
+        """Store a profile for the next search of this kernel and workload."""
+        save_profile(self.path, profile)
+
+
+def survey(
+    home: Home,
+    resolver: Resolver,
+    kernel_id: str,
+    workload: str,
+    files: Sequence[str] = DEFAULT,
+) -> Ground:
+    """Read a kernel's sites and its profile; ``workload`` names the workload and its race.
+
+    Both are kept under the home's cache, by kernel. UserError for files that it does not have.
+    """
+    chosen = hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()[:8]
+    folder = home.cache / "profiles" / kernel_id
+    marks = None
+    with suppress(UserError):
+        marks = resolver.resolve(MARKS)
+    path = folder / f"{workload}-{chosen}.json"
+    sites = _sites(folder / f"sites-{chosen}.json", resolver, files)
+    return Ground(sites, marks, load_profile(path), path)
+
+
+def _sites(kept: Path, resolver: Resolver, files: Sequence[str]) -> tuple[AccessSite, ...]:
+    try:
+        content = json.loads(kept.read_bytes())
+        if content["format"] == _FORMAT:
+            return tuple(AccessSite(**fields) for fields in content["sites"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none is kept, or another version's
+    wanted = choose_files(list_files(resolver.debug), files)
+    sites = list_sites(resolver.debug, wanted.__contains__)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_file(kept, json.dumps({"format": _FORMAT, "sites": [asdict(site) for site in sites]}))
+    return sites
