@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mmrace.experiments.session import Session
-from mmrace.runs.options import RunOptions
-
 from mmrace.definitions.race import load_race
+from mmrace.experiments.session import Session
 from mmrace.home import Home
+from mmrace.runs.options import RunOptions
 from mmrace.searching.boots import CellBoots
 from mmrace.searching.ground import Ground, survey
 from mmrace.searching.search import Search
@@ -72,7 +71,9 @@ def _row(session: Session, name: str, count: int) -> str:
     built = session.build(TREE, VULNERABLE, options, race)
     spec, parts = session.planner.plan(built, race, workload, options)
     boots = CellBoots(session.home, spec, parts, build(session.home))
-    ground: Ground = survey(session.home, built, race.name, workload.name)
+    ground: Ground = survey(
+        session.home, built.resolver(), built.kernel.id, f"{race.name}-{workload.name}"
+    )
     search = Search(boots, ground.sites, ground.marks, ground.profile)
     if not ground.profile.pairs:
         search.watch()

@@ -131,6 +131,7 @@ def test_each_hold_in_which_others_went_on_may_have_been_enough() -> None:
 def test_a_failure_is_where_the_kernel_marked_it() -> None:
     log = (step(1.0, 0, StepKind.MARK), step(4.0, 0, StepKind.MARK), step(4.1, 0, StepKind.MARK))
     assert failed_at(log, 4.3) == 4.0
+    assert failed_at(log, 3.98) == 4.0
     assert failed_at(log, 3.5) == pytest.approx(3.55)
 
 

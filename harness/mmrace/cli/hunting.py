@@ -20,8 +20,11 @@ from mmrace.definitions.race import load_race
 from mmrace.definitions.witness import save_witness
 from mmrace.errors import UserError
 from mmrace.experiments.hunt import Hunted, hunt_race
-from mmrace.hunting.hunt import CONTROLS
+from mmrace.hunting.proof import CONTROLS
 from mmrace.runs.options import RunOptions
+from mmrace.searching.explanation import columns
+from mmrace.searching.files import DEFAULT
+from mmrace.searching.windowing import render_windows
 
 
 @click.command("hunt")
@@ -29,20 +32,19 @@ from mmrace.runs.options import RunOptions
 @tree_option()
 @series_option
 @click.option("--workload", help="Workload. [default: the race's for hunts, or its first]")
-@click.option("--function", "functions", multiple=True, help="[default: all that the race names]")
-@click.option("--depth", type=click.IntRange(1, 8), default=3, show_default=True)
 @click.option(
-    "--hits",
-    type=click.IntRange(2, 10_000),
-    default=30,
-    show_default=True,
-    help="Sync-point hits ordered by one schedule.",
+    "--files",
+    multiple=True,
+    metavar="PATTERN",
+    help="Source files whose accesses are watched; !PATTERN leaves files out. "
+    "[default: mm/ without allocators, fs/exec.c]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="File for the witness. [RACE-WORKLOAD.witness.toml]",
 )
+@click.option("--window", is_flag=True, help="Print windows for race.toml made of the witness.")
 @run_options("10m", "search (wall time)")
 @json_option
 @click.pass_obj
@@ -52,16 +54,15 @@ def hunting(
     tree: str,
     series: tuple[str, ...],
     workload: str | None,
-    functions: tuple[str, ...],
-    depth: int,
-    hits: int,
+    files: tuple[str, ...],
     out: Path | None,
+    window: bool,
     options: RunOptions,
 ) -> int:
-    """Search for a schedule that shows a race, given only names of functions.
+    """Search for a schedule that shows a race, from its workload alone.
 
-    Random schedules with a bound (probabilistic concurrency testing); one that fails is made
-    small and saved as a witness for `mmrace replay`.
+    Profiles which memory accesses of the kernel communicate, runs random schedules over them, and
+    proves one that fails: as a witness for `mmrace replay`, made small, from another boot.
     """
     refuse("hunt", UNSTEERED)
     if not race_name:
@@ -69,23 +70,17 @@ def hunting(
     race = load_race(race_name)
     chosen = race.find_workload(workload) if workload else race.hunted_workload()
     place = _place(out or Path(f"{race.name}-{chosen.name}.witness.toml"))
-    done = hunt_race(
-        open_session(app),
-        tree,
-        series,
-        race,
-        chosen,
-        functions or race.functions,
-        depth,
-        hits,
-        options,
+    done = hunt_race(open_session(app), tree, series, race, chosen, options, files or DEFAULT)
+    if done.proven:
+        save_witness(place, done.proven.witness)
+    app.document(
+        {**done.document(str(place)), "windows": render_windows(done.windows) if window else None}
     )
-    if done.found.witness:
-        save_witness(place, done.found.witness)
-    app.document(done.document(place))
     if not app.as_json:
         _show(app, done, place)
-    return 0 if done.found.proof.holds else 3
+        if window:
+            app.out.print(render_windows(done.windows), markup=False)
+    return 0 if done.proof.holds else 3
 
 
 def _place(out: Path) -> Path:
@@ -98,33 +93,42 @@ def _place(out: Path) -> Path:
 
 
 def _show(app: App, done: Hunted, out: Path) -> None:
-    found = done.found
-    tried, search, proof = found.tried, found.search, found.proof
+    tried, proof = done.tried, done.proof
+    rate = tried.schedules / tried.seconds if tried.seconds else 0.0
+    held = tried.held / tried.seconds if tried.seconds else 0.0
     rows = [
-        ("schedules", f"{tried.schedules}, {tried.hits} hits of {tried.points} sync points"),
-        ("failed before the schedule began", str(tried.early)),
-        ("released early: waiting for a held vCPU", str(tried.blocked)),
-        ("failed with the race's signature", f"{tried.failures}, of these not again {tried.lost}"),
+        ("schedules", f"{tried.schedules} in {tried.boots} boots, {rate:.0f}/s, held {held:.0%}"),
         (
-            f"failed without a schedule within {tried.pace:g} s, a replay's time",
-            f"{tried.control} of {CONTROLS}",
+            "holds that another vCPU met or ended",
+            f"{tried.met + tried.switched} of {tried.holds}",
         ),
+        (
+            "interleaving coverage",
+            f"{len(tried.coverage.pairs)} pairs of accesses; of the last boot's schedules"
+            f" {tried.coverage.unseen:.1%} showed new ones",
+        ),
+        ("failed with the race's signature", f"{tried.failures}, of these not proven {done.lost}"),
         ("failed otherwise", ", ".join(f"{n} x {t}" for t, n in tried.foreign.items()) or "0"),
-        ("reports of watchdogs, which holds can wake", str(tried.stalls)),
         (
-            f"a bug of depth {search.depth} within {search.hits} hits",
-            f"p >= {found.bound:.2g} to be found by one schedule,"
-            f" <= {found.missed:.3g} to be missed",
+            f"a bug of depth {done.tactics.depth} within {done.tactics.length} first visits",
+            f"p >= {done.bound:.2g} to be found by one of {tried.priorities} schedules by"
+            f" priorities, <= {done.missed:.3g} to be missed",
         ),
-        ("seconds", f"{tried.seconds:.0f}"),
+        ("seconds", f"{done.seconds:.0f}"),
     ]
-    if found.witness:
+    if done.first is not None:
+        rows.insert(4, ("race phases until the first failure", f"{done.first:.1f} s"))
+    if done.control is not None:
+        rows.append(("guests that failed without any order", f"{done.control} of {CONTROLS}"))
+    if done.proven:
         again = sum(item.failed for item in proof.replays)
         name = f"witness {out}" if proof.holds else f"{out}, not proven"
         rows.append((name, f"{again} of {len(proof.replays)} replays failed"))
         if proof.unheld is not None:
             rows.append(("as many guests without the schedule", f"{proof.unheld} failed"))
     app.out.print(table(("", ""), rows))
+    if done.story:
+        app.out.print("\n".join(columns(done.story)), markup=False)
 
 
 COMMANDS = (hunting,)

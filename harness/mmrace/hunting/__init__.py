@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random schedules with a bound: carried out, made small, kept as a witness."""
+"""An order of steps that fails: made small, and proven over the gdbstub."""

@@ -54,9 +54,12 @@ class CellBoots:
 
     def __call__(self, plan: Plan, seed: int, seconds: float) -> Boot:
         """Run the cell with this plan."""
-        name = new_id(self.spec.race.name, self.spec.workload.name)
         spec = self.spec.model_copy(
-            update={"id": name, "seed": seed, "seconds": seconds, "at_most": seconds}
+            update={
+                "id": new_id(self.spec.race.name, self.spec.workload.name),
+                "seed": seed,
+                "options": self.spec.options.with_(seconds=seconds, at_most=seconds),
+            }
         )
         director = Director(replace(plan, seed=seed), self.plugin)
         run = cell.run_cell(self.home, spec, replace(self.parts, director=director), self.tell)

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from mmrace.hunting.order import Hit
 from mmrace.windows.search import LogStep, StepKind
 
-# Seconds after the race's failure was seen in which the kernel may have marked it: the console is
-# slower than the director's log.
-SLACK = 0.05
-BEFORE = 2.0  # seconds before it that a mark may have come, while the report was printed
+SLACK = 0.05  # seconds by which the console's and the channel's times may be early
+BEFORE = 2.0  # seconds before the first byte of a report that the kernel may have marked it
 _ENDS = (StepKind.TIMEOUT, StepKind.STUCK)
 _OVER = (*_ENDS, StepKind.GO)
 _STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
@@ -66,11 +64,10 @@ class Recorded:
 def failed_at(log: Sequence[LogStep], seen: float) -> float:
     """When the failure happened, which was ``seen`` from outside at that time of the log.
 
-    The kernel marks a report before it prints it; what says so in user space comes as it is.
+    Some reports the kernel marks before it prints them, some when it has.
     """
     marks = [step.time for step in log if step.kind is StepKind.MARK]
-    near = [time for time in marks if seen - BEFORE <= time <= seen + SLACK]
-    return near[0] if near else seen + SLACK
+    return min([time for time in marks if seen - BEFORE <= time] + [seen + SLACK])
 
 
 def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:
