@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmrace import crash
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.runs.record import RunDir, all_runs
@@ -144,6 +143,6 @@ def _add(connection: sqlite3.Connection, run: RunDir) -> None:
         "INSERT INTO crash VALUES (?, ?, ?, ?, ?)",
         [
             (run.id, item.kind.value, item.title, item.function, item.corrupted is not None)
-            for item in crash.parse(run.console())
+            for item in run.crashes()
         ],
     )

@@ -99,6 +99,7 @@ def test_a_run_directory_holds_the_whole_run(home, tmp_path):
         "config",
         "console.log",
         "console.times",
+        "crashes.json",
         "channel.log",
         "channel.times",
         "outcome.json",

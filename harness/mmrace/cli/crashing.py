@@ -12,12 +12,14 @@ from mmrace import crash, groups
 from mmrace.building.kernel import load_kernel
 from mmrace.cli.app import App, json_option
 from mmrace.cli.printing import table
+from mmrace.crash import record
 from mmrace.errors import UserError
 from mmrace.runs.record import find_run
-from mmrace.symbols import decode
+from mmrace.symbols import decode, identity
 from mmrace.symbols.symbolizer import Vmlinux
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FRAMES = 12  # that people are told of
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -31,20 +33,19 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def decode_command(
     app: App, log: Path | None, vmlinux: Path | None, run_name: str | None, source: Path | None
 ) -> None:
-    """A console log (LOG, a run's, or standard input) with file:line and inlined functions."""
+    """Read a console log (LOG, a run's, or standard input): its crashes, with a vmlinux its lines.
+
+    Without --vmlinux and --run: title, kind, function, frames of each crash, and why a report is
+    corrupted. With a vmlinux: the log with file:line and inlined functions.
+    """
     data = _console(app, log, run_name)
-    kernel = Vmlinux(_vmlinux(app, vmlinux, run_name), app.home)
+    kernel = _vmlinux(app, vmlinux, run_name)
+    found = crash.parse(data)
     lines = data.decode(errors="replace").replace("\r", "").replace("\0", "").split("\n")
-    decoded = decode.decode(lines, kernel.symbols, kernel.places)
-    quoted = _Source(source) if source else None
-    if not any(item.places for item in decoded):
-        app.note("nothing in this log is an address of this vmlinux")
+    decoded = _decoded(app, lines, Vmlinux(kernel, app.home)) if kernel else ()
     app.document(
         {
-            "crashes": [
-                {"kind": item.kind.value, "title": item.title, "function": item.function}
-                for item in crash.parse(data)
-            ],
+            "crashes": [record.document(item) for item in found],
             "frames": [
                 {"text": item.text.strip(), "places": [asdict(place) for place in item.places]}
                 for item in decoded
@@ -52,9 +53,39 @@ def decode_command(
             ],
         }
     )
-    if not app.as_json:
-        for line in decode.render(decoded, quoted):
+    if app.as_json:
+        return
+    if kernel:
+        for line in decode.render(decoded, _Source(source) if source else None):
             click.echo(line)
+    else:
+        click.echo("\n\n".join(_told(item) for item in found) or "no crash")
+
+
+def _decoded(app: App, lines: Sequence[str], kernel: Vmlinux) -> tuple[decode.Decoded, ...]:
+    """Lines with their places; without, where they are of another kernel than the vmlinux."""
+    if why := identity.stranger(lines, kernel.path):
+        app.note(f"warning: {why}; frames stay as they are")
+        return tuple(decode.Decoded(line) for line in lines)
+    decoded = decode.decode(lines, kernel.symbols, kernel.places)
+    if not any(item.places for item in decoded):
+        app.note("nothing in this log is an address of this vmlinux")
+    return decoded
+
+
+def _told(item: crash.Crash) -> str:
+    """Tell one crash to people."""
+    frames = [f"{'' if frame.reliable else '? '}{frame.function}" for frame in item.frames]
+    rows = (
+        ("title", item.title),
+        *(("also", title) for title in item.alt_titles),
+        ("kind", item.kind.value),
+        ("function", item.function or "none"),
+        ("corrupted", item.corrupted or "no"),
+        ("bytes", f"{item.start} to {item.end}"),
+        ("frames", " < ".join(frames[:_FRAMES]) + (" < ..." if len(frames) > _FRAMES else "")),
+    )
+    return "\n".join(f"{name + ':':<11}{value}" for name, value in rows)
 
 
 class _Source:
@@ -80,11 +111,10 @@ def _console(app: App, log: Path | None, run_name: str | None) -> bytes:
     return sys.stdin.buffer.read()
 
 
-def _vmlinux(app: App, given: Path | None, run_name: str | None) -> Path:
-    if given:
+def _vmlinux(app: App, given: Path | None, run_name: str | None) -> Path | None:
+    """The vmlinux that was named, or a run's; none where a log is all there is."""
+    if given or not run_name:
         return given
-    if not run_name:
-        raise UserError("which kernel is it? --vmlinux FILE, or --run RUN for one of mmrace's")
     kernel_id = find_run(app.home, run_name).spec().kernel_id
     kernel = load_kernel(app.home, kernel_id)
     if not kernel:
@@ -95,12 +125,18 @@ def _vmlinux(app: App, given: Path | None, run_name: str | None) -> Path:
 
 
 @click.command("crashes")
+@click.argument("logs", nargs=-1, type=_FILE, metavar="[LOG]...")
 @click.option("--race", help="Only those seen in runs of this race.")
 @click.option("--rebuild", is_flag=True, help="Read all run directories anew.")
 @json_option
 @click.pass_obj
-def crashes_command(app: App, race: str | None, rebuild: bool) -> None:
-    """Crashes over all runs, grouped by kind and title."""
+def crashes_command(app: App, logs: tuple[Path, ...], race: str | None, rebuild: bool) -> None:
+    """Crashes over all runs, grouped by kind and title; or those of the given console logs."""
+    if logs:
+        if race or rebuild:
+            raise UserError("--race and --rebuild are about runs; give them without LOG")
+        _log_crashes(app, logs)
+        return
     with groups.database(app.home, anew=rebuild) as connection:
         found = [item for item in groups.groups(connection) if not race or race in item.races]
     app.document({"groups": [asdict(item) for item in found]})
@@ -110,6 +146,29 @@ def crashes_command(app: App, race: str | None, rebuild: bool) -> None:
             for item in found
         ]
         app.out.print(table(("runs", "kind", "title", "races", "last run"), rows))
+
+
+def _log_crashes(app: App, logs: Sequence[Path]) -> None:
+    """Crashes of console logs, in the order of the logs."""
+    found: dict[Path, list[crash.Crash]] = {}
+    for log in logs:
+        with log.open("rb") as stream:
+            found[log] = list(crash.parse_stream(stream))
+    app.document(
+        {
+            "logs": [
+                {"log": log, "crashes": [record.document(item) for item in items]}
+                for log, items in found.items()
+            ]
+        }
+    )
+    if not app.as_json:
+        rows = [
+            (log.name, item.kind.value, item.title, item.corrupted or "no")
+            for log, items in found.items()
+            for item in items
+        ]
+        app.out.print(table(("log", "kind", "title", "corrupted"), rows))
 
 
 @click.command("history")

@@ -143,7 +143,7 @@ def read(run: RunDir, decoded: Sequence[Place] = ()) -> Account:
     Raises UserError when the directory holds no run.
     """
     judged, console = run.judgement(), run.console()
-    crashes = crash.parse(console)
+    crashes = run.crashes()
     main = _main_crash(crashes, judged)
     plain = _trace(console, main) if main else ()
     notes = tuple(printable(note) for note in judged.notes)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from mmrace import crash
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Probe, Source
 from mmrace.guests.accel import Accel, steering_under_kvm
@@ -123,7 +124,10 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
         )
         write_json(folder / "qemu.json", asdict(vm))
         what = evidence(scratch, spec, ended.end, ended.message)
-        judged = judge(replace(what, crashes=watcher.crashes.crashes(what.console)))
+        found = watcher.crashes.crashes(what.console)
+        found = crash.parse(what.console) if found is None else found
+        scratch.keep_crashes(found)
+        judged = judge(replace(what, crashes=found))
         judged = replace(judged, notes=(*judged.notes, *ended.notes))
         scratch.store(judged)
         return judged

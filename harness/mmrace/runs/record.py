@@ -5,13 +5,14 @@ import json
 import secrets
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from mmrace.crash import Crash, parse, record
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.witness import Witness
@@ -159,6 +160,16 @@ class RunDir:
     def console(self) -> bytes:
         """Console log, raw."""
         return self._bytes("console.log")
+
+    def crashes(self) -> tuple[Crash, ...]:
+        """Crashes of the console, as kept; read anew where none or another parser's are."""
+        path = self.folder / "crashes.json"
+        kept = record.load(path.read_bytes()) if path.is_file() else None
+        return parse(self.console()) if kept is None else kept
+
+    def keep_crashes(self, crashes: Iterable[Crash]) -> None:
+        """Write down what the console says, with the version of the parser that read it."""
+        write_file(self.folder / "crashes.json", record.dump(crashes) + "\n")
 
     def channel(self) -> bytes:
         """Result channel, raw."""

@@ -12,13 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import NoteSection
-
 from mmrace import proc
 from mmrace.errors import UserError
 from mmrace.home import Home, write_file
+from mmrace.symbols import identity
 from mmrace.symbols.decode import Place, Symbol
 
 _DEADLINE = 120.0  # seconds; a distribution's vmlinux has 1 GB of DWARF
@@ -87,7 +84,7 @@ class Vmlinux:
     @cached_property
     def _file(self) -> Path | None:
         """Where the cache of this kernel is; none for a kernel without a build id."""
-        build_id = _build_id(self.path)
+        build_id = identity.of_vmlinux(self.path).build_id
         return self.home.cache / "symbols" / f"{build_id}.json" if self.home and build_id else None
 
     @cached_property
@@ -102,22 +99,6 @@ class Vmlinux:
     def _keep(self) -> None:
         if self._file:
             write_file(self._file, json.dumps(self._kept))
-
-
-def _build_id(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            for section in ELFFile(file).iter_sections():
-                if not isinstance(section, NoteSection):
-                    continue
-                for note in section.iter_notes():
-                    if note["n_type"] == "NT_GNU_BUILD_ID":
-                        return str(note["n_desc"])
-    except ELFError as error:
-        raise UserError(f"{path}: not an ELF file: {error}; give a vmlinux") from error
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    return ""
 
 
 def _symbols(text: str) -> dict[str, list[tuple[int, int]]]:
