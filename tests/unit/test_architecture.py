@@ -55,3 +55,23 @@ def test_only_proc_starts_processes_and_only_the_command_line_prints():
             assert not re.search(r"^\s*print\(|os\.environ|getenv", text, re.MULTILINE) or (
                 module in ("proc", "kexplain")
             ), path
+
+
+def test_commands_share_options_printing_and_the_session_and_nothing_else():
+    shared = {"app", "options", "printing", "session"}
+    for path in sorted((PACKAGE / "cli").glob("*.py")):
+        found = re.findall(r"^from mmrace\.cli(?:\.(\w+))? import", path.read_text(), re.MULTILINE)
+        assert set(found) <= shared, f"{path.name} imports {sorted(set(found) - shared)}"
+
+
+def test_one_module_starts_qemu_and_one_makes_pairs():
+    def users(call):
+        return {
+            str(path.relative_to(PACKAGE))
+            for path, _ in modules()
+            if re.search(rf"(?<!def )(?<!class )\b{re.escape(call)}", path.read_text())
+        }
+
+    assert users("proc.console(") == {"guests/guest.py"}
+    assert users("Campaign(") - {"verdicts/campaign.py"} == {"experiments/verification.py"}
+    assert users("campaign_slots(") - {"runs/slots.py"} == {"experiments/verification.py"}
