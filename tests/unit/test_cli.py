@@ -7,8 +7,11 @@ import sys
 import pytest
 
 from mmrace.cli import MODULES, cli
+from mmrace.cli.app import App
 from mmrace.cli.options import DURATION
+from mmrace.errors import NotHereError, UserError
 from mmrace.experiments.running import Runs
+from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
 
 
@@ -116,3 +119,13 @@ def test_several_runs_exit_as_the_worst(outcomes, code):
 )
 def test_bisect_exit_is_bad_only_for_the_signature(runs, code):
     assert Runs(tuple(FakeRun(*run) for run in runs)).bisect_code == code
+
+
+def test_a_source_that_is_not_there_is_no_failed_step(tmp_path, capsys):
+    app = App(Home(tmp_path, tmp_path), as_json=False)
+    with pytest.raises(NotHereError), app.step("program race/selftest"):
+        raise NotHereError("workload selftest: the tree has none of mm/new.c")
+    assert "failed" not in capsys.readouterr().err
+    with pytest.raises(UserError), app.step("program race/stressor"):
+        raise UserError("there is no file")
+    assert "program race/stressor: failed" in capsys.readouterr().err

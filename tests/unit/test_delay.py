@@ -126,6 +126,19 @@ def test_under_kvm_the_director_cannot_and_kprobes_are_not_the_default() -> None
         steered(steer=True)
 
 
+def test_without_debug_information_nothing_is_steered() -> None:
+    race = Race.model_validate(RACE.model_dump() | {"window": [window().window.model_dump()]})
+
+    def steered(steer: bool | None) -> bool:
+        return steers(race, WORKLOAD, RunOptions(steer=steer), "tcg", debug_info=False)
+
+    assert not steered(None)
+    assert not steered(False)
+    assert steers(race, WORKLOAD, RunOptions(), "tcg")
+    with pytest.raises(UserError, match="no debug information"):
+        steered(True)
+
+
 def made_spec(**fields: object) -> Spec:
     machine = Machine(name="m", summary="", node=(Node(memory=64),))
     known: dict[str, object] = {

@@ -78,6 +78,12 @@ class Kernel:
     dropped: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def has_debug_info(self) -> bool:
+        """Whether its vmlinux has DWARF, in which sync points and source lines are found."""
+        lines = self.config.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "CONFIG_DEBUG_INFO=y" in lines
+
 
 def load_kernel(home: Home, kernel_id: str) -> Kernel | None:
     """Return a kernel that is in the home already, None when it is not."""

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from mmrace.errors import NotHereError
 from mmrace.home import Home
 
 Tell = Callable[[str], None]
@@ -73,6 +74,9 @@ class App:
         try:
             yield shown.tell
             done = "done"
+        except NotHereError:
+            done = "not here"  # nothing failed, and the caller says what is left out
+            raise
         finally:
             shown.close()
             seconds = time.monotonic() - started

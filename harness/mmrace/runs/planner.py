@@ -32,15 +32,25 @@ Cell = tuple[Spec, cell.Parts]
 SHELL_MACHINE = "numa2"
 
 
-def steers(race: Race, workload: Workload, options: RunOptions, accelerator: str) -> bool:
+def steers(
+    race: Race,
+    workload: Workload,
+    options: RunOptions,
+    accelerator: str,
+    *,
+    debug_info: bool = True,
+) -> bool:
     """Whether a run is steered: as asked for, else where it can be.
 
-    Raises UserError when it cannot be steered and that was asked for.
+    Raises UserError when it cannot be steered and that was asked for: sync points are found in the
+    kernel's ``debug_info``.
     """
     windows = race.windows_for(workload.name)
     if options.steer and not windows:
         raise UserError(f"race {race.name} has no window for workload {workload.name}; --no-steer")
-    able = bool(windows) and (accelerator == "tcg" or options.steer_by == delay.BY)
+    if options.steer and not debug_info:
+        raise UserError("this kernel has no debug information (CONFIG_DEBUG_INFO); --no-steer")
+    able = bool(windows) and debug_info and (accelerator == "tcg" or options.steer_by == delay.BY)
     if options.steer and not able:
         raise UserError("the director needs TCG: --accel tcg, --steer-by kprobe or --no-steer")
     return able if options.steer is None else options.steer
@@ -96,7 +106,9 @@ class Planner:
             release=built.kernel.release,
             program=program.folder.name,
             accel=chosen.name,
-            steered=steers(race, workload, options, chosen.name),
+            steered=steers(
+                race, workload, options, chosen.name, debug_info=built.kernel.has_debug_info
+            ),
             seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
             boot=like.boot if like else boot,
             options=options,
