@@ -116,3 +116,30 @@ def test_any_part_of_a_log_can_be_read(data) -> None:
     start = data.draw(st.integers(0, len(KUNIT)))
     end = data.draw(st.integers(start, len(KUNIT)))
     parse(KUNIT[start:end])
+
+
+NESTED = (
+    b"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..2\n"
+    b"    ok 1 a\n    ok 2 b\n"
+)
+
+
+def test_what_precedes_the_version_line_precedes_all_lines() -> None:
+    for before in (b" ", b"kunit: ", b"board-7 12: "):
+        lines = [*NESTED.splitlines(), b"ok 1 s"]
+        found = parse(b"".join(before + line + b"\n" for line in lines))
+        assert found.complete
+        assert [case.name for case in found.top.subtests[0].subtests] == ["a", "b"]
+
+
+def test_a_suite_without_its_result_is_not_complete() -> None:
+    found = parse(NESTED)
+    assert found.top.subtests[0].result is Result.LOST
+    assert not found.complete
+    assert parse(NESTED + b"ok 1 s\n").complete
+
+
+def test_a_panic_behind_the_name_of_a_suite_keeps_the_name() -> None:
+    found = parse(b"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\nKernel panic\n")
+    (suite,) = found.top.subtests
+    assert (suite.name, suite.result) == ("s", Result.LOST)

@@ -18,14 +18,15 @@ def learn(text: str, length: int) -> re.Pattern[str] | None:
     prefix = text[:length]
     if not prefix.strip() or length > _LONGEST or _SUBSYSTEM.match(prefix):
         return None
-    return _pattern(prefix)
+    return like(prefix)
 
 
 @lru_cache(maxsize=256)
-def _pattern(prefix: str) -> re.Pattern[str]:
+def like(prefix: str) -> re.Pattern[str]:
+    """Pattern of a prefix, with other numbers and other single capitals."""
     tokens = _TOKEN.findall(prefix)
     parts = [_part(token) for token in tokens]
-    if tokens[-1].isspace():
+    if len(tokens) > 1 and tokens[-1].isspace():
         parts[-1] = r"(?:\s|\Z)"
     return re.compile("".join(parts))
 
@@ -34,7 +35,7 @@ def _part(token: str) -> str:
     if token.isdigit():
         return r"\d+"
     if token.isspace():
-        return r"\s+"
+        return rf"\s{{1,{len(token) + 4}}}" if len(token) > 1 else r"\s"
     if len(token) == 1 and token.isupper():
         return "[A-Z]"
     return re.escape(token)

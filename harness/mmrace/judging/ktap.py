@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mmrace.crash import dmesg
+from mmrace.crash.prefix import like
 
 
 class Result(StrEnum):
@@ -46,8 +47,10 @@ class Case:
     @property
     def whole(self) -> bool:
         """Whether a plan was seen here and below, and every announced result came."""
+        if self.result is Result.LOST:
+            return False
         if not self.subtests and self.planned is None:
-            return self.result is not Result.LOST
+            return True
         parts = all(case.whole for case in self.subtests)
         return parts and self.planned is not None and not self.missing
 
@@ -76,6 +79,8 @@ _RESULT = re.compile(
 )
 _PLAN = re.compile(r"1\.\.(?P<last>\d+)\s*(?:#.*)?$")
 _SUBTEST = re.compile(r"# Subtest: (?P<name>.*)$")
+_VERSION = re.compile(r"(?P<prefix>[^#]{0,100}?)K?TAP version \d+\s*$")
+_INDENT = 4  # blanks for each level of nesting
 _BAIL = re.compile(r"Bail out!\s*(?P<why>.*)$")
 
 
@@ -87,14 +92,28 @@ class _Level:
     planned: int | None = None
     name: str = ""
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was said at this level."""
+        return bool(self.cases or self.name or self.planned is not None)
+
 
 class _Reader:
     def __init__(self) -> None:
         self.levels: dict[int, _Level] = {}
         self.bailed = ""
+        self.versions = 0
+        self.prefix: re.Pattern[str] | None = None  # of all lines, as the first version line has it
 
     def line(self, text: str) -> None:
         """Read one line of a log."""
+        if match := _VERSION.match(text):
+            self.versions += 1
+            before = match["prefix"]
+            if self.versions == 1 and (before.strip() or len(before) % _INDENT):
+                self.prefix = like(before)
+        if self.prefix and (match := self.prefix.match(text)):
+            text = text[match.end() :]
         depth, rest = _depth(text)
         if match := _RESULT.match(rest):
             self.result(depth, match)
@@ -128,7 +147,7 @@ class _Reader:
         taken = _Level()
         for key in reversed(deeper):
             level = self.levels.pop(key)
-            if taken.cases or taken.planned is not None:  # its own result line is lost
+            if taken.begun:  # its own result line is lost
                 level.cases.append(_lost(taken, len(level.cases) + 1))
             taken = level
         return taken
@@ -136,7 +155,7 @@ class _Reader:
     def end(self) -> Ktap:
         below = self.claim(0)
         top = self.level(0)
-        if below.cases or below.planned is not None:
+        if below.begun:
             top.cases.append(_lost(below, len(top.cases) + 1))
         result = Result.LOST if not top.cases else _worst(top.cases)
         return Ktap(Case(0, top.name, result, "", top.planned, tuple(top.cases)), self.bailed)
