@@ -6,6 +6,7 @@ import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,7 @@ from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.explanation import Line, columns
 from mmrace.searching.files import choose_files
+from mmrace.searching.listing import list_pairs
 from mmrace.searching.naming import Names
 from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
 from mmrace.searching.proving import Suspects, variants
@@ -293,7 +295,9 @@ def points(found: list[tuple[Hit, ...]]) -> list[str]:
 def test_what_came_before_more_failures_is_the_likelier_cause() -> None:
     suspects = Suspects(Namer())  # type: ignore[arg-type]
     assert points(suspects.of(failure(1, 2, 3))) == ["3", "2", "1"]
-    assert points(suspects.of(failure(4, 1, 5, 6))) == ["1", "6", "5", "4"]
+    found = points(suspects.of(failure(4, 1, 7, 8, 9, 5, 6)))
+    assert found[:2] == ["6", "5"]  # the latest, each with what came after it
+    assert found.index("1") == 2 < found.index("9")
 
 
 def test_an_order_is_not_screened_for_ever() -> None:
@@ -308,3 +312,13 @@ def test_either_actor_may_have_gone_on_first_after_the_last_step() -> None:
     assert other[:2] == own[:2] == once
     assert (other[2].actor, own[2].actor) == ("V0", "V1")
     assert other[2].seconds
+
+
+def test_a_profile_is_listed_by_closeness_with_lines() -> None:
+    places = {1: (Place("get", "mm/a.h", 3), Place("f", "mm/a.c", 9))}
+    vmlinux = SimpleNamespace(places=lambda _addresses: places)
+    first, second = list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 5)  # type: ignore[arg-type]
+    assert str(first.first) == "store get in f (mm/a.h:3)"
+    assert str(first.second) == "load 0x2 (?)"
+    assert (first.gap, second.gap) == (0.001, 0.1)
+    assert len(list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 1)) == 1  # type: ignore[arg-type]

@@ -3,7 +3,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -168,7 +169,6 @@ def _hunt(
             kept, begin, spec, resolver, f"found by mmrace hunt, seed {seed}", names.symbolic
         )
         for failure in search.failures(begun + seconds, tell):
-            ground.keep(search.profile)
             if hunted.control is None:
                 hunted = replace(hunted, first=search.tried.seconds, control=prover.calibrate())
             proven = prove_failure(prover, suspects, failure, left, tell)
@@ -186,6 +186,15 @@ def _hunt(
         story=explain(hunted.proven.witness, resolver, vmlinux),
         windows=windows_of(hunted.proven.order, spec.workload.name),
     )
+
+
+@contextmanager
+def keeping(ground: Ground, search: Search) -> Iterator[None]:
+    """Store what a search has profiled, however it ends."""
+    try:
+        yield
+    finally:
+        ground.keep(search.profile)
 
 
 def told(hunted: Hunted) -> str:

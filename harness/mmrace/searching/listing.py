@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A profile as people read it: pairs with functions and lines of source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mmrace.searching.profile import Profile
+from mmrace.symbols.decode import Place
+from mmrace.symbols.symbolizer import Vmlinux
+from mmrace.windows.search import Pair
+
+
+@dataclass(frozen=True)
+class End:
+    """One access of a pair: ``function`` makes it, inlined ``within`` another one or the same."""
+
+    function: str
+    within: str
+    place: str
+    stores: bool
+
+    def __str__(self) -> str:
+        """As one cell of a table."""
+        inside = f" in {self.within}" if self.within != self.function else ""
+        return f"{'store' if self.stores else 'load'} {self.function}{inside} ({self.place})"
+
+
+@dataclass(frozen=True)
+class ListedPair:
+    """A pair of a profile; ``gap`` in seconds."""
+
+    gap: float
+    count: int
+    first: End
+    second: End
+
+
+def list_pairs(profile: Profile, vmlinux: Vmlinux, most: int) -> tuple[ListedPair, ...]:
+    """Return the pairs that came closest in time, that one first."""
+    pairs = profile.ranked()[:most]
+    places = vmlinux.places([at for pair in pairs for at in (pair.first, pair.second)])
+    return tuple(_listed(pair, places) for pair in pairs)
+
+
+def _listed(pair: Pair, places: Mapping[int, Sequence[Place]]) -> ListedPair:
+    first, second = (
+        _end(address, places.get(address, ()), stores)
+        for address, stores in zip((pair.first, pair.second), pair.stores, strict=True)
+    )
+    return ListedPair(pair.gap, pair.count, first, second)
+
+
+def _end(address: int, places: Sequence[Place], stores: bool) -> End:
+    if not places:
+        return End(f"{address:#x}", f"{address:#x}", "?", stores)
+    inner, outer = places[0], places[-1]
+    return End(inner.function, outer.function, f"{inner.file}:{inner.line}", stores)
