@@ -11,7 +11,6 @@ from mmrace.searching.naming import Names
 from mmrace.searching.search import Failure
 
 LATEST = 64  # schedules before a failure that are looked at
-LATEST_FIRST = 3  # suspects that are looked into before those that came before most failures
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
 FAILURE_SECONDS = 60.0  # without an order that shows: the next failure may tell more
 SCREENS = 2  # replays of an order that did not show, after which it is no suspect any more
@@ -22,7 +21,8 @@ Hits = tuple[Hit, ...]
 class Suspects:
     """What may have brought the failures of a search, which share a cause more often than not.
 
-    The latest come first, then those that came before most failures.
+    Those come first in which two vCPUs stood, the latest of them before the others; then those that
+    came before most failures.
     """
 
     def __init__(self, names: Names) -> None:
@@ -34,8 +34,7 @@ class Suspects:
         """Take in a failure; return what may have brought it, the likeliest first."""
         found = list(candidates(self._names, failure))
         self._failures.update(found)
-        older = sorted(found[LATEST_FIRST:], key=lambda hits: -self._failures[hits])
-        return [*found[:LATEST_FIRST], *older]
+        return sorted(found, key=lambda hits: (not _met(hits), -self._failures[hits]))
 
     def orders(self, hits: Hits) -> Iterator[Steps]:
         """Orders of these hits that were not screened often enough."""
@@ -73,6 +72,11 @@ def prove_failure(
             break
         give_up = left() - FAILURE_SECONDS
     return best
+
+
+def _met(hits: Hits) -> bool:
+    """Whether two vCPUs stood somewhere."""
+    return len({hit.actor for hit in hits if hit.point}) > 1
 
 
 def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
