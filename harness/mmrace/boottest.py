@@ -11,6 +11,7 @@ import pytest
 
 from mmrace.definitions.race import Race, Signature, Source, Workload, load_race
 from mmrace.errors import MmraceError, NotHereError, UserError
+from mmrace.experiments.reproducing import race_of
 from mmrace.experiments.session import Session
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
@@ -24,9 +25,18 @@ _SILENCE = 60  # seconds without a word of a test's own program that make a HANG
 
 @dataclass(frozen=True)
 class Wish:
-    """The arguments of ``@pytest.mark.mmrace``; ``series`` and ``configs`` may be one text."""
+    """The arguments of ``@pytest.mark.mmrace``; what takes several texts may be given one.
+
+    ``repro``: a program in place of a race, as ``mmrace run --repro`` takes it, with ``crash``,
+    ``procs``, ``user`` and ``fails_by``.
+    """
 
     race: str | None = None
+    repro: tuple[str, ...] | str = ()
+    crash: str | None = None
+    procs: int = 1
+    user: bool = False
+    fails_by: tuple[str, ...] | str = ()
     workload: str | None = None
     tree: str | None = None
     series: tuple[str, ...] | str = ()
@@ -34,6 +44,18 @@ class Wish:
     machine: str = "numa2"
     accel: str = "auto"
     ltp: str | None = None
+
+    def chosen(self, home: Home) -> Race | None:
+        """Return its race, or what its program becomes; UserError for one that is not there."""
+        if not self.repro:
+            return load_race(self.race) if self.race else None
+        words, ways = listed(self.repro), listed(self.fails_by)
+        return race_of(home, words, self.crash, self.procs, self.user, ways)
+
+
+def listed(value: tuple[str, ...] | str) -> tuple[str, ...]:
+    """Return texts, of which one may stand for itself."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @dataclass(frozen=True)
@@ -88,9 +110,9 @@ class Vm:
     ) -> Shown:
         """Run a workload of a race; by default the mark's, or its race's first."""
         with told():
-            if not (wanted := race or self._wish.race):
+            found = load_race(race) if race else self._wish.chosen(self._home)
+            if not found:
                 raise UserError("mmrace_vm.run() needs a race: @pytest.mark.mmrace(race=...)")
-            found = load_race(wanted)
             name = workload or self._wish.workload
             chosen = found.find_workload(name) if name else found.default_workloads()[0]
             return self._cell(found, chosen, self._options(seconds, seed, steer, boot))

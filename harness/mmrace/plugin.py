@@ -23,9 +23,8 @@ from dataclasses import fields
 
 import pytest
 
-from mmrace.boottest import Vm, Wish, teller, told
+from mmrace.boottest import Vm, Wish, listed, teller, told
 from mmrace.data import use_races
-from mmrace.definitions.race import load_race
 from mmrace.home import Home
 from mmrace.runs import kernels
 from mmrace.runs.kernels import Built, Tell
@@ -65,10 +64,6 @@ def pytest_runtest_makereport(
     return report
 
 
-def _list(value: tuple[str, ...] | str) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
 def wish_of(item: pytest.Item) -> Wish:
     """Read the mark; the one nearest to the test wins. UsageError for an argument unknown to it."""
     mark = item.get_closest_marker("mmrace")
@@ -103,8 +98,9 @@ def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree
     wish, built = wish_of(request.node), request.config.stash[_KERNELS]
     said = _said(request.node)
     with told():
-        own = load_race(wish.race).fragments() if wish.race else ()
-    key = (mmrace_home, mmrace_tree.name, _list(wish.series), (*own, *_list(wish.configs)))
+        race = wish.chosen(mmrace_home)
+        own = race.fragments() if race else ()
+    key = (mmrace_home, mmrace_tree.name, listed(wish.series), (*own, *listed(wish.configs)))
     if key not in built:
 
         @contextmanager

@@ -74,4 +74,6 @@ def test_one_module_starts_qemu_and_one_makes_pairs():
 
     assert users("proc.console(") == {"guests/guest.py"}
     assert users("Campaign(") - {"verdicts/campaign.py"} == {"experiments/verification.py"}
-    assert users("campaign_slots(") - {"runs/slots.py"} == {"experiments/verification.py"}
+    # Pairs, and the runs before them from which a reproducer's failure is learnt.
+    campaigns = {"experiments/verification.py", "experiments/reproducing.py"}
+    assert users("campaign_slots(") - {"runs/slots.py"} == campaigns

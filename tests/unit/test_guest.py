@@ -122,8 +122,9 @@ def test_a_stressor_rests_as_its_workload_says(build, longest, least, most) -> N
 
 
 def test_a_reproducers_job(show_job) -> None:
-    how = Execution(procs=4, user=True, fails_by=(FailsBy.EXIT, FailsBy.HANG), zram=True)
-    shown = show_job(Job("r", ("r",), 1, source=Source.REPRODUCER, execution=how).render())
+    how = Execution(procs=4, user=True, fails_by=(FailsBy.EXIT, FailsBy.HANG))
+    job = Job("r", ("r",), 1, source=Source.REPRODUCER, execution=how, zram=True)
+    shown = show_job(job.render())
     assert {"procs=4", "uid=65534", "returns", "zram", "failures=1", "skip=-1,0"} <= set(shown)
     plain = show_job(Job("r", ("r",), 1, source=Source.REPRODUCER).render())
     assert {"procs=1", "uid=0", "failures=1000000", "skip=-1,0"} <= set(plain)

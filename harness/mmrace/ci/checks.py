@@ -8,6 +8,7 @@ from typing import Protocol
 from mmrace.ci.budget import Need
 from mmrace.ci.ciplan import Cell, Job
 from mmrace.errors import MmraceError, UserError
+from mmrace.experiments.reproducing import learn_for_arms
 from mmrace.experiments.running import run_workloads
 from mmrace.experiments.session import Session
 from mmrace.experiments.verification import Verification, works_of
@@ -96,10 +97,12 @@ class _Verify:
             Arm.AFTER: _build(cell, job, session, cell.series),
         }
         workload = cell.workload.name if cell.workload else None
+        asked, pairs = cell.check.options(job.ltp), cell.check.pairs
+        self._learnt = learn_for_arms(session, arms, cell.race, asked, pairs)
         works, undecided = works_of(
-            cell.race, cell.check.options(job.ltp), arms[Arm.BEFORE].kernel.release, workload
+            self._learnt.race, asked, arms[Arm.BEFORE].kernel.release, workload
         )
-        rules = Rules(alpha=job.alpha, pairs=cell.check.pairs)
+        rules = Rules(alpha=job.alpha, pairs=pairs)
         self._pairs = Verification(session, arms, works, rules, undecided, ahead=1)
         self._pairs.__enter__()
 
@@ -107,7 +110,8 @@ class _Verify:
         said = self._pairs.statement()
         seconds = _mean_seconds(self._runs, self.cell)
         runs = sum(one.more_runs or one.more_runs_at_least for one in said.paths)
-        return Need(2 * seconds, runs * seconds, bool(self._runs), self._pairs.done)
+        done = self._pairs.done or bool(self._learnt.trouble)
+        return Need(2 * seconds, runs * seconds, bool(self._runs), done)
 
     def share(self) -> None:
         self._pairs.step()
@@ -117,10 +121,11 @@ class _Verify:
         said = done.said
         bad = [run for arm, run in done.runs if arm is Arm.AFTER and run.judgement().outcome.failed]
         reason = f"{said.reason}; p = {said.weakest.p_value:.2g}"
+        unmade = self._learnt.trouble or "no time was left for it"
         return Result(
             self.cell,
             str(said.verdict),
-            reason if self._runs else "no time was left for it",
+            reason if self._runs else unmade,
             said.exit_code,
             self._runs,
             tuple(bad) if said.verdict is not Verdict.FIXED else (),

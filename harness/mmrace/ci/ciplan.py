@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mmrace.data import data_dir
 from mmrace.definitions.base import base_for
-from mmrace.definitions.race import Race, Workload, load_race, race_names
+from mmrace.definitions.race import FailsBy, Race, Workload, load_race, race_names
 from mmrace.errors import UserError
 from mmrace.runs.options import RunOptions
 from mmrace.toml import Table, read_toml
@@ -45,11 +45,17 @@ class Check(Table):
     With ``before`` and ``after`` the question is whether the series ``after`` fixes the race, as
     ``mmrace verify`` asks it; without them, whether the tree with ``series`` holds for ``runs``
     runs. ``races``: all of the tree's base that share kernels. ``workloads``: those of all paths.
-    ``seconds`` and ``at_most`` are least and longest guest time of a run.
+    ``repro``: a program in place of races, as of the command line, with ``crash``, ``procs``,
+    ``user`` and ``fails_by``. ``seconds`` and ``at_most``: least and longest guest time of a run.
     """
 
     tree: Words = Field(min_length=1)
     races: Words = ()
+    repro: Words = ()
+    crash: str | None = None
+    procs: int = Field(default=1, ge=1, le=64)
+    user: bool = False
+    fails_by: tuple[FailsBy, ...] = ()
     workloads: Words = ()
     before: Words | None = None
     after: Words | None = None
@@ -126,12 +132,13 @@ def read_job(path: Path) -> Job:
     return read_toml(path, Job)
 
 
-def cells_of(check: Check, tree: str, version: str) -> tuple[Cell, ...]:
-    """Return a check's cells on one tree of a kernel version.
+def cells_of(check: Check, tree: str, version: str, repro: Race | None = None) -> tuple[Cell, ...]:
+    """Return a check's cells on one tree of a kernel version; ``repro``: its program's race.
 
     Raises UserError for a race or workload that is not there.
     """
-    races = [load_race(name) for name in check.races or _covered(version)]
+    named = check.races or (() if repro else _covered(version))
+    races = [*map(load_race, named), *([repro] if repro else [])]
     if not races:
         raise UserError(f"no race is known for linux {version}; name races in the [[check]]")
     before = None if check.before is None else _series(check.before)

@@ -9,6 +9,7 @@ from mmrace.ci.budget import next_share
 from mmrace.ci.checks import Deciding, Result, deciding, failed
 from mmrace.ci.ciplan import Cell, Check, Job, cells_of
 from mmrace.errors import MmraceError
+from mmrace.experiments.reproducing import race_of
 from mmrace.experiments.session import Session
 from mmrace.runs.kernels import find_source
 
@@ -52,7 +53,9 @@ class Unattended:
     def _cells(self, check: Check, tree: str) -> tuple[Cell, ...]:
         with self.session.step(f"tree {tree}") as tell:
             version = find_source(self.session.home, tree, tell).version
-        return cells_of(check, tree, version)
+        home = self.session.home
+        words = check.repro, check.crash, check.procs, check.user, check.fails_by
+        return cells_of(check, tree, version, race_of(home, *words) if check.repro else None)
 
     def _decide(
         self, open_cells: dict[int, Deciding], results: dict[int, Result], end: float

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``bisect``: which commit or which patch, when the test fails only now and then."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,14 +15,17 @@ from mmrace.cli.options import (
     DURATION,
     FILE,
     WITNESS,
+    chosen_race,
     race_option,
     refuse,
+    reproducer_options,
     run_options,
     tree_option,
 )
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session, report
-from mmrace.definitions.race import load_race
+from mmrace.definitions.race import Race
+from mmrace.definitions.reproducer import in_memory
 from mmrace.definitions.witness import load_witness
 from mmrace.errors import UserError
 from mmrace.experiments.bisection import (
@@ -32,6 +36,7 @@ from mmrace.experiments.bisection import (
     bisect,
     bisect_subsets,
 )
+from mmrace.experiments.reproducing import failing_end, learn_for_bisection
 from mmrace.experiments.session import Session
 from mmrace.experiments.work import Work
 from mmrace.reports.bisection import document, sections
@@ -46,6 +51,7 @@ ROUND_TRIP = 5.0  # seconds of a run beside its workload's, under TCG
     "--repo", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Git repository."
 )
 @race_option("Race to run on each kernel.")
+@reproducer_options
 @tree_option(required=False)
 @click.option("--good", help="A revision that holds.")
 @click.option("--bad", help="A revision that fails.")
@@ -75,6 +81,7 @@ def bisect_command(
     app: App,
     repo: Path | None,
     race_name: str | None,
+    repro: Race | None,
     tree: str | None,
     good: str | None,
     bad: str | None,
@@ -107,14 +114,23 @@ def bisect_command(
     """
     session, limits = open_session(app), Limits(delta, most, log)
     if argv:
-        if not (repo and good and bad) or race_name or tree or series or witness_path:
+        if not (repo and good and bad) or race_name or repro or tree or series or witness_path:
             raise UserError("a command takes --repo, --good and --bad, no race, tree or series")
         refuse("a command", COMMAND)
         made = Commands(app.home, argv, deadline, Costs(build_cost or 2, 0, run_cost or 1))
         return _single(app, session, made.commits(repo, good, bad), None, limits)
-    work = _work(race_name, workload, witness_path, options)
+    work = _work(race_name, repro, workload, witness_path, options)
     if not (work and tree) or repo:
-        raise UserError("name --race and --tree, or --repo and a command after --")
+        raise UserError("name --race or --repro and --tree, or --repo and a command after --")
+    if in_memory(work.race):
+        where, on_top = failing_end(tree, bad, before, series, fix=fix or enough)
+        built = session.build(where, on_top, options, work.race)
+        learnt = learn_for_bisection(session, built, work, most)
+        if learnt.trouble:
+            app.document({"race": work.race.name, "found": False, **learnt.document()})
+            app.out.print(f"not found: {learnt.trouble}", markup=False)
+            return NOT_FOUND
+        work = replace(work, race=learnt.race, workload=learnt.race.workload[0])
     costs = Costs(build_cost or 60, ROUND_TRIP, run_cost or options.seconds)
     cases = KernelCases(session, work, costs)
     if not series:
@@ -131,14 +147,17 @@ def bisect_command(
 
 
 def _work(
-    race_name: str | None, workload: str | None, witness_path: Path | None, options: RunOptions
+    race_name: str | None,
+    repro: Race | None,
+    workload: str | None,
+    witness_path: Path | None,
+    options: RunOptions,
 ) -> Work | None:
     witness = load_witness(witness_path) if witness_path else None
     if witness:
         refuse("bisect --witness", WITNESS)
-    if not (name := race_name or (witness.race if witness else None)):
-        return None
-    return Work.choose(load_race(name), options, "", workload, witness)
+    race = chosen_race(race_name or (witness.race if witness else None), repro)
+    return Work.choose(race, options, "", workload, witness) if race else None
 
 
 def _single(app: App, session: Session, case: Case, race: str | None, limits: Limits) -> int:

@@ -4,16 +4,26 @@
 import click
 
 from mmrace.cli.app import App, json_option
-from mmrace.cli.options import UNSTEERED, given, refuse, run_options, tree_option
+from mmrace.cli.options import (
+    UNSTEERED,
+    given,
+    refuse,
+    reproducer_options,
+    run_options,
+    tree_option,
+)
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session
-from mmrace.experiments.cost import Costs, choose_operations, measure_costs
+from mmrace.definitions.race import Race
+from mmrace.errors import UserError
+from mmrace.experiments.cost import Costs, choose_operations, costs_of_series, measure_costs
 from mmrace.runs.options import RunOptions
 from mmrace.verdicts.cost import Difference, Figure
 
 
 @click.command("cost")
 @click.option("--race", "races", multiple=True, help="Race; repeatable. [default: all with costs]")
+@reproducer_options
 @tree_option()
 @click.option("--before", multiple=True, required=True, help="Series; none: the tree as it is.")
 @click.option("--after", multiple=True, required=True, help="Series on top of --before.")
@@ -24,17 +34,27 @@ from mmrace.verdicts.cost import Difference, Figure
 def cost(
     app: App,
     races: tuple[str, ...],
+    repro: Race | None,
     tree: str,
     before: tuple[str, ...],
     after: tuple[str, ...],
     operations: tuple[str, ...],
     options: RunOptions,
 ) -> int:
-    """Count guest instructions per operation, before and after a fix."""
+    """Count guest instructions per operation, before and after a fix.
+
+    With --repro the operations are calls of the functions that the series changes.
+    """
     refuse("cost", UNSTEERED)
-    chosen = choose_operations(races, operations)
     options = options if given("seed") else options.with_(seed=1)
-    done = measure_costs(open_session(app), tree, before, after, chosen, options)
+    session = open_session(app)
+    if repro:
+        if races or operations:
+            raise UserError("--repro measures what the series changes; omit --race and --operation")
+        chosen = costs_of_series(session, tree, before, after, repro, options)
+    else:
+        chosen = choose_operations(races, operations)
+    done = measure_costs(session, tree, before, after, chosen, options)
     app.document(done.document())
     if not app.as_json:
         _show(app, done)

@@ -8,15 +8,17 @@ import click
 from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
     UNSTEERED,
+    chosen_race,
     race_option,
     refuse,
+    reproducer_options,
     run_options,
     series_option,
     tree_option,
 )
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session
-from mmrace.definitions.race import load_race
+from mmrace.definitions.race import Race
 from mmrace.definitions.witness import save_witness
 from mmrace.errors import UserError
 from mmrace.experiments.hunt import Hunted, hunt_race
@@ -29,6 +31,7 @@ from mmrace.searching.windowing import render_windows
 
 @click.command("hunt")
 @race_option("Race whose failure is searched for.")
+@reproducer_options
 @tree_option()
 @series_option
 @click.option("--workload", help="Workload. [default: the race's for hunts, or its first]")
@@ -51,6 +54,7 @@ from mmrace.searching.windowing import render_windows
 def hunting(
     app: App,
     race_name: str | None,
+    repro: Race | None,
     tree: str,
     series: tuple[str, ...],
     workload: str | None,
@@ -65,9 +69,8 @@ def hunting(
     proves one that fails: as a witness for `mmrace replay`, made small, from another boot.
     """
     refuse("hunt", UNSTEERED)
-    if not race_name:
-        raise UserError("hunt needs the failure that counts; name it with --race")
-    race = load_race(race_name)
+    if not (race := chosen_race(race_name, repro)):
+        raise UserError("hunt needs the failure that counts; name it with --race or --repro")
     chosen = race.find_workload(workload) if workload else race.hunted_workload()
     place = _place(out or Path(f"{race.name}-{chosen.name}.witness.toml"))
     done = hunt_race(open_session(app), tree, series, race, chosen, options, files or DEFAULT)

@@ -4,10 +4,10 @@
 import click
 
 from mmrace.cli.app import App, json_option
-from mmrace.cli.options import run_options, tree_option
+from mmrace.cli.options import reproducer_options, run_options, tree_option
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session, report
-from mmrace.definitions.race import load_race, race_names
+from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.experiments.matrix import (
     Matrix,
     columns_of,
@@ -23,7 +23,8 @@ from mmrace.verdicts.verdict import Rules
 
 
 @click.command("matrix")
-@click.option("--race", "names", multiple=True, help="Race; repeatable. [default: all]")
+@click.option("--race", "names", multiple=True, help="Race; repeatable. [default: all, or --repro]")
+@reproducer_options
 @tree_option(multiple=True)
 @click.option("--series", multiple=True, help="One column each; A+B are both. [default: none]")
 @click.option("--before", multiple=True, help="Series beneath: cells are verdicts then.")
@@ -40,6 +41,7 @@ from mmrace.verdicts.verdict import Rules
 def matrix(
     app: App,
     names: tuple[str, ...],
+    repro: Race | None,
     trees: tuple[str, ...],
     series: tuple[str, ...],
     before: tuple[str, ...],
@@ -53,7 +55,7 @@ def matrix(
     Guests that share cores disturb each other's timing: by default there are no more guests than
     the host has cores for their vCPUs.
     """
-    races = [load_race(name) for name in names]
+    races = [*map(load_race, names), *([repro] if repro else [])]
     races = races or [race for race in map(load_race, race_names()) if race.shared]
     session = open_session(app, jobs or slots_for(races, options.machine))
     if before:

@@ -11,7 +11,9 @@ import click
 from click.core import ParameterSource
 
 from mmrace.building.kconfig import LENIENT, fragment_names
+from mmrace.definitions.race import FailsBy, Race, load_race
 from mmrace.errors import UserError
+from mmrace.experiments.reproducing import race_of
 from mmrace.runs.options import CAP, RunOptions
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -201,3 +203,63 @@ def refuse(mode: str, reasons: Mapping[str, str]) -> None:
     for option in context.command.params:
         if option.name in reasons and given(option.name):
             raise UserError(f"{mode} cannot honour {option.opts[0]}; {reasons[option.name]}")
+
+
+_REPRODUCER = (
+    click.option(
+        "--repro",
+        "words",
+        multiple=True,
+        metavar="PROGRAM",
+        help="Reproducer in place of a race: C files or a static executable (repeatable), "
+        "selftest:PATH or ltp:NAME.",
+    ),
+    click.option(
+        "--crash",
+        metavar="WHAT",
+        help="The reproducer's failure: a crash title, a regular expression, or a file with a "
+        "console log or report. [default: learnt where kernels are compared]",
+    ),
+    click.option(
+        "--procs",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        help="Instances of the reproducer that run at once.",
+    ),
+    click.option("--user", is_flag=True, help="Run the reproducer as nobody, not as root."),
+    click.option(
+        "--fails-by",
+        type=click.Choice([str(one) for one in FailsBy]),
+        multiple=True,
+        help="Count the reproducer's own end as a failure too; repeatable. [default: crashes only]",
+    ),
+)
+_OF_REPRODUCERS = dict.fromkeys(("crash", "procs", "user", "fails_by"), "it is about a reproducer")
+
+
+def reproducer_options(command: Command) -> Command:
+    """Give a command these options, as one ``repro``: the race that comes of them, or None.
+
+    UserError for a file that is none, and for an option that is about nothing.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, words: tuple[str, ...], **rest: Any) -> Any:
+        chosen = {name: rest.pop(name) for name in _OF_REPRODUCERS}
+        if not words:
+            refuse("a command without --repro", _OF_REPRODUCERS)
+            return command(*args, repro=None, **rest)
+        home = click.get_current_context().find_root().obj.home
+        return command(*args, repro=race_of(home, words, **chosen), **rest)
+
+    for option in reversed(_REPRODUCER):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def chosen_race(name: str | None, repro: Race | None) -> Race | None:
+    """Return the race that was named, or that a reproducer has become; UserError for both."""
+    if name and repro:
+        raise UserError(f"--race {name} and --repro; name one of them")
+    return load_race(name) if name else repro

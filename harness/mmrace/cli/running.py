@@ -4,10 +4,17 @@
 import click
 
 from mmrace.cli.app import App, json_option
-from mmrace.cli.options import race_option, run_options, series_option, tree_option
+from mmrace.cli.options import (
+    chosen_race,
+    race_option,
+    reproducer_options,
+    run_options,
+    series_option,
+    tree_option,
+)
 from mmrace.cli.printing import runs_table
 from mmrace.cli.session import open_session
-from mmrace.definitions.race import load_race
+from mmrace.definitions.race import Race
 from mmrace.errors import MmraceError
 from mmrace.experiments.again import run_again
 from mmrace.experiments.running import SKIP, Runs, run_races
@@ -27,6 +34,7 @@ def show(app: App, done: Runs) -> None:
 
 @click.command("run")
 @race_option()
+@reproducer_options
 @tree_option()
 @series_option
 @click.option(
@@ -40,6 +48,7 @@ def show(app: App, done: Runs) -> None:
 def run_command(
     app: App,
     race_name: str | None,
+    repro: Race | None,
     tree: str,
     series: tuple[str, ...],
     workloads: tuple[str, ...],
@@ -47,12 +56,12 @@ def run_command(
     options: RunOptions,
     bisect_exit: bool,
 ) -> int:
-    """Run a race's workloads on one kernel.
+    """Run a race's workloads, or a reproducer, on one kernel.
 
-    Without --race, runs the races whose functions the series changes.
+    Without --race and --repro, runs the races whose functions the series changes.
     """
     try:
-        race = load_race(race_name) if race_name else None
+        race = chosen_race(race_name, repro)
         done = run_races(open_session(app), tree, series, race, workloads, options, count)
         show(app, done)
     except MmraceError as error:

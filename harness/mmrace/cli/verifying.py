@@ -9,17 +9,20 @@ from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
     FILE,
     WITNESS,
+    chosen_race,
     given,
     race_option,
     refuse,
+    reproducer_options,
     run_options,
     tree_option,
 )
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session, report
-from mmrace.definitions.race import Race, load_race
+from mmrace.definitions.race import Race
 from mmrace.definitions.witness import load_witness
 from mmrace.experiments.prefixes import Prefixes, verify_prefixes
+from mmrace.experiments.reproducing import learn_for_arms
 from mmrace.experiments.verification import Verification, Verified, pick_race, works_of
 from mmrace.experiments.work import Work
 from mmrace.reports.verdict import sections
@@ -33,8 +36,9 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 
 @click.command("verify")
 @race_option("Race to verify. [default: the witness's, else the one that --after changes most]")
+@reproducer_options
 @tree_option()
-@click.option("--before", multiple=True, required=True, help="Series; none: the tree as it is.")
+@click.option("--before", multiple=True, help="Series; repeatable. [default: the tree as it is]")
 @click.option("--after", multiple=True, required=True, help="Series on top of --before.")
 @click.option("--workload", help="Decide this workload's path alone. [default: all paths]")
 @click.option(
@@ -59,6 +63,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 def verify(
     app: App,
     race_name: str | None,
+    repro: Race | None,
     tree: str,
     before: tuple[str, ...],
     after: tuple[str, ...],
@@ -83,7 +88,7 @@ def verify(
         refuse("verify --witness", WITNESS)
         options = _for_replays(options)
     name = race_name or (witness and witness.race)
-    race = load_race(name) if name else pick_race(session, tree, before, after, options)
+    race = chosen_race(name or None, repro) or pick_race(session, tree, before, after, options)
     seed = options.seed or 0
     if each:
         work = Work.choose(race, options, "", workload, witness)
@@ -91,15 +96,20 @@ def verify(
     rules = Rules(alpha=alpha, pairs=pairs, ratio=ratio, rate=rate, seed=seed)
     arms = session.arms(tree, before, after, options, race)
     release = arms[Arm.BEFORE].kernel.release
-    works, undecided = works_of(race, options, release, workload, witness)
+    learnt = learn_for_arms(session, arms, race, options, pairs)
+    works, undecided = works_of(learnt.race, options, release, workload, witness)
     with Verification(session, arms, works, rules, undecided) as verification:
-        done = verification.run(lambda pair, said: app.note(_progress(pair, said.paths)))
-    app.document(done.document(race.name))
+        if learnt.trouble:
+            done = verification.undecided(learnt.trouble)
+        else:
+            done = verification.run(lambda pair, said: app.note(_progress(pair, said.paths)))
+    app.document({**done.document(race.name), **learnt.document()})
     if not app.as_json:
         _show(app, done)
     app.note(f"{len(done.runs)} runs in {done.seconds:.0f} s")
     title = f"{done.said.verdict}: {race.name} on {tree}"
-    report(app, [run for _, run in done.runs], title, (), sections(done.said, done.runs))
+    runs = [*learnt.runs, *(run for _, run in done.runs)]
+    report(app, runs, title, (), sections(done.said, done.runs))
     return done.said.exit_code
 
 

@@ -16,7 +16,16 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from mmrace.definitions.race import Execution, FailsBy, Probe, Race, Signature, Source, Workload
+from mmrace.definitions.race import (
+    Execution,
+    FailsBy,
+    Probe,
+    Race,
+    Signature,
+    Source,
+    Workload,
+    find_race,
+)
 from mmrace.errors import UserError
 
 # Whatever the kernel reports, but that a program has used up the guest's memory.
@@ -131,6 +140,34 @@ def with_min_counts(race: Race, counts: Mapping[str, int]) -> Race:
     return race.model_copy(update={"workload": (changed,)})
 
 
+def with_own_end(race: Race) -> Race:
+    """Return the race whose failure is how its program ends, and no crash."""
+    return race.model_copy(update={"signature": (Signature(),)})
+
+
+def in_memory(race: Race) -> bool:
+    """Whether a race is a reproducer that no race directory was made from."""
+    return is_reproducer(race) and find_race(race.name) is None
+
+
+def needs_ltp(workload: Workload) -> bool:
+    """Whether a workload is built from LTP's source."""
+    return workload.source is Source.LTP or workload.sources[0].startswith("ltp:")
+
+
+def words_of(race: Race) -> list[str]:
+    """Return the words of a command line that make a race in memory of the same program."""
+    workload, how = race.workload[0], race.workload[0].execution
+    words = [word for given in how.given for word in ("--repro", given)]
+    words += ["--procs", str(how.procs)] if how.procs > 1 else []
+    words += ["--user"] if how.user else []
+    words += [word for one in how.fails_by for word in ("--fails-by", str(one))]
+    title = race.signature[0].title
+    if title and title != ANY_CRASH:
+        words += ["--crash", title]
+    return words if workload.execution.given else []
+
+
 def is_reproducer(race: Race) -> bool:
     """Whether a race was made from a program that was named on the command line."""
     return race.workload[0].source is Source.REPRODUCER
@@ -138,7 +175,8 @@ def is_reproducer(race: Race) -> bool:
 
 def knows_failure(race: Race) -> bool:
     """Whether a reproducer's failure is known, given or learnt."""
-    return race.signature[0].title != ANY_CRASH
+    first = race.signature[0]
+    return bool(first.report) or first.title != ANY_CRASH
 
 
 def read_reproducer(words: Sequence[str]) -> Reproducer:

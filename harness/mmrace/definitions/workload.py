@@ -73,13 +73,13 @@ class Execution(Table):
     """How a reproducer is executed: so many instances at once, as root or as nobody.
 
     Without ``fails_by`` only the kernel can fail: the program may end as it likes, or never.
-    ``zram``: the guest has swap on a compressed RAM disk.
+    ``given``: how its user named it, for a command that makes such runs.
     """
 
     procs: int = Field(default=1, ge=1, le=64)
     user: bool = False
     fails_by: tuple[FailsBy, ...] = ()
-    zram: bool = False
+    given: tuple[str, ...] = ()
 
 
 class Workload(Table):

@@ -4,7 +4,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any
 
 from mmrace.definitions.race import Cost, Race, load_race, race_names
@@ -12,6 +12,7 @@ from mmrace.errors import UserError
 from mmrace.experiments.session import Session
 from mmrace.judging.channel import parse
 from mmrace.outcome import Outcome
+from mmrace.runs.exercise import changed_functions
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import Cell
@@ -64,6 +65,48 @@ def choose_operations(
     if not any(costs for _, costs in wanted):
         raise UserError(f"{', '.join(races)} names no operation; add a [[cost]] to race.toml")
     return [(race, costs) for race, costs in wanted if costs]
+
+
+def costs_of_series(
+    session: Session,
+    tree: str,
+    before: Sequence[str],
+    after: Sequence[str],
+    race: Race,
+    options: RunOptions,
+) -> list[tuple[Race, tuple[Cost, ...]]]:
+    """Return as operations of a reproducer the functions that the series changes.
+
+    Raises UserError when none of them can be measured on both kernels.
+    """
+    arms = session.arms(tree, before, after, options, race)
+    resolvers = [arms[arm].resolver() for arm in Arm]
+    found = []
+    for name, file in changed_functions(session.home, *(arms[arm].applied.commit for arm in Arm)):
+        points = tuple(f"{where} of {file}:{name}" for where in ("entry", "return"))
+        try:
+            for resolver, point in product(resolvers, points):
+                resolver.resolve([point])
+        except UserError as error:
+            session.note(f"{name} is not measured: {error.message}")
+            continue
+        found.append(
+            Cost(
+                name=_word(name),
+                summary=f"calls of {name}",
+                workload=race.workload[0].name,
+                start=points[:1],
+                stop=points[1:],
+            )
+        )
+    if not found:
+        raise UserError("the series changes no function that can be measured; name a --race")
+    return [(race, tuple(found))]
+
+
+def _word(function: str) -> str:
+    word = function.strip("_").replace("_", "-").lower()
+    return word if word[:1].isalpha() else f"f-{word}"
 
 
 def measure_costs(

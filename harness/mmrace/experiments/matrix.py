@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mmrace.definitions.machine import load_machine
 from mmrace.definitions.race import Race
 from mmrace.errors import MmraceError
+from mmrace.experiments.reproducing import learn_for_arms
 from mmrace.experiments.running import run_workloads
 from mmrace.experiments.session import Session
 from mmrace.experiments.verification import Verification, works_of
@@ -80,8 +81,13 @@ def verdicts(session: Session, options: RunOptions, rules: Rules) -> Fill:
 
     def fill(race: Race, column: Column) -> Cell:
         arms = session.arms(column.tree, column.before or (), column.series, options, race)
-        works, undecided = works_of(race, options, arms[Arm.BEFORE].kernel.release)
+        learnt = learn_for_arms(session, arms, race, options, rules.pairs)
+        works, undecided = works_of(learnt.race, options, arms[Arm.BEFORE].kernel.release)
         with Verification(session, arms, works, rules, undecided, ahead=1) as verification:
+            if learnt.trouble:
+                said = verification.undecided(learnt.trouble).said
+                word, code = str(said.verdict), said.exit_code
+                return Cell(race.name, column, word, learnt.trouble, code, learnt.runs)
             done = verification.run()
         detail = "; ".join(
             f"{one.path}: before {one.before.failures} of {one.before.runs}, "

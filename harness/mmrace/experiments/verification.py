@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -127,6 +127,12 @@ class Verification:
     def result(self) -> Verified:
         """Return all that is known now."""
         return Verified(self.statement(), tuple(self.pairs), self._seconds)
+
+    def undecided(self, why: str) -> Verified:
+        """Return the result of a campaign that cannot begin: INCONCLUSIVE, and why."""
+        if self._slots:
+            self._session.when_told(self._slots.end)
+        return replace(self.result(), said=replace(self.statement(), reason=why))
 
     def run(self, tell: Callable[[Pair, Combined], None] = lambda *_: None) -> Verified:
         """Make pairs until the campaign is done; ``tell`` hears of each.

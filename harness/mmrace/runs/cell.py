@@ -36,6 +36,7 @@ COARSE = 10.0  # seconds by which two attempts have to differ, for it to be wort
 LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
 # Of guest workload time, which begins anew with each restore: more than a replay can need.
 JOB_SECONDS = 600.0
+ZRAM = "zram"  # the fragment that gives a reproducer swap
 PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
 
 
@@ -223,6 +224,7 @@ def job(spec: Spec) -> Job:
         iterations=workload.iterations,
         execution=workload.execution,
         places=spec.places,
+        zram=ZRAM in spec.configs,
         failures=ENDLESS if workload.tolerates(spec.release) else None,
     )
 

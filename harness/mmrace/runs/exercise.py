@@ -7,7 +7,7 @@ they failed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from mmrace.definitions.race import Race, Workload
@@ -27,7 +27,7 @@ class Fitted:
     """A workload as one kernel can be asked for it; ``notes``: functions that are not counted."""
 
     workload: Workload
-    places: dict[str, tuple[int, ...]]
+    places: dict[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mmrace.building.kernel import Kernel
 from mmrace.definitions.machine import Machine, load_machine
-from mmrace.definitions.race import Race, Source, Workload
+from mmrace.definitions.race import Race, Workload
+from mmrace.definitions.reproducer import needs_ltp
 from mmrace.definitions.witness import Witness
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.guests import accel
@@ -16,13 +17,15 @@ from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.guests.scheduler import place
 from mmrace.home import Home
 from mmrace.runs import cell, record
-from mmrace.runs.exercise import name_counters
+from mmrace.runs.exercise import Fitted, fit_to_kernel, name_counters
 from mmrace.runs.kernels import Built, Step
 from mmrace.runs.options import DELAY_CONFIG, RunOptions
 from mmrace.runs.record import RunDir, Spec
 from mmrace.runs.replay import run_replay
 from mmrace.sources.tree import Tree, find_tree, list_trees
+from mmrace.symbols.countable import Countable, find_countable
 from mmrace.symbols.counted import KernelCounters, read_counters
+from mmrace.symbols.unprobeable import read_unprobeable
 from mmrace.userland.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.userland.program import Program, build_init, build_program
 from mmrace.windows import delay
@@ -66,6 +69,7 @@ class Planner:
         self._init: dict[str, Path] = {}
         self._accel: dict[str, accel.Accel] = {}
         self._counted: dict[str, KernelCounters] = {}
+        self._countable: dict[tuple[str, tuple[tuple[str, str], ...]], Countable] = {}
 
     def plan(
         self,
@@ -93,11 +97,12 @@ class Planner:
         boot = (*machine.boot, *built.boot, *race.boot, *options.boot)
         program = program or self._program(built, race, workload, options)
         image = make_image(self._home, self._guest_init(built), program.files)
+        fitted = self._fit(built, race, workload)
         chosen = self._accelerator(options.accel, machine, built.kernel, image)
         spec = Spec(
             id=record.new_id(race.name, workload.name),
             race=race,
-            workload=workload,
+            workload=fitted.workload,
             machine=machine,
             tree=built.tree.name,
             revision=built.applied.commit,
@@ -112,7 +117,8 @@ class Planner:
             seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
             boot=like.boot if like else boot,
             options=options,
-            notes=built.notes,
+            notes=(*built.notes, *fitted.notes),
+            places=fitted.places,
             slot=slot,
             origin=origin,
         )
@@ -177,6 +183,24 @@ class Planner:
             self._counted[kernel.id] = read
         return self._counted[kernel.id]
 
+    def _fit(self, built: Built, race: Race, workload: Workload) -> Fitted:
+        """Look up where functions are counted that may be inlined; nothing else needs a kernel."""
+        wanted = tuple(
+            (probe.function[0], probe.file)
+            for probe in race.probe
+            if probe.every and probe.name in workload.probes
+        )
+        if not wanted:
+            return Fitted(workload)
+        key = built.kernel.id, wanted
+        if key not in self._countable:
+            with self._step("functions to count") as tell:
+                tell("reading the kernel's debug information")
+                kernel = built.kernel
+                refused = read_unprobeable(kernel.vmlinux, kernel.folder / "System.map")
+                self._countable[key] = find_countable(built.resolver(), refused, wanted)
+        return fit_to_kernel(workload, self._countable[key])
+
     def _guest_init(self, built: Built) -> Path:
         cc = built.guest_cc
         if cc not in self._init:
@@ -187,7 +211,7 @@ class Planner:
     def _program(
         self, built: Built, race: Race, workload: Workload, options: RunOptions
     ) -> Program:
-        ltp = self._ltp(options.ltp).commit if workload.source is Source.LTP else None
+        ltp = self._ltp(options.ltp).commit if needs_ltp(workload) else None
         with self._step(f"program {race.name}/{workload.name}") as tell:
             commit = built.applied.commit
             return build_program(self._home, race, workload, commit, ltp, tell, built.guest_cc)

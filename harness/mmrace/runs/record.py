@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from mmrace.crash import Crash, parse, record
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Race, Workload
+from mmrace.definitions.reproducer import words_of
 from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
 from mmrace.home import Home, publish, write_file
@@ -99,8 +100,8 @@ class Spec(Table):
         """The command line that makes such a run, with a new seed."""
         if self.origin:
             return self.origin
-        words = ["mmrace", "run", "--race", self.race.name, "--workload", self.workload.name]
-        words += ["--tree", self.tree]
+        race = ["--race", self.race.name, "--workload", self.workload.name]
+        words = ["mmrace", "run", *(words_of(self.race) or race), "--tree", self.tree]
         for name in self.series:
             words += ["--series", name]
         return shlex.join([*words, *self.options.words()])

@@ -43,7 +43,8 @@ class Job:
     many as the time allows; ``failures``: iterations that may fail before the loop ends, by the
     source's protocol if None; ``interactive`` hands over the console in place of the workload;
     ``windows`` are lines for the module of ``qemu/kprobe-delay``; ``execution`` is how a reproducer
-    is executed; ``places`` are addresses of this kernel for probes with ``every``.
+    is executed; ``places`` are addresses of this kernel for probes with ``every``; with
+    ``zram`` a reproducer has swap on a compressed RAM disk.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Job:
     windows: tuple[str, ...] = ()
     execution: Execution = field(default_factory=Execution)
     places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    zram: bool = False
 
     def render(self) -> str:
         """Return the job file; UserError when a value cannot be a line of it."""
@@ -113,7 +115,7 @@ class Job:
         lines = [("procs", str(how.procs))]
         lines += [("uid", str(NOBODY))] if how.user else []
         lines += [("returns", "")] if FailsBy.HANG in how.fails_by else []
-        lines += [("zram", "")] if how.zram else []
+        lines += [("zram", "")] if self.zram else []
         return lines
 
     def _check(self, lines: list[tuple[str, str]]) -> None:

@@ -98,10 +98,9 @@ def telling(stack: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in stack if not any(name in names for names in common))
 
 
-def advice(steered: bool, kasan: bool, cpus: int, seconds: float) -> str:
-    """What may help where the bad kernel never fails."""
-    words = [f"longer runs (--for, now {seconds:g} s)", "several instances (--procs)"]
-    words += [] if kasan else ["--with kasan, which sees accesses that do no harm by chance"]
-    words += [f"more vCPUs (--machine, now {cpus})"] if cpus < 4 else []
-    words += [] if steered else ["a race directory with windows, to steer (mmrace race new)"]
-    return "; ".join(words)
+def advice(kasan: bool, cpus: int, seconds: float) -> str:
+    """What may help where the bad kernel does not fail."""
+    words = [f"longer runs (--for, {seconds:g} s now)", "several instances (--procs)"]
+    words += [] if kasan else ["--config kasan, which sees accesses that do harm only by chance"]
+    words += [f"more vCPUs (--machine, {cpus} now)"] if cpus < 4 else []
+    return ", ".join([*words, "windows to steer by (mmrace race new --from RUN)"])

@@ -25,7 +25,7 @@ def sight(judgement: Judgement) -> Sight:
             return Sight.VOID
         case Outcome.PASS:
             return Sight.HELD
-        case Outcome.CRASH | Outcome.FAIL if judgement.signature_matched:
+        case Outcome.CRASH | Outcome.FAIL | Outcome.HANG if judgement.signature_matched:
             return Sight.SIGNATURE
         case _:
             return Sight.OTHER

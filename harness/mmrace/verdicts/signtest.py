@@ -18,6 +18,7 @@ from mmrace.verdicts.stress import Stress
 from mmrace.verdicts.verdict import Arm, Other, Pair, Rules, Statement, Verdict
 
 INFRA_PAIRS = 3  # the host is broken when these are all that there is
+UNEXERCISED_PAIRS = 3  # each of their runs of "after" had its most time, in vain
 
 
 class SignTest:
@@ -34,6 +35,7 @@ class SignTest:
         self._others: dict[Arm, Counter[tuple[Outcome, str]]] = {arm: Counter() for arm in Arm}
         self._stress = Stress()
         self._infra: list[str] = []  # of each pair that the host spoilt
+        self._unexercised: list[str] = []  # of each pair whose run of "after" was not exercised
 
     def next_pair(self) -> Pair:
         """Return the pair to run now."""
@@ -56,6 +58,8 @@ class SignTest:
         self._add_stress(before, sights[Arm.BEFORE], after, sights[Arm.AFTER])
         spoilt = [one for one in (before, after) if one.outcome is Outcome.INFRA]
         self._infra += [spoilt[0].title or "no reason given"] if spoilt else []
+        if after.outcome is Outcome.NOT_EXERCISED:
+            self._unexercised.append("; ".join(after.notes[:2]) or "no reason given")
         if Sight.VOID not in sights.values():
             self._full += 1
             # Only an exercised pass on "after" is evidence for the fix.
@@ -69,15 +73,22 @@ class SignTest:
 
     @property
     def done(self) -> bool:
-        """Whether the verdict is certain, the budget is spent, or the host is broken."""
+        """Whether the verdict is certain, the budget is spent, or more pairs cannot tell either."""
         broken = bool(self.infra) and self.tried >= INFRA_PAIRS
         spent = self.tried >= self.rules.pairs
-        return spent or broken or self.verdict is not Verdict.INCONCLUSIVE or self._worse()
+        vain = bool(self.unexercised) and self.tried >= UNEXERCISED_PAIRS
+        return spent or broken or vain or self.verdict is not Verdict.INCONCLUSIVE or self._worse()
 
     @property
     def infra(self) -> str:
         """What the host spoilt every pair with; empty when a pair could tell, or none was made."""
         return self._infra[-1] if self._infra and len(self._infra) == self.tried else ""
+
+    @property
+    def unexercised(self) -> str:
+        """What no run of "after" had enough of; empty when one was exercised, or none was made."""
+        every = len(self._unexercised) == self.tried
+        return self._unexercised[-1] if self._unexercised and every else ""
 
     def statement(self) -> Statement:
         """Return the verdict as it stands; valid at any moment, done or not."""
@@ -109,8 +120,8 @@ class SignTest:
     def _decide(self) -> tuple[Verdict, str]:
         if self._sights[Arm.AFTER][Sight.SIGNATURE]:
             return Verdict.NOT_FIXED, "the race's own failure on the kernel after"
-        if self.infra:
-            return Verdict.INCONCLUSIVE, f"no pair could tell: INFRA {self.infra}"
+        if void := self._nothing_told():
+            return Verdict.INCONCLUSIVE, void
         if self._p_value() > self.rules.alpha:
             have = (
                 f"{self._discordant} of {self.rules.needed} pairs that only the kernel before fails"
@@ -125,6 +136,12 @@ class SignTest:
                 f"the kernel after may still fail in {self._bound():.2g} of runs",
             )
         return Verdict.FIXED, f"{self._discordant} pairs that only the kernel before fails"
+
+    def _nothing_told(self) -> str:
+        """Why no pair so far could tell, "" when one could."""
+        if self.infra:
+            return f"no pair could tell: INFRA {self.infra}"
+        return f"NOT_EXERCISED: the kernel after: {self.unexercised}" if self.unexercised else ""
 
     def _add_stress(self, before: Judgement, saw: Sight, after: Judgement, showed: Sight) -> None:
         if showed is Sight.HELD:

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What has to be known of a reproducer before it can decide anything: its failure, its exercise.
+
+The bad kernel is run until it has failed three times; the failure is what these runs share. What
+they executed of the functions in question until then is what later runs have to execute a tenth of.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mmrace import crash as crashes
+from mmrace.crash.wanted import wanted_title
+from mmrace.definitions.machine import load_machine
+from mmrace.definitions.race import Execution, FailsBy, Race
+from mmrace.definitions.reproducer import (
+    ANY_CRASH,
+    in_memory,
+    knows_failure,
+    read_reproducer,
+    with_failure,
+    with_functions,
+    with_min_counts,
+    with_own_end,
+)
+from mmrace.experiments.session import Session
+from mmrace.experiments.work import Work
+from mmrace.home import Home
+from mmrace.judging import channel
+from mmrace.outcome import Judgement, Outcome
+from mmrace.runs.exercise import changed_functions, min_counts
+from mmrace.runs.kernels import Built
+from mmrace.runs.options import RunOptions
+from mmrace.runs.record import RunDir
+from mmrace.runs.slots import Slots, campaign_key, campaign_slots
+from mmrace.userland.reproducer import keep_reproducer
+from mmrace.verdicts.learning import WANTED, Failure, Learning, advice
+from mmrace.verdicts.verdict import Arm
+
+OWN_END = "the program's own end"
+MOST = 60  # runs from which a bisection learns
+STACK = 6  # functions of a failing call trace that prove exercise in a bisection
+
+
+def race_of(
+    home: Home,
+    words: Sequence[str],
+    crash: str | None = None,
+    procs: int = 1,
+    user: bool = False,
+    fails_by: Sequence[str] = (),
+) -> Race:
+    """Return the race that programs become, and keep their files for runs to come.
+
+    ``crash``: title, expression or file of the failure that counts. UserError for what is none.
+    """
+    made = read_reproducer(words)
+    keep_reproducer(home, made)
+    ways = tuple(FailsBy(one) for one in fails_by)
+    how = Execution(procs=procs, user=user, fails_by=ways, given=tuple(words))
+    return made.race(how, crash=wanted_title(crash) if crash else ANY_CRASH)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A race of which all is known that a decision takes, or ``trouble``: why it is not.
+
+    ``runs``: what was run of the bad kernel to know it.
+    """
+
+    race: Race
+    runs: tuple[RunDir, ...] = ()
+    failure: Failure | None = None
+    trouble: str = ""
+
+    def document(self) -> dict[str, object]:
+        """What goes into JSON; nothing of a race that people have written."""
+        if not self.runs:
+            return {}
+        return {
+            "learnt": {
+                "failure": self.failure.name if self.failure else None,
+                "seen": self.failure.seen if self.failure else 0,
+                "signature": [one.model_dump() for one in self.race.signature],
+                "min_counts": dict(self.race.workload[0].exercised),
+                "trouble": self.trouble,
+                "runs": [run.as_json() for run in self.runs],
+            }
+        }
+
+
+def learn_for_arms(
+    session: Session, arms: Mapping[Arm, Built], race: Race, options: RunOptions, budget: int
+) -> Learnt:
+    """Return what verifying a fix takes; exercise are the functions that the series changes.
+
+    A race that people have written is returned as it is, without a run. ``budget``: runs at most.
+    """
+    if not in_memory(race):
+        return Learnt(race)
+    before, after = (arms[arm].applied.commit for arm in (Arm.BEFORE, Arm.AFTER))
+    functions = changed_functions(session.home, before, after)
+    found = _learn(session, arms[Arm.BEFORE], with_functions(race, functions), options, budget)
+    if found.trouble:
+        return found
+    names = ", ".join(name for name, _ in functions)
+    said = f"the functions that the series changes: {names}" if names else "iterations alone"
+    session.note(f"proof of exercise: {said}")
+    counters = [channel.parse(run.channel()).counters for run in found.runs if _failed(run)]
+    return replace(found, race=with_min_counts(found.race, min_counts(counters)))
+
+
+def learn_for_bisection(session: Session, bad: Built, work: Work, budget: int) -> Learnt:
+    """Return what bisecting takes; exercise is the failing call trace, where there is one."""
+    if not in_memory(work.race):
+        return Learnt(work.race)
+    found = _learn(session, bad, work.race, work.options, min(budget, MOST))
+    stack = found.failure.stack[:STACK] if found.failure else ()
+    return replace(found, race=with_functions(found.race, [(name, "") for name in stack]))
+
+
+def failing_end(
+    tree: str,
+    bad: str | None,
+    before: Sequence[str],
+    series: str | None,
+    *,
+    fix: bool,
+) -> tuple[str, tuple[str, ...]]:
+    """Return tree and series of the end of a bisection that fails."""
+    if not series:
+        return (f"{tree}@{bad}" if bad else tree), ()
+    return tree, tuple(before) if fix else (*before, series)
+
+
+def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget: int) -> Learnt:
+    """Run the bad kernel until its failure is known, or seen once where the user has named it."""
+    known = knows_failure(race)
+    learning = Learning(budget, 1 if known else WANTED)
+    work = Work(race, race.workload[0], options)
+    runs: list[RunDir] = []
+    key = campaign_key("learn", bad.kernel.id, work.key(), budget)
+    with campaign_slots(session.home, key, session.note) as slots:
+        while not learning.done:
+            runs.append(_run(session, bad, work, slots, len(runs)))
+            judged, stack = _told(runs[-1])
+            learning.record(judged, stack)
+        session.when_told(slots.end)
+    failure = learning.failure()
+    if failure is None:
+        return Learnt(race, tuple(runs), None, _trouble(bad, race, options, learning))
+    if known:
+        session.note(f"the kernel before fails with `{failure.name}`")
+        return Learnt(race, tuple(runs), failure)
+    session.note(str(failure))
+    others = [f"{title} ({count})" for title, count in learning.titles if title != failure.name]
+    if others and failure.title:
+        session.note(f"not taken, foreign from here on: {', '.join(others)}")
+    if failure.name == OWN_END:
+        return Learnt(with_own_end(race), tuple(runs), failure)
+    return Learnt(with_failure(race, failure.title, failure.report), tuple(runs), failure)
+
+
+def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) -> RunDir:
+    """One run of the bad kernel, or that of an earlier process which was killed."""
+    place = f"learn-{number}"
+    if found := slots.find(place):
+        return found
+    seed = (work.options.seed or 0) + number
+    planned = session.executor.submit(
+        lambda: (work.plan(session.planner, bad, seed, slots.slot(place)),)
+    )
+    return planned.result()[0]
+
+
+def _told(run: RunDir) -> tuple[Judgement, Sequence[str]]:
+    """A run's judgement, the program's own end by one name; and its call trace."""
+    judged = run.judgement()
+    if judged.outcome in (Outcome.FAIL, Outcome.HANG):
+        return replace(judged, title=OWN_END), ()
+    for one in crashes.parse(run.console()):
+        if one.title == judged.title:
+            called = [frame.function for frame in one.frames if frame.reliable]
+            return judged, list(dict.fromkeys([one.function, *called]))
+    return judged, ()
+
+
+def _failed(run: RunDir) -> bool:
+    judged = run.judgement()
+    return judged.outcome.failed and judged.signature_matched
+
+
+def _trouble(bad: Built, race: Race, options: RunOptions, learning: Learning) -> str:
+    """Why nothing can be decided, and what would help."""
+    seen = ", ".join(f"{title} ({count})" for title, count in learning.titles)
+    said = f"only: {seen}" if seen else "not once"
+    kasan = "CONFIG_KASAN=y" in bad.kernel.config.read_text(encoding="utf-8").splitlines()
+    cpus = load_machine(options.machine or race.machine).cpus
+    helps = advice(kasan, cpus, options.seconds)
+    return (
+        f"the failure was not seen {WANTED} times in {learning.runs} runs of the kernel before "
+        f"({said}); what may help: {helps}"
+    )
