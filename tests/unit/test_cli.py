@@ -129,3 +129,57 @@ def test_a_source_that_is_not_there_is_no_failed_step(tmp_path, capsys):
     with pytest.raises(UserError), app.step("program race/stressor"):
         raise UserError("there is no file")
     assert "program race/stressor: failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "kind", "code"),
+    [
+        (("build", "--tree", "no-such", "--json"), "input", 2),
+        (("--json", "judge", "no-such"), "input", 2),
+        (("--json", "no-such"), "usage", 2),
+        (("run", "--json", "--race", "hugetlb-uffd"), "usage", 2),
+        (("run", "--race", "hugetlb-uffd", "--tree", "x", "--for", "soon", "--json"), "usage", 2),
+        (
+            ("run", "--json", "--race", "hugetlb-uffd", "--tree", "no-such", "--bisect-exit"),
+            "input",
+            125,
+        ),
+    ],
+)
+def test_an_error_is_a_document_too(tmp_path, argv, kind, code):
+    ended, out, err = mmrace(tmp_path, *argv)
+    document = json.loads(out)
+    assert set(document) == {"schema", "error"}
+    error = document["error"]
+    assert (ended, error["kind"], error["exit"]) == (code, kind, code)
+    assert error["message"] in err.replace("\n", " ") or kind == "usage"
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "code"),
+    [
+        ("InfraError('the host failed')", "infra", 69),
+        ("BuildError('it does not compile')", "build", 4),
+        ("NotHereError('no LTP')", "missing", 2),
+        ("ZeroDivisionError('ours')", "bug", 70),
+        ("KeyboardInterrupt()", "interrupted", 130),
+        ("OSError(28, 'No space left', 'x')", "infra", 69),
+    ],
+)
+def test_every_exit_code_has_its_document(tmp_path, raised, kind, code):
+    program = (
+        "import sys; from mmrace.errors import *; from mmrace import cli\n"
+        f"def fail(*_, **__): raise {raised}\n"
+        "cli.Home.from_environment = fail\n"
+        "sys.argv = ['mmrace', 'runs', '--json']; cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["kind"], error["exit"]) == (code, kind, code)
+
+
+def test_what_belongs_to_a_command_of_the_user_asks_for_no_document(tmp_path):
+    _, out, _ = mmrace(tmp_path, "bisect", "--repo", str(tmp_path), "--", "true", "--json")
+    assert out == ""

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mmrace import __version__
-from mmrace.cli.app import App
+from mmrace.cli.app import App, error_document, kind_of, print_document
 from mmrace.data import use_races
 from mmrace.errors import InfraError, MmraceError, disk_full
 from mmrace.home import Home
@@ -84,6 +84,7 @@ def cli(context: click.Context, as_json: bool) -> None:
     home = Home.from_environment(os.environ)
     use_races((Path.cwd() / PROJECT_RACES, home.races))
     context.obj = App(home, as_json)
+    App.has_told = False
     home.sweep()
 
 
@@ -104,17 +105,26 @@ def _exit_code() -> int:
         return _say(error)
     except click.ClickException as error:
         error.show()
-        return 2
+        return _document("usage", error.format_message(), 2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("mmrace: interrupted", err=True)
-        return INTERRUPTED
+        return _document("interrupted", "interrupted", INTERRUPTED)
     except (MemoryError, OSError) as error:
         return _say(_of_host(error))
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
         click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
-        return INTERNAL
+        return _document("bug", f"{type(error).__name__}: {error}", INTERNAL)
     return code if isinstance(code, int) else 0
+
+
+def _document(kind: str, message: str, code: int) -> int:
+    """Print the error as the one JSON document, when JSON was asked for."""
+    # A usage error comes before click has read the option.
+    words = sys.argv[1:]
+    if "--json" in words[: words.index("--") if "--" in words else None] and not App.has_told:
+        print_document(error_document(kind, message, code))
+    return code
 
 
 def _of_host(error: MemoryError | OSError) -> InfraError:
@@ -130,4 +140,4 @@ def _say(error: MmraceError) -> int:
     if error.detail:
         click.echo(error.detail, err=True)
     click.echo(f"mmrace: {error.message}", err=True)
-    return error.exit_code
+    return _document(kind_of(error), error.message, error.exit_code)

@@ -12,14 +12,36 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from mmrace.errors import NotHereError
+from mmrace.errors import BuildError, InfraError, MmraceError, NotHereError, UserError
 from mmrace.home import Home
 
 Tell = Callable[[str], None]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_KINDS = (
+    (NotHereError, "missing"),
+    (UserError, "input"),
+    (BuildError, "build"),
+    (InfraError, "infra"),
+)
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 QUICK = 1.0  # seconds that a step may take unseen
 PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
+
+
+def kind_of(error: MmraceError) -> str:
+    """What the JSON document of an error calls it."""
+    return next((name for known, name in _KINDS if isinstance(error, known)), "bug")
+
+
+def error_document(kind: str, message: str, code: int) -> dict[str, Any]:
+    """Return what ``--json`` tells of a command that failed, and its exit code."""
+    return {"error": {"kind": kind, "message": message, "exit": code}}
+
+
+def print_document(content: dict[str, Any]) -> None:
+    """Print the one JSON document on standard output."""
+    App.has_told = True
+    click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))
 
 
 class App:
@@ -27,6 +49,8 @@ class App:
 
     People's progress goes to standard error; a command's result to standard output.
     """
+
+    has_told = False  # of the process: its one JSON document is out
 
     def __init__(self, home: Home, as_json: bool) -> None:
         self.home = home
@@ -53,7 +77,7 @@ class App:
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, when JSON was asked for."""
         if self.as_json:
-            click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))
+            print_document(content)
 
     def note(self, text: str) -> None:
         """Say something to people."""

@@ -3,7 +3,7 @@
 
 import click
 
-from mmrace.cli.app import App, json_option
+from mmrace.cli.app import App, error_document, json_option, kind_of
 from mmrace.cli.options import (
     chosen_race,
     race_option,
@@ -69,6 +69,8 @@ def run_command(
             raise
         # git would take any other code for a bad revision.
         app.note(f"{error.detail}\n{error.message}".strip())
+        if not app.has_told:
+            app.document(error_document(kind_of(error), error.message, SKIP))
         return SKIP
     return done.bisect_code if bisect_exit else done.exit_code
 
