@@ -69,7 +69,7 @@ def test_a_revision_of_a_repository_whose_git_is_left_alone(home: Home, tmp_path
     old = git(repo, "rev-parse", "HEAD")
     write_kernel(repo, "6.1.193-rc1")
     commit_all(repo, "newer")
-    write_kernel(repo, "6.1.194")  # uncommitted
+    (repo / "notes.txt").write_text("mine\n")
     before = {p: p.lstat().st_mtime_ns for p in repo.rglob("*")}
     assert add_tree(home, "old", str(repo), old[:10], quiet).version == "6.1.192"
     assert add_tree(home, "new", str(repo), None, quiet).version == "6.1.193-rc1"

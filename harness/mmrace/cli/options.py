@@ -15,10 +15,13 @@ from mmrace.definitions.race import FailsBy, Race, load_race
 from mmrace.errors import UserError
 from mmrace.experiments.reproducing import race_of
 from mmrace.runs.options import CAP, RunOptions
+from mmrace.sources.checkout import is_checkout
+from mmrace.sources.worktree import take_worktree
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
+_DIRTY = "mmrace.dirty"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -57,15 +60,51 @@ UNSTEERED = dict.fromkeys(("steer", "steer_by"), "this command chooses the steer
 
 
 def tree_option(*, required: bool = True, multiple: bool = False) -> Decorator:
-    """Return the option that names kernel sources."""
-    return click.option(
+    """Return the options that name kernel sources."""
+    tree = click.option(
         "--tree",
         "trees" if multiple else "tree",
         required=required,
         multiple=multiple,
         metavar="TREE",
-        help="Kernel source: debian:VERSION, a tree added by `mmrace tree add`, or REPO@REVISION.",
+        callback=_with_changes,
+        help="Kernel source: debian:VERSION, a tree added by `mmrace tree add`, REPO@REVISION, or "
+        "the path of a checkout.",
     )
+    dirty = click.option(
+        "--dirty",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_note_dirty,
+        help="Take the checkout that --tree names as it is, uncommitted changes too.",
+    )
+    return lambda command: tree(dirty(command))
+
+
+def _note_dirty(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    context.meta[_DIRTY] = value
+
+
+def _with_changes(
+    context: click.Context, _option: click.Parameter, value: str | tuple[str, ...] | None
+) -> str | tuple[str, ...] | None:
+    """Name the content of a checkout in place of its path."""
+    if not context.meta.get(_DIRTY) or not value:
+        return value
+    names = (value,) if isinstance(value, str) else value
+    taken = tuple(_taken(context, name) for name in names)
+    return taken[0] if isinstance(value, str) else taken
+
+
+def _taken(context: click.Context, name: str) -> str:
+    if not is_checkout(name):
+        raise UserError(f"--dirty: {name} is not the path of a checkout; give one, or leave it out")
+    app = context.find_root().obj
+    with app.step(f"checkout {name}") as tell:
+        tree = take_worktree(app.home, name, tell)
+        tell(f"= Linux {tree.version}, content {tree.tree_hash[:12]}")
+    return tree.name
 
 
 def series_option(command: Command) -> Command:

@@ -10,12 +10,14 @@ from mmrace.cli.options import build_options, series_option, tree_option
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session
 from mmrace.definitions.base import base_for
+from mmrace.errors import UserError
 from mmrace.patching.intake import said
 from mmrace.patching.series import apply_series
 from mmrace.runs.kernels import find_source
 from mmrace.runs.options import RunOptions
 from mmrace.sources.debian import find_packages
 from mmrace.sources.tree import Tree, add_tree, find_tree, list_trees
+from mmrace.sources.worktree import add_worktree
 
 
 @click.group("tree")
@@ -27,15 +29,21 @@ def tree_group() -> None:
 @click.argument("name")
 @click.argument("source")
 @click.option("--rev", help="Revision of a git repository.")
+@click.option("--dirty", is_flag=True, help="Take a checkout as it is, uncommitted changes too.")
 @json_option
 @click.pass_obj
-def add(app: App, name: str, source: str, rev: str | None) -> None:
+def add(app: App, name: str, source: str, rev: str | None, dirty: bool) -> None:
     """Add SOURCE as NAME: debian:6.1, a tarball, a directory, a git repository with --rev.
 
     debian:6.1=6.1.170-3 is one version of Debian's package; `mmrace tree find` lists them.
     """
     with app.step(f"tree {name}") as tell:
-        added = add_tree(app.home, name, source, rev, tell)
+        if dirty and rev:
+            raise UserError("--dirty takes the files of a checkout, --rev a commit; give one")
+        if dirty:
+            added = add_worktree(app.home, name, source, tell)
+        else:
+            added = add_tree(app.home, name, source, rev, tell)
         tell(f"= {added.kind} {added.version}")
     _show(app, added)
 

@@ -13,6 +13,7 @@ from mmrace.errors import UserError
 from mmrace.proc import run
 from mmrace.sources import debian
 from mmrace.sources.archive import REF, directory_entries, import_files, tar_entries
+from mmrace.sources.checkout import refuse_changes
 from mmrace.sources.git import GIT, Repository, create, last_line
 
 Progress = Callable[[str], None]
@@ -75,7 +76,9 @@ def _fetch_local(
         raise UserError(f"{path}: no revision {rev or 'HEAD'!r}: {last_line(reader.errors)}")
     commit = reader.text.strip()
     if rev is None:
-        progress(f"{path}: taking HEAD, {commit[:12]}, without uncommitted changes")
+        if (path / ".git").exists():
+            refuse_changes(str(path), path, "--rev HEAD")
+        progress(f"{path}: taking HEAD, {commit[:12]}")
     try:
         return _fetch_git(git, repository.absolute().as_uri(), commit, progress)
     except UserError:

@@ -82,7 +82,7 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
     Nothing is stored unless all of it is there. Raises UserError when the source is no kernel
     and no LTP, or damaged; InfraError when the disk is full.
     """
-    path = _record(home, name)
+    _record(home, name)
     kept = store(home)
     with home.lock("tree-store", progress):
         for stale in home.trees.glob(".tmp-*"):
@@ -100,9 +100,15 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
                 if no_room(error.message + error.detail):
                     raise disk_full(home.trees) from error
                 raise
-        tree = Tree(name, commit, top, version, source, kind, identity)
-        write_file(path, "".join(f"{k} = {json.dumps(v)}\n" for k, v in asdict(tree).items()))
+        tree = keep_record(home, Tree(name, commit, top, version, source, kind, identity))
     progress(f"{name}: {tree.kind} {tree.version}")
+    return tree
+
+
+def keep_record(home: Home, tree: Tree) -> Tree:
+    """Let a tree be found by its name; UserError when that cannot be one."""
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(tree).items())
+    write_file(_record(home, tree.name), text)
     return tree
 
 
