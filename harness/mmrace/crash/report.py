@@ -160,6 +160,8 @@ class Report:
         found = frame or pointer
         if pointer and not trace.frames:
             trace.pointer = trace.pointer or pointer
+            if pointer.offset is not None and not trace.place:
+                trace.place = pointer.function
         elif found:
             trace.add(found)
             if trace.own and len(trace.frames) < _HEAD and trace.foreign(bare=self.kind.hang):

@@ -23,7 +23,7 @@ def summarise(report: Report) -> Crash:
     function = _function(report, kind, trace, candidates, skip)
     names = titles(
         report.form, report.header, kind, report.said, report.access, function,
-        innermost(candidates),
+        _others(report, trace, candidates, skip),
     )  # fmt: skip
     return Crash(
         kind, names[0], names[1:], function, report.start, report.end,
@@ -58,6 +58,21 @@ def _function(report: Report, kind: Kind, trace: Trace, candidates: list[str], s
     if report.form.use is Use.WAIT:
         return choose_wait(candidates, skip)
     return choose(candidates, skip)
+
+
+def _others(report: Report, trace: Trace, candidates: list[str], skip: Names) -> tuple[str, ...]:
+    """Functions that others may name: the innermost, the one that nothing inlined, the waiter."""
+    if report.form.use is Use.WAIT:
+        return (choose(candidates, skip),)
+    if report.form.use is Use.LOOP or report.named:
+        return (innermost(candidates),)
+    at = report.header.groupdict().get("at") if report.form.use is Use.HEADER else ""
+    pointed = report.form.use in (Use.POINTER, Use.HEADER)
+    outlined = trace.outlined if pointed else [n for n in trace.outlined if n != trace.place]
+    found = innermost(candidates), choose([plain(at), *outlined] if at else outlined, skip)
+    if report.kind is Kind.MEMORY_LEAK:  # whether a driver's allocator or its caller is to blame
+        return *found, choose([name for name in candidates if "alloc" not in name], skip)
+    return found
 
 
 def _first(report: Report, trace: Trace) -> list[str]:

@@ -2,6 +2,7 @@
 """What to call a crash."""
 
 import re
+from collections.abc import Iterable
 
 from mmrace.crash.formats import Format, Use
 from mmrace.crash.kind import Kind
@@ -14,12 +15,12 @@ def titles(
     said: str,
     access: str,
     function: str,
-    first: str,
+    others: Iterable[str],
 ) -> tuple[str, ...]:
     """Name a crash by its header; the names after the first are other ones for the same.
 
-    ``said`` are a prelude's words, ``access`` is KASAN's Read or Write, ``first`` the innermost
-    function that did anything, a helper or not.
+    ``said`` are a prelude's words, ``access`` is KASAN's Read or Write, ``others``
+    functions by which people may know it too.
     """
     groups = {name: value or "" for name, value in header.groupdict().items()}
     words = form.title.format_map(groups).strip(" :.").replace("  ", " ")
@@ -34,6 +35,6 @@ def titles(
         found.append(f"{words} {access}{end}")
     if groups.get("file") and form.kind in (Kind.BUG, Kind.WARNING):
         found.append(f"{words} at {groups['file']}")
-    if form.use not in (Use.NONE, Use.WAIT) and first and first != function:
-        found.append(f"{words} in {first}")
+    if form.use is not Use.NONE:
+        found += [f"{words} in {other}" for other in others if other and other != function]
     return tuple(dict.fromkeys(found))

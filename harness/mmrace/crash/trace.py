@@ -48,6 +48,7 @@ class Trace:
 
     own: bool = True
     pointer: Frame | None = None
+    place: str = ""  # function whose code the CPU was in, where the pointer's was inlined there
     frames: list[Frame] = field(default_factory=list)
     interrupt: int = 0  # so many of its frames are the interrupt's
     noise: int = 0
@@ -82,6 +83,13 @@ class Trace:
     def guessed(self) -> bool:
         """Whether the unwinder was sure of none of its frames."""
         return bool(self.frames) and not any(frame.reliable for frame in self.frames)
+
+    @property
+    def outlined(self) -> list[str]:
+        """Functions that nothing inlined, innermost first, as a log has them before symbolising."""
+        sure = [frame for frame in self.frames if frame.reliable] or self.frames
+        whole = [frame.function for frame in sure if frame.offset is not None or not frame.location]
+        return [name for name in (self.place, *whole) if name]
 
     @property
     def names(self) -> list[str]:

@@ -9,6 +9,7 @@ COPYING = Family.of(
     mem(cpy|move|set|cmp|chr|scan|dup|zero)\w* mem(cpy|set)_\w+
     str(n?len|[nsl]?cpy|n?cmp|n?casecmp|r?chr|nchr\w*|n?str|[nl]?cat|sep|scpy|tok)(_\w+)?
     str(c?spn|pbrk|im|n?dup\w*)(_\w+)? sized_strscpy strn(cpy_from|len)_user
+    copy_(from|to)_sockptr\w* copy_struct_from_user
     (raw_|arch_)?copy_(to|from|in)_(user|kernel|iter)\w* copyin\w* copyout\w*
     copy_(user|mc|page)_?\w* copy_page_(to|from)_iter\w* (memcpy|iterate)_\w+ (get|put)_user\w*
     (un)?safe_(get|put)_\w+ clear_(user|page|highpage)\w* rep_(movs|stos)\w* fault_in_\w+
@@ -46,6 +47,7 @@ ALLOCATING = Family.of(
     shutdown_cache qlist_\w+ qlink_\w+ quarantine_\w+ unfreeze_partials\w* put_cpu_partial\w*
     get_(any_)?partial\w* deactivate_slab\w* alloc_hooks?_\w*
     mempool_(alloc|free|kmalloc|kfree)\w* alloc_(pages|page|frozen_pages|pages_bulk|contig)\w*
+    alloc_skb\w* (netdev|napi|dev|sock)_alloc_(send_)?p?skb\w*
     get_(free|zeroed)_pages? get_zeroed_page folio_alloc\w* get_page_from_freelist prep_new_page
     post_alloc_hook rmqueue\w* free_pages (devm|drmm|pcpu)_k?[mzc]?alloc\w* devm_k\w+ free_percpu
     alloc_percpu\w* pcpu_(alloc|free)\w*
@@ -67,7 +69,8 @@ OWNING = Family.of(
     "makes an object for its caller, who owns it",
     r"""
     alloc_\w+ \w+_alloc_(inode|skb|security|bulk|cache)\w* new_inode\w* getname\w*
-    (sk|sk_prot|sock|sock_alloc|bio|dst|neigh|nlmsg|genlmsg|mempool|netdev|inode|vm_area|cred|pid|file|seq|tty|usb|skb|bdev|devm|fib6_info|ip6_dst|security_\w+|slab|lsm_\w+|crypto_\w+|ida|idr|audit_buffer|kernfs|proc|d|blk_mq)_alloc\w*
+    (\w+_)?sk_alloc\w*
+    (sk_prot|sock|sock_alloc|bio|dst|neigh|nlmsg|genlmsg|mempool|netdev|inode|vm_area|cred|pid|file|seq|tty|usb|skb|bdev|devm|fib6_info|ip6_dst|security_\w+|slab|lsm_\w+|crypto_\w+|ida|idr|audit_buffer|kernfs|proc|d|blk_mq)_alloc\w*
     \w*str(n)?dup\w* \w*memdup\w* \w*kmem\w* \w*slab\w* idr_get\w* list_lru_init\w* pcpu_create\w*
     kvmalloc\w* memcg_\w*alloc\w* (new|dup)_\w*cache mmap_\w+ prealloc_shrinker sock_wmalloc
     sock_omalloc sock_kmalloc skb_(clone|copy\w*|segment) pskb_copy\w* radix_tree_\w+ xas_\w+

@@ -17,6 +17,7 @@ COUNTING = Family.of(
     netdev_(hold|put|tracker_\w+) of_node_(get|put) tty_kref_(get|put) (key|cred)_(get|put)
     sk_(ref|node)_\w+ sk_\w*_node_init mm(get|put|grab|drop)(_\w+)? (fget|fdget|fdput)(_\w+)?
     in_dev_put in6_dev_put (bio|blk)_(get|put) get_file(_\w+)? file_ref_\w+ rcuref_\w+
+    (page|folio)_ref_\w+
     """,
 )
 REGISTERING = Family.of(
