@@ -50,7 +50,7 @@ _INLINE = re.compile(
     rf"{_EXACTLY}(?:\s+{_FILE}{_EXACTLY})*\)?(?:\s+\[inline\]|\s+\[?[a-z][\w-]*\]?)?\s*$"
 )
 _POINTER = re.compile(
-    r"\s*(?:RIP|EIP|IP|NIP|PC|pc|epc|era|TPC|IAOQ\[0\]|IIR|Krnl PSW)\b[\s:]*"
+    r"\s*(?:RIP|EIP|IP|NIP|PC|pc|epc|era|TPC|IAOQ\[0\]|IIR|Krnl PSW)(?!\w)[\s:]*"
     r"(?:is\s+)?(?:at:?\s+)?(?P<rest>.*)$"
 )
 _IN_POINTER = re.compile(rf"(?:^|[\s:(<\[]){_AT}\)?{_MODULE}(?:\s+{_LOCATION})?")

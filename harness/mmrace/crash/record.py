@@ -10,7 +10,7 @@ from mmrace.crash.backtrace import Frame
 from mmrace.crash.kind import Kind
 from mmrace.crash.values import CorruptedReason, Crash
 
-PARSER = 2  # raised with every change that gives other crashes for the same console
+PARSER = 3  # raised with every change that gives other crashes for the same console
 
 
 def document(crash: Crash) -> dict[str, Any]:

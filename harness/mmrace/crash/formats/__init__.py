@@ -64,7 +64,10 @@ TABLES: tuple[tuple[re.Pattern[str], tuple[Format, ...]], ...] = (
     ),
     (re.compile(r"lockup|LOCKUP|INFO: task|stall|blocked for"), STALLS),
     (re.compile(r"WARNING|unchecked"), WARNINGS),
-    (re.compile(r"Internal error|Oops|Bad mode|Unhandled|nexpected|\[#"), OOPSES),
+    (
+        re.compile(r"Internal error|Oops|Kernel Fault|SError|Bad mode|Unhandled|nexpected|\[#"),
+        OOPSES,
+    ),
     (re.compile(r"BUG|WARNING|INFO|Oops"), OTHERS),
     (re.compile(r"Redzone|Object|Padding|Bytes b4|bad_p"), HEADLESS),
 )

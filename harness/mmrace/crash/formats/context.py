@@ -110,6 +110,8 @@ TRIGGERS = (
     "Unhandled",
     "nexpected",
     "Kernel B",
+    "Kernel Fault",
+    "SError Interrupt on",
     "unchecked MSR",
     "general protection fault",
     "Oops",

@@ -22,6 +22,7 @@ TRAPS = (
         says(
             r"(?P<text>BUG: [Uu]nable to handle (?:page fault|kernel paging request"
             r"|kernel data access(?: on (?:read|write))?|kernel instruction fetch"
+            r"|kernel unaligned access"
             r"|unknown (?:paging )?fault|kernel))\b"
         ),
         use=Use.POINTER,
@@ -108,8 +109,17 @@ OOPSES = (
     ),
     Format(  # kernels before 2.6 did not count
         Kind.OOPS,
-        starts(r"(?P<text>Oops(?:: [A-Za-z][\w ]+?(?=, sig: \d+\s*$)|(?=: [0-9a-f]{4}\s*$)))"),
+        starts(r"(?P<text>Oops(?:: [A-Za-z][\w ]+?(?=, sig: \d+\s*$)|(?=: [0-9a-f]{4,8}\s*$)))"),
         use=Use.POINTER,
+    ),
+    Format(  # alpha
+        Kind.OOPS, starts(r"\S.{0,15}\(\d+\): (?P<text>Oops) -?\d+\s*$"), use=Use.POINTER
+    ),
+    Format(  # parisc
+        Kind.OOPS, says(r"(?P<text>Kernel Fault): Code=\d+"), use=Use.POINTER
+    ),
+    Format(  # arm64
+        Kind.OOPS, says(r"(?P<text>SError Interrupt) on CPU\d+, code"), use=Use.POINTER
     ),
     Format(  # x86 since 6.10
         Kind.OOPS,
@@ -138,7 +148,7 @@ OOPSES = (
         Kind.OOPS,
         starts(
             r"(?:[\w./-]+\(\d+\): |\[[^]]*\] )?(?P<text>[A-Za-z#][\w /'?!.-]{2,50}?)"
-            r"(?::? ?(?:0x)?[0-9a-f]{1,16})?(?: ilc:\d)? ?\[#\d+\](?::?\s*$|:?\s+[A-Z])"
+            r"(?:(?::? |:)(?:0x)?[0-9a-f]{1,16})?(?: ilc:\d)? ?\[#\d+\](?::?\s*$|:?\s+[A-Z])"
         ),
         use=Use.POINTER,
     ),
