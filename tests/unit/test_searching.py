@@ -230,6 +230,11 @@ def test_an_access_is_named_by_what_is_behind_it(resolver: Resolver) -> None:
     offered = [name for text in exact for name in names.symbolic(text)]
     assert "after clear in whole" in offered
     assert any(name.startswith("line ") for name in offered)
+    one, other = own[0].address, next(site.address for site in sites if site.function == "leaf")
+    pairs = (replace(NEAR, first=other, second=one),)
+    expected = names.symbolic(names.exact(other)) or (names.exact(other),)
+    assert names.partner(names.exact(one), pairs) == expected[0]
+    assert names.partner(names.exact(one), (NEAR,)) == names.partner("entry of x", pairs) == ""
     assert names.exact(0x10) == ""
     assert names.symbolic("at whole+0x0") == ()
 

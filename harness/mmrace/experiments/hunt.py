@@ -184,7 +184,11 @@ def _hunt(
     return replace(
         hunted,
         story=explain(hunted.proven.witness, resolver, vmlinux),
-        windows=windows_of(hunted.proven.order, spec.workload.name),
+        windows=windows_of(
+            hunted.proven.order,
+            spec.workload.name,
+            lambda point: names.partner(point, search.profile.ranked()),
+        ),
     )
 
 

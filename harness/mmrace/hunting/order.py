@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from mmrace.definitions.witness import Step
 
-# Seconds without a hit after which the one that should run is taken to wait for one that is held.
-BLOCKED = 0.1
 # Seconds for which an actor goes on that comes to no point: a few rests of a stressor, on a busy
 # host as well.
 GOES_ON = 0.3

@@ -10,6 +10,7 @@ from mmrace.errors import UserError
 from mmrace.symbols.accesses import AccessSite
 from mmrace.symbols.dwarf import Body
 from mmrace.symbols.resolve import Occurrence, Resolver
+from mmrace.windows.search import Pair
 
 _NEAR = 96  # bytes between an access and the entry of its function, or a call, that stands for it
 
@@ -45,7 +46,21 @@ class Names:
                 resolved = self._resolver.resolve((text,))
                 if not resolved.gate:
                     found.append(text)
+                    self._behind.setdefault(text, site)
         return tuple(found)
+
+    def partner(self, point: str, pairs: Sequence[Pair]) -> str:
+        """Name where another vCPU meets the access before a point that this gave, "" for nowhere.
+
+        ``pairs`` are those of a profile, of which the first that has the access counts.
+        """
+        site = self._behind.get(point)
+        for pair in pairs if site else ():
+            if site and site.address in (pair.first, pair.second):
+                other = pair.second if site.address == pair.first else pair.first
+                exact = self.exact(other)
+                return next(iter(self.symbolic(exact)), exact)
+        return ""
 
     def _body(self, site: AccessSite) -> Body | None:
         for body in self._resolver.debug.bodies(site.function):
