@@ -34,7 +34,8 @@ class Suspects:
         """Take in a failure; return what may have brought it, the likeliest first."""
         found = list(candidates(self._names, failure))
         self._failures.update(found)
-        return sorted(found, key=lambda hits: (not _met(hits), -self._failures[hits]))
+        found.sort(key=lambda hits: (not _met(hits), -self._failures[hits]))
+        return list(dict.fromkeys((*found, *joined(self._names, failure))))
 
     def orders(self, hits: Hits) -> Iterator[Steps]:
         """Orders of these hits that were not screened often enough."""
@@ -82,19 +83,29 @@ def _met(hits: Hits) -> bool:
 def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
     """What may have brought one failure, the latest first.
 
-    A schedule in which one vCPU stood and another one went on; each of its holds alone; and with
-    the schedule after it.
+    A schedule in which one vCPU stood and another one went on, and each of its holds alone.
     """
     seen: set[Hits] = set()
+    for schedule in failure.schedules[:LATEST]:
+        for hits in (schedule.hits(names.exact), *schedule.holds(names.exact)):
+            if _of_several(hits) and hits not in seen:
+                seen.add(hits)
+                yield hits
+
+
+def joined(names: Names, failure: Failure) -> Iterator[Hits]:
+    """Schedules with the one after each, the latest first."""
     after: Hits = ()
     for schedule in failure.schedules[:LATEST]:
         whole = schedule.hits(names.exact)
-        joined = (*whole, *after) if whole and after else ()
-        for hits in (whole, *schedule.holds(names.exact), joined):
-            if len({hit.actor for hit in hits}) > 1 and hits[0].point and hits not in seen:
-                seen.add(hits)
-                yield hits
+        if whole and after and _of_several((*whole, *after)):
+            yield (*whole, *after)
         after = whole
+
+
+def _of_several(hits: Hits) -> bool:
+    """Whether somebody stood first, and somebody else did something."""
+    return len({hit.actor for hit in hits}) > 1 and bool(hits[0].point)
 
 
 def variants(hits: Hits) -> tuple[Steps, ...]:
