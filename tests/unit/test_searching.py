@@ -333,10 +333,11 @@ def test_either_actor_may_have_gone_on_first_after_the_last_step() -> None:
 
 
 def test_a_profile_is_listed_by_closeness_with_lines() -> None:
-    places = {1: (Place("get", "mm/a.h", 3), Place("f", "mm/a.c", 9))}
+    inside = (Place("test_bit", "bitops.h", 3), Place("get", "mm/a.h", 7))
+    places = {1: (*inside, Place("f", "mm/a.c", 9), Place("g", "mm/a.c", 90))}
     vmlinux = SimpleNamespace(places=lambda _addresses: places)
     first, second = list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 5)  # type: ignore[arg-type]
-    assert str(first.first) == "store get in f (mm/a.h:3)"
+    assert str(first.first) == "store get in f (mm/a.c:9)"
     assert str(first.second) == "load 0x2 (?)"
     assert (first.gap, second.gap) == (0.001, 0.1)
     assert len(list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 1)) == 1  # type: ignore[arg-type]

@@ -12,7 +12,10 @@ from mmrace.windows.search import Pair
 
 @dataclass(frozen=True)
 class End:
-    """One access of a pair: ``function`` makes it, inlined ``within`` another one or the same."""
+    """One access of a pair, at ``place``, in the function ``within``.
+
+    ``function`` is what is inlined there and makes the access, or the same.
+    """
 
     function: str
     within: str
@@ -53,5 +56,8 @@ def _listed(pair: Pair, places: Mapping[int, Sequence[Place]]) -> ListedPair:
 def _end(address: int, places: Sequence[Place], stores: bool) -> End:
     if not places:
         return End(f"{address:#x}", f"{address:#x}", "?", stores)
-    inner, outer = places[0], places[-1]
-    return End(inner.function, outer.function, f"{inner.file}:{inner.line}", stores)
+    # Not the innermost: that would be bitops.h and atomic.h throughout.
+    source = (number for number, place in enumerate(places) if place.file.endswith(".c"))
+    at = next(source, len(places) - 1)
+    outer, inner = places[at], places[max(0, at - 1)]
+    return End(inner.function, outer.function, f"{outer.file}:{outer.line}", stores)
