@@ -4,10 +4,12 @@
 
 The kernel "image" is a script, one step a line:
   console TEXT | channel TEXT | hear | sleep SECONDS | poweroff | reset | die STATUS | deaf
-  look PATH
+  look PATH | stand ADDRESS
 
 ``hear`` waits for a line on the channel, and prints it on the console. ``look`` prints this
 process's capabilities, its network devices, and whether it sees a path of the host's.
+
+At ``stand`` the first vCPU comes to an address, and stops there if there is a breakpoint.
 
 It "migrates" by saying which line it plays. With -incoming it waits for that number, and for the
 word to go on from its gdbstub, which knows two vCPUs.
@@ -59,6 +61,9 @@ class Machine:
         self.status = "none"
         self.incoming = threading.Event()
         self.goes = threading.Event()
+        self.link = None
+        self.pc = 0
+        self.breakpoints = set()
         if "-incoming" not in argv:
             self.incoming.set()
             self.goes.set()
@@ -103,17 +108,45 @@ class Machine:
         self.incoming.set()
 
     def debug(self, link):
-        answers = {"QStartNoAckMode": "OK", "qfThreadInfo": "mp01.01,p01.02", "qsThreadInfo": "l"}
+        self.link = link
         while data := link.recv(4096):
             for text in re.findall(r"\$([^#]*)#..", data.decode()):
-                if text.startswith("vCont"):
+                if text.startswith("vCont;c"):
                     self.goes.set()
-                    continue
-                said = answers.get(text, "QStartNoAckMode+" if "Supported" in text else "")
-                link.sendall(b"$%s#%02x" % (said.encode(), sum(said.encode()) % 256))
+                else:
+                    self.tell(self._reply(text))
             if b"\x03" in data:
                 self.goes.clear()
-                link.sendall(b"$T02thread:p01.01;#%02x" % (sum(b"T02thread:p01.01;") % 256))
+                self.tell("T02thread:p01.01;")
+
+    def _reply(self, text):
+        if text.startswith(("Z1,", "z1,")):
+            change = self.breakpoints.add if text[0] == "Z" else self.breakpoints.discard
+            change(int(text.split(",")[1], 16))
+        known = {
+            "qfThreadInfo": "mp01.01,p01.02",
+            "qsThreadInfo": "l",
+            "p10": self.pc.to_bytes(8, "little").hex(),
+            "p7": "00" * 8,
+        }
+        if text in known:
+            return known[text]
+        if text.startswith("vCont;s"):
+            return "T05thread:p01.01;"
+        if text.startswith(("Z1,", "z1,", "Hg", "QStartNoAckMode")):
+            return "OK"
+        return "QStartNoAckMode+" if "Supported" in text else ""
+
+    def stand(self, address):
+        """Come to an address; who has a breakpoint there is told."""
+        self.pc = address
+        if address in self.breakpoints:
+            self.goes.clear()
+            self.tell("T05thread:p01.01;")
+            self.goes.wait()
+
+    def tell(self, text):
+        self.link.sendall(b"$%s#%02x" % (text.encode(), sum(text.encode()) % 256))
 
 
 def step(word, rest, channel, monitor):
@@ -170,6 +203,9 @@ def main():
         line = script[machine.line]
         machine.line += 1
         word, _, rest = line.partition(" ")
+        if word == "stand":
+            machine.stand(int(rest))
+            continue
         status = step(word, rest, channel, monitor)
         if status is not None:
             return status

@@ -12,7 +12,6 @@ from mmrace.cli.app import App, json_option
 from mmrace.cli.options import Decorated
 from mmrace.cli.printing import exercised_text, runs_table, table
 from mmrace.home import write_file
-from mmrace.judging.judge import judge
 from mmrace.reports import junit, kcidb, ktapout, summary, traced
 from mmrace.reports.publish import page, publish
 from mmrace.runs import cell
@@ -45,7 +44,7 @@ def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> 
 def judge_command(app: App, run: str) -> int:
     """Judge a run again from what is on disk."""
     found = find_run(app.home, run)
-    before, after = found.judgement(), judge(cell.recorded_evidence(found))
+    before, after = found.judgement(), cell.judge_run(found)
     if before.outcome is not after.outcome:
         app.note(f"recorded as {before.outcome}, judged {after.outcome} now")
     app.document(

@@ -48,6 +48,7 @@ class Replayed:
             "seconds": round(sum(done.seconds), 3),
             "seconds_median": round(statistics.median(done.seconds), 3),
             "seconds_longest": round(max(done.seconds), 3),
+            "runs": [run.as_json() for run in done.runs],
         }
 
 
@@ -69,6 +70,6 @@ def replay(
         session.note(f"witness found on {witness.release}, kernel {witness.found_on}")
     spec, parts = session.planner.plan_replay(built, race, witness, options)
     with session.step(f"replay on {built.name}") as tell:
-        done = follow(session.home, spec, parts, times, options.seconds, tell)
+        done = follow(session.home, spec, parts, times, tell)
         tell(f"= {done.failed} of {times} failed")
     return Replayed(witness, parts.accel, done)

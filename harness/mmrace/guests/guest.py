@@ -51,17 +51,18 @@ class Guest:
     Where bubblewrap works it has no capability, no network and no device but KVM; it sees the
     system's programs, its inputs, and ``folder``, which it can write to. With ``gdb`` there is
     a gdbstub, which stops the machine when it is connected: for one that is stopped already.
-    StartError when QEMU does not come up, with its last words.
+    ``past``: seconds that the machine has lived before, in another QEMU. StartError when QEMU
+    does not come up, with its last words.
     """
 
-    def __init__(self, boot: Boot, folder: Path, *, gdb: bool = False) -> None:
+    def __init__(self, boot: Boot, folder: Path, *, gdb: bool = False, past: float = 0.0) -> None:
         self._boot = boot
         self._folder = folder.absolute()
         self._gdb = gdb
         self._stack = ExitStack()
         self._stub: Stub | None = None
         self.argv: tuple[str, ...] = ()
-        self.begun = time.monotonic()
+        self.begun = time.monotonic() - past
         self.logs = Log("console", self.begun), Log("channel", self.begun)
 
     def __enter__(self) -> "Guest":
@@ -90,7 +91,7 @@ class Guest:
 
     @property
     def seconds(self) -> float:
-        """Seconds since QEMU's start."""
+        """Seconds that the machine has lived."""
         return time.monotonic() - self.begun
 
     @property

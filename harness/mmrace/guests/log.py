@@ -38,6 +38,19 @@ class Log:
             self.data += kept
         return kept
 
+    def continued(self, begun: float) -> "Log":
+        """The log of a machine that goes on where this one was: the same so far."""
+        log = Log(self._name, begun)
+        log.data += self.data
+        log._times += self._times
+        return log
+
+    def append(self, other: "Log") -> None:
+        """Add another log's bytes and times behind this one's own."""
+        self._times += [(seconds, len(self.data) + offset) for seconds, offset in other._times]
+        self.data += other.data
+        self._beyond += other._beyond
+
     def save(self, folder: Path) -> None:
         """Write ``NAME.log`` and ``NAME.times``, a line ``SECONDS OFFSET`` for each part."""
         (folder / f"{self._name}.log").write_bytes(self.data)

@@ -32,7 +32,7 @@ def early_console(append: tuple[str, ...]) -> tuple[str, ...]:
     return (_EARLY, *append)
 
 
-def is_over(console: bytes) -> bool:
+def is_over(console: bytes | bytearray) -> bool:
     """Whether the kernel has said the last word of a panic."""
     return _OVER in console
 

@@ -28,12 +28,24 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Arrival:
+    """A vCPU was held where a step, by its number from 0, wants it; seconds since the restore."""
+
+    second: float
+    step: int
+    actor: str
+    thread: str
+    address: int
+
+
+@dataclass(frozen=True)
 class Attempt:
     """How far one carrying out of the order got; ``why`` it got no farther."""
 
     steps: int
     infeasible: bool = False
     why: str = ""
+    arrivals: tuple[Arrival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Replay:
     """One time from the race's start: its attempts, and the failure that they led to.
 
     ``seconds`` are the host's, of them ``restore`` to get there. ``stalls`` counts reports of
-    watchdogs.
+    watchdogs. ``since``: bytes of the console that came before.
     """
 
     attempts: tuple[Attempt, ...]
@@ -50,6 +62,7 @@ class Replay:
     seconds: float
     stalls: int = 0
     restore: float = 0.0
+    since: int = 0
 
     @property
     def failed(self) -> bool:
@@ -59,7 +72,7 @@ class Replay:
     @property
     def shown(self) -> bool:
         """Whether that failure came right after the whole order, not of itself."""
-        return self.failed and self.attempts[-1].steps == self.total
+        return self.failed and bool(self.attempts) and self.attempts[-1].steps == self.total
 
     @property
     def reached(self) -> bool:
@@ -76,6 +89,11 @@ class Replay:
         """Whether it held only because the order could not be carried out."""
         failed = self.failure is not None
         return self.reached and not self.complete and not failed
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why attempts got no farther, each once."""
+        return tuple(dict.fromkeys(item.why for item in self.attempts if item.why))
 
 
 def place(witness: Witness, resolver: Resolver) -> tuple[Placed, ...]:
@@ -115,13 +133,14 @@ class Scheduler:
         self._witness = witness
         self._placed = placed
         self._new_oracle = oracle
+        self._restored = 0.0
 
     def replay(self, seconds: float) -> Replay:
         """Restore, and carry out the order until it fails; again as long as the time allows."""
         begun = time.monotonic()
         oracle = self._new_oracle()
         turns = Turns(self._snapshot.restore(), oracle)
-        restored = time.monotonic()
+        restored = self._restored = time.monotonic()
         end = begun + seconds - self._witness.settle
         # Whatever the time, the first point has a chance, and the first order all its patience.
         first = self._attempt(turns, max(end, restored + _FIRST), math.inf)
@@ -141,6 +160,11 @@ class Scheduler:
 
     def _attempt(self, turns: Turns, end: float, last: float) -> Attempt:
         """All steps: the first until ``end``, the others by their patience until ``last``."""
+        arrivals: list[Arrival] = []
+
+        def got(steps: int, infeasible: bool = False, why: str = "") -> Attempt:
+            return Attempt(steps, infeasible, why, tuple(arrivals))
+
         actors: dict[str, str] = {}
         tasks: dict[str, int] = {}
         standing: dict[str, Stand] = {}
@@ -151,24 +175,26 @@ class Scheduler:
             free = [thread for thread in turns.threads if thread not in standing]
             going = [own] if own and step.alone else free
             if not going:
-                return Attempt(number, True, f"no vCPU is left to be {step.actor}")
+                return got(number, True, f"no vCPU is left to be {step.actor}")
             if step.seconds:
                 turns.run(going, frozenset(), standing, time.monotonic() + step.seconds)
                 if turns.over:
-                    return Attempt(number + 1)
+                    return got(number + 1)
                 continue
             wanted = _Wanted(placed, own, tasks.get(step.task))
             stand = _arrive(turns, wanted, going, standing, end)
             if stand is None:
                 why = f"{step.actor} did not come to `{step.point[0]}` in time"
-                return Attempt(number, number > 0, why)
+                return got(number, number > 0, why)
+            since = round(time.monotonic() - self._restored, 6)
+            arrivals.append(Arrival(since, number, step.actor, stand.thread, stand.pc))
             actors[step.actor] = stand.thread
             standing[stand.thread] = stand
             if step.task:
                 tasks.setdefault(step.task, stand.task)
             if number == 0:
                 end = min(time.monotonic() + self._witness.patience, last)
-        return Attempt(len(self._placed))
+        return got(len(self._placed))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from types import TracebackType
 from mmrace.definitions.machine import Machine
 from mmrace.errors import InfraError
 from mmrace.guests.guest import START_SECONDS, Guest, accept, last_line, listen_at
+from mmrace.guests.log import Log
+from mmrace.guests.printk import is_over
 from mmrace.guests.qemu import Boot, Ram
 from mmrace.leftover import HELD, shared_memory, temporary_directory
 from mmrace.windows.director import race_phase
@@ -27,6 +29,10 @@ from mmrace.windows.director import race_phase
 STAY = ("panic=0",)
 _STAY_ON = "-no-shutdown"
 _MIB = 1 << 20
+
+
+class NotReachedError(InfraError):
+    """The machine did not come to its race's start."""
 
 
 class Snapshot:
@@ -38,7 +44,9 @@ class Snapshot:
         self._stack = ExitStack()
         self._files: tuple[Path, ...] = ()
         self._state = b""
-        self._channel = b""
+        self._past: tuple[Log, ...] = ()
+        self._age = 0.0
+        self.argv: tuple[str, ...] = ()
         self._current: Guest | None = None
 
     def __enter__(self) -> "Snapshot":
@@ -56,36 +64,57 @@ class Snapshot:
         self._end()
         self._stack.close()
 
-    @property
-    def current(self) -> Guest:
-        """The machine that was restored last; InfraError when none was."""
-        if not self._current:
-            raise InfraError("no machine was restored")
-        return self._current
-
     def boot(self, announced: bool, seconds: float) -> None:
-        """Run to the race's start, and keep that state. InfraError when it is not reached."""
+        """Run to the race's start, and keep that state; NotReachedError when it is not reached."""
         boot = replace(self._boot, ram=Ram(self._files, shared=True))
         with Guest(boot, self._folder) as guest:
-            _run_to_race(guest, announced, seconds)
+            self._past = guest.logs
+            self.argv = guest.argv
+            try:
+                _run_to_race(guest, announced, seconds)
+            finally:
+                self._age = guest.seconds
             guest.ask("stop")
             guest.listen(0)
-            self._channel = bytes(guest.channel)
+            self._age = guest.seconds
             self._state = _save(guest)
 
     def restore(self) -> Guest:
-        """Return the machine at the race's start, stopped, and end the one given before."""
+        """Return the machine at the race's start, stopped, and end the one given before.
+
+        What its channel has said contains what it said before; its console is only its own.
+        """
         self._end()
         extra = (*self._boot.extra, _STAY_ON, "-S", "-incoming", "defer")
         boot = replace(self._boot, extra=extra, ram=Ram(self._files, shared=False))
         with ExitStack() as stack:
-            guest = stack.enter_context(Guest(boot, self._folder, gdb=True))
+            guest = Guest(boot, self._folder, gdb=True, past=self._age)
+            guest.logs = guest.logs[0], self._past[1].continued(guest.begun)
+            stack.enter_context(guest)
             _load(guest, self._state)
-            guest.channel.extend(self._channel)
             guest.stub.attach()
             stack.pop_all()
         self._current = guest
         return guest
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the machine has lived: until the race's start, and since it was restored."""
+        return self._current.seconds if self._current else self._age
+
+    @property
+    def since(self) -> int:
+        """Bytes of the console that came before the race's start."""
+        return len(self._past[0].data)
+
+    def save(self, folder: Path) -> None:
+        """Write the logs of the machine's whole life, up to where it was restored last."""
+        console, channel = (log.continued(0.0) for log in self._past)
+        if self._current:
+            console.append(self._current.logs[0])
+            channel = self._current.logs[1]
+        console.save(folder)
+        channel.save(folder)
 
     def _end(self) -> None:
         if self._current:
@@ -115,11 +144,11 @@ def _run_to_race(guest: Guest, announced: bool, seconds: float) -> None:
     seen = 0
     while not _raced(guest.channel[seen:], announced):
         seen = guest.channel.rfind(b"\n") + 1
-        if time.monotonic() > end:
-            raise InfraError(
-                f"the race did not start in {seconds:.0f} s; last on the console: "
-                f"{last_line(guest.console) or 'nothing'}"
-            )
+        panicked = is_over(guest.console)
+        if panicked or time.monotonic() > end:
+            when = "before the kernel panicked" if panicked else f"in {seconds:.0f} s"
+            said = last_line(guest.console) or "nothing"
+            raise NotReachedError(f"the race did not start {when}; last on the console: {said}")
         guest.listen(0.5)
 
 

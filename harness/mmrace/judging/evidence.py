@@ -18,7 +18,8 @@ class Evidence:
     The time indexes say when (seconds since QEMU's start) the byte at an offset had come;
     ``message`` is what QEMU or the harness said about the end. ``crashes``: those of the console,
     where somebody has read it already. ``held``: vCPUs were held, so that reports of watchdogs
-    (stalls, lockups, hung tasks) are no failures unless they are the race's own.
+    (stalls, lockups, hung tasks) are no failures unless they are the race's own. ``since``: bytes
+    of the console that came before the machine was taken back to its race's start.
     """
 
     race: Race
@@ -32,6 +33,7 @@ class Evidence:
     message: str = ""
     crashes: tuple[Crash, ...] | None = None
     held: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True)

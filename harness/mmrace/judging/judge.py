@@ -21,6 +21,9 @@ A splat before the workload's start that the kernel survives is a note. A worklo
 OOM killer ended is NOT_EXERCISED: the machine is too small for it, which says nothing of the race.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mmrace import crash as crashes
 from mmrace.crash import Crash, dmesg
 from mmrace.definitions.race import FailsBy, Source
@@ -45,10 +48,7 @@ def judge(evidence: Evidence) -> Judgement:
         name: (counters.get(name, 0), least) for name, least in evidence.workload.exercised.items()
     }
     finding = (
-        _crash(case, matched=True)
-        or failure(case, matched=True)
-        or _crash(case, matched=False)
-        or failure(case, matched=False)
+        _failure(case)
         or _invariant(case)
         or _end(case)
         or unable(case)
@@ -67,6 +67,37 @@ def judge(evidence: Evidence) -> Judgement:
     )
 
 
+def judge_replay(evidence: Evidence, reached: bool, reasons: Sequence[str]) -> Judgement:
+    """Say what one replay of a witness showed.
+
+    A failure is one as in a run, but what watchdogs report: holding wakes them. A kernel on which
+    the schedule cannot be carried out has held, that is what a fix does; but one that never
+    ``reached`` the first sync point is INFEASIBLE. ``reasons``: why attempts got no farther.
+    """
+    case = Case(replace(evidence, held=True), channels.parse(evidence.channel))
+    _sort_crashes(case)
+    ended = None if evidence.end is VmEnd.STOPPED else _end(case)
+    held = Finding(Outcome.PASS if reached else Outcome.INFEASIBLE)
+    finding = _failure(case) or ended or held
+    return Judgement(
+        outcome=finding.outcome,
+        title=finding.title,
+        signature_matched=finding.matched,
+        seconds_to_failure=_since_start(case, finding),
+        notes=(*finding.notes, *reasons, *_remarks(case, finding)),
+    )
+
+
+def _failure(case: Case) -> Finding | None:
+    """The failure that is told first: the race's own, then a crash, then the workload's word."""
+    return (
+        _crash(case, matched=True)
+        or failure(case, matched=True)
+        or _crash(case, matched=False)
+        or failure(case, matched=False)
+    )
+
+
 def _sort_crashes(case: Case) -> None:
     """Set apart what the kernel said and survived before the workload began."""
     evidence = case.evidence
@@ -76,6 +107,7 @@ def _sort_crashes(case: Case) -> None:
     for crash in crashes.parse(evidence.console) if found is None else found:
         came = second_of(evidence.console_times, crash.start)
         early = started is None or (begun is not None and came is not None and came < begun)
+        early = early or crash.start < evidence.since
         if early and not crash.kind.fatal:
             case.notes.append(f"before the workload: {crash.title}")
         else:

@@ -20,7 +20,7 @@ from mmrace.home import Home, write_file
 from mmrace.judging.crashwatch import CrashWatch
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.exercise import Exercise
-from mmrace.judging.judge import judge
+from mmrace.judging.judge import judge, judge_replay
 from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.proc import can_confine
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
@@ -227,6 +227,14 @@ def job(spec: Spec) -> Job:
         zram=ZRAM in spec.configs,
         failures=ENDLESS if workload.tolerates(spec.release) else None,
     )
+
+
+def judge_run(run: RunDir) -> Judgement:
+    """Judge a finished run or replay from its directory."""
+    what, replay = recorded_evidence(run), run.replay()
+    if not replay:
+        return judge(what)
+    return judge_replay(replace(what, since=replay.since), replay.reached, replay.reasons)
 
 
 def recorded_evidence(run: RunDir) -> Evidence:

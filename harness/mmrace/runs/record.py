@@ -6,11 +6,11 @@ import secrets
 import shlex
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mmrace.crash import Crash, parse, record
 from mmrace.definitions.machine import Machine
@@ -18,11 +18,13 @@ from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.reproducer import words_of
 from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
+from mmrace.guests.scheduler import Replay
 from mmrace.home import Home, publish, write_file
 from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
 from mmrace.runs.options import RunOptions
 from mmrace.toml import Table
 
+_REPLAY = TypeAdapter(Replay)
 TimeIndex = tuple[tuple[float, int], ...]
 
 
@@ -195,6 +197,15 @@ class RunDir:
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found
 
+    def replay(self) -> Replay | None:
+        """What was followed of a witness, with its failure once that is stored; None in a run."""
+        path = self.folder / "replay.json"
+        if not path.is_file():
+            return None
+        found: Replay = _REPLAY.validate_json(path.read_bytes())
+        judged = self.judgement() if (self.folder / "outcome.json").is_file() else None
+        return replace(found, failure=judged if judged and judged.outcome.failed else None)
+
     def judgement(self) -> Judgement:
         """Read the outcome that was stored when the run was made."""
         fields = json.loads(self._bytes("outcome.json"))
@@ -241,6 +252,21 @@ class RunDir:
             ],
             "notes": [*spec.notes, *judged.notes],
             "run_dir": str(self.folder),
+            **self._replay_json(),
+        }
+
+    def _replay_json(self) -> dict[str, Any]:
+        """What a replay has beside a run."""
+        replay = self.replay()
+        if not replay:
+            return {}
+        return {
+            "reached": replay.reached,
+            "complete": replay.complete,
+            "shown": replay.shown,
+            "attempts": len(replay.attempts),
+            "stalls": replay.stalls,
+            "seconds_replayed": round(replay.seconds, 3),
         }
 
     def _bytes(self, name: str) -> bytes:
@@ -255,7 +281,7 @@ class RunDir:
 def new_id(race: str, workload: str) -> str:
     """A run id that sorts by time and says what was run."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    return f"{stamp}-{race}-{workload}-{secrets.token_hex(2)}"
+    return f"{stamp}-{race}-{workload}-{secrets.token_hex(4)}"
 
 
 def write_json(path: Path, content: object) -> None:

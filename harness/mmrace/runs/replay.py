@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A witness, followed again and again on one kernel."""
+"""A witness, followed on one kernel: each time is a run with a directory."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from mmrace.definitions.race import Source
+from mmrace.errors import InfraError
+from mmrace.guests.accel import steering_under_kvm
+from mmrace.guests.guest import StartError
 from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.guests.scheduler import Replay, Scheduler
-from mmrace.guests.snapshot import Snapshot
+from mmrace.guests.snapshot import NotReachedError, Snapshot
 from mmrace.home import Home
 from mmrace.judging.oracle import Oracle
-from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.outcome import VmEnd
+from mmrace.proc import can_confine
 from mmrace.runs import cell
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.userland.image import job_segment
@@ -22,9 +26,10 @@ BOOT_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Replays:
-    """All replays of one witness on one kernel."""
+    """All replays of one witness on one kernel, and their run directories."""
 
     done: tuple[Replay, ...]
+    runs: tuple[RunDir, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -66,80 +71,111 @@ class Replays:
 def run_replay(home: Home, spec: Spec, parts: cell.Parts, tell: Callable[[str], None]) -> RunDir:
     """Boot, follow the witness once, and publish that as a run directory.
 
-    InfraError when QEMU fails, or the race does not start.
+    A machine that does not come to its race's start, or whose QEMU dies, is a run with the outcome
+    INFRA, unless its console says more. Raises InfraError when QEMU cannot be started at all.
     """
-    assert spec.witness  # noqa: S101
-    with home.scratch(home.runs) as folder, start(home, spec, parts) as kept:
-        scheduler = Scheduler(
-            kept, spec.witness, parts.placed, lambda: Oracle(spec.race, spec.workload)
-        )
+    tell("booting")
+    with _snapshot(home, spec, parts) as kept:
+        try:
+            kept.boot(_announced(spec), BOOT_SECONDS)
+        except StartError:
+            raise
+        except NotReachedError as error:
+            return _publish(home, spec, parts, kept, _nothing(spec), VmEnd.BOOT_TIMEOUT, error)
+        except InfraError as error:
+            return _publish(home, spec, parts, kept, _nothing(spec), VmEnd.QEMU_DIED, error)
         tell("replaying")
-        one = scheduler.replay(spec.seconds)
-        (folder / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        shutil.copyfile(parts.config, folder / "config")
-        guest = kept.current
-        for name, log in (("console", guest.console), ("channel", guest.channel)):
-            (folder / f"{name}.log").write_bytes(log)
-            (folder / f"{name}.times").write_text(f"{one.seconds:.3f} {len(log)}\n")
-        write_json(folder / "attempts.json", [asdict(item) for item in one.attempts])
-        vm = VmRecord(
-            argv=(),
-            version=qemu_version(),
-            accel=parts.accel.name,
-            accel_reason=parts.accel.reason,
-            end=VmEnd.STOPPED,
-            seconds=one.seconds,
-        )
-        write_json(folder / "qemu.json", asdict(vm))
-        RunDir(folder).store(judgement_of(one))
-        return finish(home, folder, spec.id)
-
-
-def judgement_of(replay: Replay) -> Judgement:
-    """Say what a replay showed; one that did not reach its first sync point is INFEASIBLE.
-
-    A kernel that holds because the schedule cannot be carried out on it has held: that is what a
-    fix does.
-    """
-    if replay.failure:
-        return replay.failure
-    return Judgement(Outcome.PASS if replay.reached else Outcome.INFEASIBLE)
+        try:
+            one = _replay(kept, spec, parts)
+        except InfraError as error:
+            return _publish(home, spec, parts, kept, _nothing(spec), VmEnd.QEMU_DIED, error)
+        return _publish(home, spec, parts, kept, one)
 
 
 def follow(
+    home: Home, spec: Spec, parts: cell.Parts, times: int, tell: Callable[[str], None]
+) -> Replays:
+    """Boot once, then follow the witness from its race's start as often; each is a run directory.
+
+    InfraError when QEMU fails or the race does not start.
+    """
+    tell("booting")
+    done: list[Replay] = []
+    runs: list[RunDir] = []
+    with start(home, spec, parts) as kept:
+        for number in range(1, times + 1):
+            tell(f"replay {number} of {times}, {sum(item.failed for item in done)} failed")
+            done.append(_replay(kept, spec, parts))
+            own = spec.model_copy(update={"id": f"{spec.id}-{number}"})
+            runs.append(_publish(home, own, parts, kept, done[-1]))
+    return Replays(tuple(done), tuple(runs))
+
+
+def _replay(kept: Snapshot, spec: Spec, parts: cell.Parts) -> Replay:
+    assert spec.witness  # noqa: S101
+    scheduler = Scheduler(
+        kept, spec.witness, parts.placed, lambda: Oracle(spec.race, spec.workload)
+    )
+    return scheduler.replay(spec.seconds)
+
+
+def _nothing(spec: Spec) -> Replay:
+    """What was followed of a witness when its machine was not there."""
+    assert spec.witness  # noqa: S101
+    return Replay(attempts=(), total=len(spec.witness.step), failure=None, seconds=0.0)
+
+
+def _publish(
     home: Home,
     spec: Spec,
     parts: cell.Parts,
-    times: int,
-    seconds: float,
-    tell: Callable[[str], None],
-) -> Replays:
-    """Boot once, then follow the witness from its race's start, ``seconds`` at most each time.
-
-    UserError for a point that the kernel does not have; InfraError when QEMU fails or the race
-    does not start.
-    """
-    assert spec.witness  # noqa: S101
-    tell("booting")
-    with start(home, spec, parts) as kept:
-        scheduler = Scheduler(
-            kept, spec.witness, parts.placed, lambda: Oracle(spec.race, spec.workload)
+    kept: Snapshot,
+    one: Replay,
+    end: VmEnd = VmEnd.STOPPED,
+    fault: InfraError | None = None,
+) -> RunDir:
+    """Write all that a replay left, judge it from there, and give it its name."""
+    with home.scratch(home.runs) as folder:
+        write_json(folder / "spec.json", spec.model_dump(mode="json"))
+        shutil.copyfile(parts.config, folder / "config")
+        kept.save(folder)
+        told = asdict(replace(one, failure=None, since=kept.since))
+        write_json(folder / "replay.json", {**told, "failure": None})
+        vm = VmRecord(
+            argv=kept.argv,
+            version=qemu_version(),
+            accel=parts.accel.name,
+            accel_reason=parts.accel.reason,
+            end=end,
+            seconds=kept.seconds,
+            message=fault.message if fault else "",
+            confined=can_confine(),
+            steering_under_kvm=steering_under_kvm(parts.accel),
         )
-        done: list[Replay] = []
-        for number in range(times):
-            tell(f"replay {number + 1} of {times}, {sum(r.failed for r in done)} failed")
-            done.append(scheduler.replay(seconds))
-    return Replays(tuple(done))
+        write_json(folder / "qemu.json", asdict(vm))
+        run = RunDir(folder)
+        run.store(cell.judge_run(run))
+        return finish(home, folder, spec.id)
 
 
 @contextmanager
 def start(home: Home, spec: Spec, parts: cell.Parts) -> Iterator[Snapshot]:
     """Boot a cell's machine to its race's start, and keep that state."""
-    announced = spec.workload.source is Source.STRESSOR
+    with _snapshot(home, spec, parts) as kept:
+        kept.boot(_announced(spec), BOOT_SECONDS)
+        yield kept
+
+
+@contextmanager
+def _snapshot(home: Home, spec: Spec, parts: cell.Parts) -> Iterator[Snapshot]:
     with home.scratch(home.cache) as folder:
         initrd = folder / "initrd"
         initrd.write_bytes(parts.image.read_bytes() + job_segment(cell.job(spec)))
         boot = Boot(spec.machine, parts.kernel, initrd, spec.boot, parts.accel.name)
         with Snapshot(boot, folder) as kept:
-            kept.boot(announced, BOOT_SECONDS)
             yield kept
+
+
+def _announced(spec: Spec) -> bool:
+    """Whether the workload says itself when its set-up is done."""
+    return spec.workload.source is Source.STRESSOR
