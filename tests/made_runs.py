@@ -9,7 +9,7 @@ from mmrace.definitions.machine import Machine, Node
 from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.judging.judge import judge
 from mmrace.outcome import VmEnd, WindowCount
-from mmrace.runs.cell import recorded_evidence
+from mmrace.runs.evidence import recorded_evidence
 from mmrace.runs.record import RunDir, Spec, VmRecord
 
 BOOT = b"[    0.000000] Linux version 6.1.192 (gcc 12)\n[    0.500000] Run /init as init process\n"

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,11 +23,11 @@ from mmrace.definitions.race import load_race
 from mmrace.definitions.window import Window
 from mmrace.home import Home
 from mmrace.judging import channel
-from mmrace.runs import cell, kernels
+from mmrace.runs import kernels
+from mmrace.runs.cell import run_cell
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import Planner
 from mmrace.runs.record import RunDir
-from mmrace.windows.director import Director, build
 from mmrace.windows.plan import make_plan
 
 TREE = ("--tree", "debian:6.1")
@@ -80,11 +79,10 @@ def _director(count: int) -> None:
     found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for _ in range(count):
         for loaded in (True, False):
-            spec, parts = planner.plan(built, race, race.workload[0], options)
+            cell = planner.plan(built, race, race.workload[0], options)
             if loaded:
-                director = Director(make_plan([NEVER], resolver, 1), build(home))
-                parts = replace(parts, director=director)
-            found[loaded].append(_measured(cell.run_cell(home, spec, parts, lambda _text: None)))
+                cell = cell.model_copy(update={"plan": make_plan([NEVER], resolver, 1)})
+            found[loaded].append(_measured(run_cell(home, cell, lambda _text: None)))
     starts, collapses = (
         [statistics.median(one[number] for one in found[which]) for which in (False, True)]
         for number in (0, 1)

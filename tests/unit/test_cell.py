@@ -12,9 +12,12 @@ from mmrace.guests.accel import Accel
 from mmrace.home import Home
 from mmrace.judging.judge import judge
 from mmrace.outcome import Outcome, VmEnd
-from mmrace.runs import cell
-from mmrace.runs.cell import Parts, probe_kvm, recorded_evidence, run_cell
+from mmrace.runs import workload
+from mmrace.runs.evidence import recorded_evidence
+from mmrace.runs.kvm import probe_kvm
+from mmrace.runs.parts import Parts
 from mmrace.runs.record import Spec, all_runs, find_run
+from mmrace.runs.workload import run_workload
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 WORKLOAD = Workload(
@@ -85,7 +88,7 @@ def run(home, tmp_path, script, **changes):
     config.write_text("CONFIG_SMP=y\n")
     image.write_bytes(b"")
     parts = Parts(kernel, config, image, Accel("tcg", "asked for"))
-    return run_cell(home, spec(**changes), parts, str)
+    return run_workload(home, spec(**changes), parts, str)
 
 
 def test_a_run_directory_holds_the_whole_run(home, tmp_path):
@@ -115,9 +118,9 @@ def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
 
 
 def test_a_workload_may_limit_its_iterations():
-    assert cell.job(spec()).iterations == 0
+    assert workload.job(spec()).iterations == 0
     once = {**WORKLOAD.model_dump(), "iterations": 1}
-    assert cell.job(spec(workload=once)).iterations == 1
+    assert workload.job(spec(workload=once)).iterations == 1
 
 
 def test_the_guest_hears_when_its_run_has_its_proof(home, tmp_path):
@@ -131,8 +134,8 @@ def test_the_guest_hears_when_its_run_has_its_proof(home, tmp_path):
 
 
 def test_a_run_below_its_min_counts_goes_on_for_as_long_as_it_may(monkeypatch, home, tmp_path):
-    assert (cell.job(spec(seconds=5)).seconds, cell.job(spec(seconds=5)).at_most) == (5, 5)
-    patient = cell.job(spec(seconds=5, at_most=20))
+    assert (workload.job(spec(seconds=5)).seconds, workload.job(spec(seconds=5)).at_most) == (5, 5)
+    patient = workload.job(spec(seconds=5, at_most=20))
     assert (patient.seconds, patient.at_most) == (5, 20)
     seen = []
 
@@ -140,7 +143,7 @@ def test_a_run_below_its_min_counts_goes_on_for_as_long_as_it_may(monkeypatch, h
         seen.append(limits.total)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cell, "run_vm", spy)
+    monkeypatch.setattr(workload, "run_vm", spy)
     for at_most in (5, 20):
         with pytest.raises(KeyboardInterrupt):
             run(home, tmp_path, "", seconds=5, at_most=at_most)
@@ -150,7 +153,7 @@ def test_a_run_below_its_min_counts_goes_on_for_as_long_as_it_may(monkeypatch, h
 def test_a_tolerated_failure_does_not_end_the_loop():
     known = {"versions": "<5.11", "output": "EIO", "reason": "so it is"}
     ltp = {**WORKLOAD.model_dump(), "source": "ltp", "tolerated": [known]}
-    old, new = (cell.job(spec(workload=ltp, release=each)) for each in ("5.9.1+", "5.11.0"))
+    old, new = (workload.job(spec(workload=ltp, release=each)) for each in ("5.9.1+", "5.11.0"))
     assert old.failures > 1000
     assert new.failures is None
 
@@ -184,13 +187,13 @@ DEAD = "console booting\nchannel KTAP version 1\nchannel # start w\ndie 3\n"
 def turns(tmp_path, monkeypatch, *scripts):
     """Let each attempt play the next of the scripts."""
     left = list(scripts)
-    real = cell.run_vm
+    real = workload.run_vm
 
     def next_vm(boot, *rest):
         boot.kernel.write_text(left.pop(0), encoding="utf-8")
         return real(boot, *rest)
 
-    monkeypatch.setattr(cell, "run_vm", next_vm)
+    monkeypatch.setattr(workload, "run_vm", next_vm)
     return left
 
 
@@ -220,9 +223,9 @@ def test_it_is_run_again_once_only(home, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("config", "stall"),
     [
-        ("CONFIG_SMP=y\n", cell.STALL_SECONDS),
-        ("# CONFIG_KASAN is not set\n", cell.STALL_SECONDS),
-        ("CONFIG_KASAN=y\n", cell.SLOW_STALL_SECONDS),
+        ("CONFIG_SMP=y\n", workload.STALL_SECONDS),
+        ("# CONFIG_KASAN is not set\n", workload.STALL_SECONDS),
+        ("CONFIG_KASAN=y\n", workload.SLOW_STALL_SECONDS),
     ],
 )
 def test_an_instrumented_kernel_has_more_time(home, tmp_path, monkeypatch, config, stall):
@@ -232,14 +235,14 @@ def test_an_instrumented_kernel_has_more_time(home, tmp_path, monkeypatch, confi
         seen.append(limits.stall)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cell, "run_vm", spy)
+    monkeypatch.setattr(workload, "run_vm", spy)
     kernel = tmp_path / "kernel"
     for path in (kernel, tmp_path / "image"):
         path.write_bytes(b"")
     (tmp_path / "config").write_text(config)
     parts = Parts(kernel, tmp_path / "config", tmp_path / "image", Accel("tcg", ""))
     with pytest.raises(KeyboardInterrupt):
-        run_cell(home, spec(), parts, str)
+        run_workload(home, spec(), parts, str)
     assert seen == [stall]
 
 
@@ -256,7 +259,7 @@ def test_an_interrupted_run_leaves_nothing(home, tmp_path, monkeypatch):
     def interrupt(*_arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmrace.runs.cell.judge", interrupt)
+    monkeypatch.setattr("mmrace.runs.workload.judge", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(home, tmp_path, GOOD)
     assert list(all_runs(home)) == []

@@ -14,7 +14,8 @@ from mmrace.home import Home
 from mmrace.judging.crashwatch import CrashWatch
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Outcome
-from mmrace.runs.cell import Parts, run_cell
+from mmrace.runs.parts import Parts
+from mmrace.runs.workload import run_workload
 
 STORM = 20_000
 WARNING = """\
@@ -134,7 +135,7 @@ def test_a_storm_of_warnings_costs_at_most_twice_what_reading_them_once_does(tmp
     parts = Parts(kernel, config, image, Accel("tcg", "asked for"))
     cell = spec(race=wanted, workload=wanted.workload[0])
     begun = time.process_time()
-    made = run_cell(Home(tmp_path / "cache", tmp_path / "data"), cell, parts, str)
+    made = run_workload(Home(tmp_path / "cache", tmp_path / "data"), cell, parts, str)
     spent = time.process_time() - begun
     begun = time.process_time()
     found = crash.parse(made.console())

@@ -25,10 +25,11 @@ from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import WindowCount
 from mmrace.runs import kernels
-from mmrace.runs.cell import Parts, run_cell
 from mmrace.runs.options import RunOptions
+from mmrace.runs.parts import Parts
 from mmrace.runs.planner import steers
 from mmrace.runs.record import RunDir, Spec
+from mmrace.runs.workload import run_workload
 from mmrace.symbols.resolve import Gate, Resolved
 from mmrace.symbols.unprobeable import Unprobeable, read_unprobeable
 from mmrace.userland.image import Job
@@ -194,7 +195,7 @@ def steered_run(home: Home, tmp_path: Path, script: str) -> RunDir:  # noqa: F81
     )  # fmt: skip
     steering = Delay(Plan(windows=(window(),)), module)
     parts = Parts(kernel, config, image, Accel("tcg", "asked for"), delay=steering)
-    return run_cell(home, spec, parts, str)
+    return run_workload(home, spec, parts, str)
 
 
 def test_the_record_tells_who_held_and_that_kvm_is_untested(home: Home, tmp_path: Path) -> None:  # noqa: F811
@@ -218,7 +219,7 @@ def test_the_module_is_in_the_image_with_the_job(
         packed.append(boot.initrd.read_bytes())
         return run_vm(boot, *others)
 
-    monkeypatch.setattr("mmrace.runs.cell.run_vm", look)
+    monkeypatch.setattr("mmrace.runs.workload.run_vm", look)
     steered_run(home, tmp_path, GOOD)
     members = {entry.path: entry for entry in parse(packed[0])}
     assert members["mmrace/delay.ko"].content == b"the module"

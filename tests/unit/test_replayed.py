@@ -17,8 +17,9 @@ from mmrace.outcome import Outcome, VmEnd
 from mmrace.proc import can_confine
 from mmrace.reports import report
 from mmrace.runs import replay
-from mmrace.runs.cell import Parts, judge_run
+from mmrace.runs.evidence import judge_run
 from mmrace.runs.options import RunOptions
+from mmrace.runs.parts import Parts
 from mmrace.runs.record import all_runs, find_run
 from mmrace.runs.replay import follow, run_replay
 

@@ -12,7 +12,9 @@ from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.guests.accel import Accel
 from mmrace.home import Home
 from mmrace.outcome import Outcome
-from mmrace.runs import cell, record
+from mmrace.runs import record, workload
+from mmrace.runs.parts import Parts
+from mmrace.runs.workload import run_workload
 from mmrace.userland.image import make_image
 from mmrace.userland.program import build_init
 
@@ -80,8 +82,8 @@ def run(home, image, mmrace_kernel, tmp_path):
             boot=(*machine.boot, *boot),
             command="",
         )
-        parts = cell.Parts(kernel.image, kernel.config, image, Accel("tcg", "a test"))
-        return cell.run_cell(Home(tmp_path / "cache", tmp_path / "data"), spec, parts, str)
+        parts = Parts(kernel.image, kernel.config, image, Accel("tcg", "a test"))
+        return run_workload(Home(tmp_path / "cache", tmp_path / "data"), spec, parts, str)
 
     return call
 
@@ -154,7 +156,7 @@ def test_a_failure_that_the_workload_saw(run):
 
 
 def test_a_kernel_that_never_starts_its_workload_is_infrastructure(run, monkeypatch):
-    monkeypatch.setattr(cell, "BOOT_SECONDS", 8)
+    monkeypatch.setattr(workload, "BOOT_SECONDS", 8)
     judged = run("hold", boot=("rdinit=/nowhere",)).judgement()
     assert judged.outcome in (Outcome.INFRA, Outcome.CRASH)
     assert judged.title

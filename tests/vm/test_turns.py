@@ -28,8 +28,8 @@ def test_a_guest_that_powers_itself_off_is_over_and_was_listened_to_until_then()
     race = load_race("khugepaged-retract")
     built = kernels.build(home, TREE, ("vulnerable", "fixes"), (), quiet)
     options = RunOptions(accel="tcg", seconds=1, seed=1, steer=False)
-    spec, parts = Planner(home, quiet).plan(built, race, race.workload[0], options)
-    with start(home, spec, parts) as kept:
+    cell = Planner(home, quiet).plan(built, race, race.workload[0], options)
+    with start(home, cell.spec, cell.parts(home)) as kept:
         guest = kept.restore()
         turns = Turns(guest, Oracle(race, race.workload[0]))
         begun = time.monotonic()

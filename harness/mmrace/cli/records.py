@@ -14,7 +14,7 @@ from mmrace.cli.printing import exercised_text, runs_table, table
 from mmrace.home import write_file
 from mmrace.reports import junit, kcidb, ktapout, summary, traced
 from mmrace.reports.publish import page, publish
-from mmrace.runs import cell
+from mmrace.runs.evidence import judge_run
 from mmrace.runs.record import all_runs, find_run
 
 
@@ -44,7 +44,7 @@ def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> 
 def judge_command(app: App, run: str) -> int:
     """Judge a run again from what is on disk."""
     found = find_run(app.home, run)
-    before, after = found.judgement(), cell.judge_run(found)
+    before, after = found.judgement(), judge_run(found)
     if before.outcome is not after.outcome:
         app.note(f"recorded as {before.outcome}, judged {after.outcome} now")
     app.document(

@@ -113,4 +113,5 @@ def _listed(value: object) -> object:
 
 PointText = Annotated[str, AfterValidator(_checked)]
 # One point, or several of which a kernel's first resolvable one is meant: names differ by version.
-Points = Annotated[tuple[PointText, ...], BeforeValidator(_listed), Field(min_length=1)]
+PointsOrNone = Annotated[tuple[PointText, ...], BeforeValidator(_listed)]
+Points = Annotated[PointsOrNone, Field(min_length=1)]

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from mmrace.definitions.point import Points
+from mmrace.definitions.point import PointsOrNone
 from mmrace.errors import UserError
 from mmrace.home import write_file
 from mmrace.toml import Table, read_toml
@@ -31,7 +31,7 @@ class Step(Table):
     """
 
     actor: str = Field(pattern=r"^[A-Za-z]\w*$")
-    point: Points = ()
+    point: PointsOrNone = ()
     seconds: float = Field(default=0.0, ge=0, le=2)
     hit: int = Field(default=1, ge=1)
     alone: bool = True

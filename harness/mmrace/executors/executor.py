@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Protocol
 
-from mmrace.runs.planner import Cell
+from mmrace.runs.cell import Cell
 from mmrace.runs.record import RunDir
 
 Group = tuple[Cell, ...]

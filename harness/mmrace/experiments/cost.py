@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from typing import Any
 
@@ -12,14 +12,13 @@ from mmrace.errors import UserError
 from mmrace.experiments.session import Session
 from mmrace.judging.channel import parse
 from mmrace.outcome import Outcome
+from mmrace.runs.cell import Cell
 from mmrace.runs.exercise import changed_functions
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
-from mmrace.runs.planner import Cell
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.cost import Difference, Figure, figure
 from mmrace.verdicts.verdict import Arm
-from mmrace.windows.director import Director, build
 from mmrace.windows.plan import Plan, PlannedMeter
 
 
@@ -148,18 +147,17 @@ def _plan(
 ) -> Cell:
     workload = race.find_workload(costs[0].workload)
     options = options.with_(steer=False, machine=options.machine or costs[0].machine)
-    spec, parts = session.planner.plan(built, race, workload, options)
-    if parts.accel.name != "tcg":
+    cell = session.planner.plan(built, race, workload, options)
+    if cell.accel.name != "tcg":
         raise UserError("instructions are counted under TCG only; say --accel tcg")
-    if spec.machine.cpus != 1:
-        raise UserError(f"machine {spec.machine.name} has several vCPUs; operations need one")
+    if cell.spec.machine.cpus != 1:
+        raise UserError(f"machine {cell.spec.machine.name} has several vCPUs; operations need one")
     resolver = built.resolver()
     meters = tuple(
         PlannedMeter(cost.name, resolver.resolve(cost.start), resolver.resolve(cost.stop))
         for cost in costs
     )
-    director = Director(Plan(meters=meters, seed=spec.seed), build(session.home))
-    return spec, replace(parts, director=director)
+    return cell.model_copy(update={"plan": Plan(meters=meters, seed=cell.spec.seed)})
 
 
 def figures(run: RunDir, costs: Sequence[Cost]) -> dict[str, Figure | None]:

@@ -14,11 +14,11 @@ from mmrace.errors import UserError
 from mmrace.experiments.session import Session
 from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.hunting.proof import Proof, Proven, Prover
-from mmrace.runs.cell import JOB_SECONDS
+from mmrace.runs.cell import Cell
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
-from mmrace.runs.planner import Cell
 from mmrace.runs.replay import start
+from mmrace.runs.workload import JOB_SECONDS
 from mmrace.searching.boots import CellBoots
 from mmrace.searching.bound import bound
 from mmrace.searching.explanation import Line, explain
@@ -146,7 +146,7 @@ def _hunt(
     seconds: float,
     tell: Callable[[str], None],
 ) -> Hunted:
-    spec, parts = cell
+    spec, parts = cell.spec, cell.parts(session.home)
     begun = time.monotonic()
     boots = CellBoots(session.home, spec, parts, build(session.home))
     search = Search(boots, ground.sites, ground.marks, ground.profile, seed=seed)

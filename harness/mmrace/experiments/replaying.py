@@ -68,8 +68,8 @@ def replay(
     built = session.build(tree, series, options, race)
     if built.kernel.id != witness.found_on:
         session.note(f"witness found on {witness.release}, kernel {witness.found_on}")
-    spec, parts = session.planner.plan_replay(built, race, witness, options)
+    cell = session.planner.plan_replay(built, race, witness, options)
     with session.step(f"replay on {built.name}") as tell:
-        done = follow(session.home, spec, parts, times, tell)
+        done = follow(session.home, cell.spec, cell.parts(session.home), times, tell)
         tell(f"= {done.failed} of {times} failed")
-    return Replayed(witness, parts.accel, done)
+    return Replayed(witness, cell.accel, done)

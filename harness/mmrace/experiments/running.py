@@ -9,9 +9,9 @@ from mmrace.errors import MmraceError, NotHereError, UserError
 from mmrace.executors.executor import in_order
 from mmrace.experiments.session import Session
 from mmrace.outcome import Outcome
+from mmrace.runs.cell import Cell
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
-from mmrace.runs.planner import Cell
 from mmrace.runs.record import NotRun, RunDir
 from mmrace.severity import worst_outcome
 

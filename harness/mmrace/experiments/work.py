@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
+from mmrace.runs.cell import Cell
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
-from mmrace.runs.planner import Cell, Planner
+from mmrace.runs.planner import Planner
 
 
 def witnessed(race: Race, witness: Witness) -> str:

@@ -3,6 +3,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 MARK = b"mmrace: no message came to the console; these were in the kernel's memory:\n"
 
@@ -45,6 +46,14 @@ def log_buffer(system_map: str) -> LogBuffer | None:
         return None
     end = next((where for where, _ in symbols if where > address), address)
     return LogBuffer(address, end - address) if 0 < end - address <= _LARGEST else None
+
+
+def read_log_buffer(system_map: Path) -> LogBuffer | None:
+    """Find the buffer of the kernel that a System.map is of; None when that file is not there."""
+    try:
+        return log_buffer(system_map.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def messages(raw: bytes) -> bytes:

@@ -2,7 +2,6 @@
 """From a kernel, a workload and a user's choices to a cell that is ready to run."""
 
 import secrets
-from dataclasses import replace
 from pathlib import Path
 
 from mmrace.building.kernel import Kernel
@@ -13,15 +12,17 @@ from mmrace.definitions.witness import Witness
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.guests import accel
 from mmrace.guests.guest import Guest
+from mmrace.guests.printk import read_log_buffer
 from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.guests.scheduler import place
 from mmrace.home import Home
-from mmrace.runs import cell, record
+from mmrace.runs import record
+from mmrace.runs.cell import Cell, run_cell
 from mmrace.runs.exercise import Fitted, fit_to_kernel, name_counters
 from mmrace.runs.kernels import Built, Step
+from mmrace.runs.kvm import probe_kvm
 from mmrace.runs.options import DELAY_CONFIG, RunOptions
 from mmrace.runs.record import RunDir, Spec
-from mmrace.runs.replay import run_replay
 from mmrace.sources.tree import Tree, find_tree, list_trees
 from mmrace.symbols.countable import Countable, find_countable
 from mmrace.symbols.counted import KernelCounters, read_counters
@@ -29,9 +30,8 @@ from mmrace.symbols.unprobeable import read_unprobeable
 from mmrace.userland.image import BUSYBOX, Job, job_segment, make_image
 from mmrace.userland.program import Program, build_init, build_program
 from mmrace.windows import delay
-from mmrace.windows.steering import delay_for, director_for
+from mmrace.windows.steering import delay_for, plan_for
 
-Cell = tuple[Spec, cell.Parts]
 SHELL_MACHINE = "numa2"
 
 
@@ -122,8 +122,9 @@ class Planner:
             slot=slot,
             origin=origin,
         )
-        parts = cell.Parts(built.kernel.image, built.kernel.config, image, chosen)
-        return spec, self._steering(spec, parts, built) if spec.steered else parts
+        log = read_log_buffer(built.kernel.folder / "System.map")
+        planned = Cell(spec=spec, image=image.name, accel=chosen, log=log)
+        return self._steered(planned, built) if spec.steered else planned
 
     def plan_replay(
         self,
@@ -144,9 +145,10 @@ class Planner:
             machine=witness.machine, seed=witness.seed, steer=False, accel=accelerator
         )
         workload = race.find_workload(witness.workload)
-        spec, parts = self.plan(built, race, workload, own, slot=slot)
+        planned = self.plan(built, race, workload, own, slot=slot)
+        spec = planned.spec.model_copy(update={"witness": witness})
         placed = place(witness, built.resolver())
-        return spec.model_copy(update={"witness": witness}), replace(parts, placed=placed)
+        return planned.model_copy(update={"spec": spec, "placed": placed})
 
     def shell(self, built: Built, options: RunOptions) -> None:
         """Boot a kernel with a shell on its console, and hand that over."""
@@ -166,15 +168,18 @@ class Planner:
             ) as guest:
                 guest.interact()
 
-    def _steering(self, spec: Spec, parts: cell.Parts, built: Built) -> cell.Parts:
+    def _steered(self, planned: Cell, built: Built) -> Cell:
+        spec = planned.spec
         with self._step("windows") as tell:
             tell("reading the kernel's debug information")
             what = spec.race, spec.workload.name, built.resolver(), spec.seed
             if spec.steer_by != delay.BY:
-                return replace(parts, director=director_for(self._home, *what))
+                return planned.model_copy(update={"plan": plan_for(*what)})
             if built.delay is None:
                 raise UserError(f"this kernel was built without --config {DELAY_CONFIG}")
-            return replace(parts, delay=delay_for(*what, built.delay))
+            plan = delay_for(*what, built.delay).plan
+            module = f"{built.delay.parent.name}/{built.delay.name}"
+            return planned.model_copy(update={"plan": plan, "module": module})
 
     def _counters(self, built: Built) -> KernelCounters:
         kernel = built.kernel
@@ -236,7 +241,7 @@ class Planner:
                     self._home,
                     wanted,
                     self._qemu,
-                    lambda: cell.probe_kvm(self._home, machine, kernel.image, image),
+                    lambda: probe_kvm(self._home, machine, kernel.image, image),
                 )
                 tell(f"= {found.name}: {found.reason}")
             self._accel[wanted] = found
@@ -245,11 +250,10 @@ class Planner:
 
 def run(home: Home, planned: Cell, step: Step) -> RunDir:
     """Run one cell on this host, shown as a step."""
-    spec, parts = planned
+    spec = planned.spec
     kernel = "+".join(spec.series) or spec.tree
     with step(f"{spec.race.name}/{spec.workload.name} on {kernel}") as tell:
-        runs = run_replay if spec.witness else cell.run_cell
-        made = runs(home, spec, parts, tell)
+        made = run_cell(home, planned, tell)
         judged = made.judgement()
         tell(f"= {judged.outcome} {judged.title}")
     return made

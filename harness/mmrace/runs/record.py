@@ -294,6 +294,12 @@ def finish(home: Home, scratch: Path, run_id: str) -> RunDir:
     return RunDir(publish(scratch, home.runs / run_id))
 
 
+def find_finished(home: Home, run_id: str) -> RunDir | None:
+    """Return the run of exactly this id, None when it is not there."""
+    folder = home.runs / run_id
+    return RunDir(folder) if (folder / "outcome.json").is_file() else None
+
+
 def find_run(home: Home, name: str) -> RunDir:
     """Find a run by id, by a part of its id that is unique, or by path."""
     if (path := Path(name)).is_dir() and (path / "spec.json").is_file():

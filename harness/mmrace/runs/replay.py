@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
+from mmrace import crash
 from mmrace.definitions.race import Source
 from mmrace.errors import InfraError
 from mmrace.guests.accel import steering_under_kvm
@@ -17,8 +18,10 @@ from mmrace.home import Home
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import VmEnd
 from mmrace.proc import can_confine
-from mmrace.runs import cell
+from mmrace.runs.evidence import judge_run
+from mmrace.runs.parts import Parts
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
+from mmrace.runs.workload import job
 from mmrace.userland.image import job_segment
 
 BOOT_SECONDS = 240.0
@@ -68,7 +71,7 @@ class Replays:
         return tuple(item.seconds for item in self.done)
 
 
-def run_replay(home: Home, spec: Spec, parts: cell.Parts, tell: Callable[[str], None]) -> RunDir:
+def run_replay(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
     """Boot, follow the witness once, and publish that as a run directory.
 
     A machine that does not come to its race's start, or whose QEMU dies, is a run with the outcome
@@ -93,7 +96,7 @@ def run_replay(home: Home, spec: Spec, parts: cell.Parts, tell: Callable[[str], 
 
 
 def follow(
-    home: Home, spec: Spec, parts: cell.Parts, times: int, tell: Callable[[str], None]
+    home: Home, spec: Spec, parts: Parts, times: int, tell: Callable[[str], None]
 ) -> Replays:
     """Boot once, then follow the witness from its race's start as often; each is a run directory.
 
@@ -111,7 +114,7 @@ def follow(
     return Replays(tuple(done), tuple(runs))
 
 
-def _replay(kept: Snapshot, spec: Spec, parts: cell.Parts) -> Replay:
+def _replay(kept: Snapshot, spec: Spec, parts: Parts) -> Replay:
     assert spec.witness  # noqa: S101
     scheduler = Scheduler(
         kept, spec.witness, parts.placed, lambda: Oracle(spec.race, spec.workload)
@@ -128,7 +131,7 @@ def _nothing(spec: Spec) -> Replay:
 def _publish(
     home: Home,
     spec: Spec,
-    parts: cell.Parts,
+    parts: Parts,
     kept: Snapshot,
     one: Replay,
     end: VmEnd = VmEnd.STOPPED,
@@ -154,12 +157,13 @@ def _publish(
         )
         write_json(folder / "qemu.json", asdict(vm))
         run = RunDir(folder)
-        run.store(cell.judge_run(run))
+        run.keep_crashes(crash.parse(run.console()))
+        run.store(judge_run(run))
         return finish(home, folder, spec.id)
 
 
 @contextmanager
-def start(home: Home, spec: Spec, parts: cell.Parts) -> Iterator[Snapshot]:
+def start(home: Home, spec: Spec, parts: Parts) -> Iterator[Snapshot]:
     """Boot a cell's machine to its race's start, and keep that state."""
     with _snapshot(home, spec, parts) as kept:
         kept.boot(_announced(spec), BOOT_SECONDS)
@@ -167,10 +171,10 @@ def start(home: Home, spec: Spec, parts: cell.Parts) -> Iterator[Snapshot]:
 
 
 @contextmanager
-def _snapshot(home: Home, spec: Spec, parts: cell.Parts) -> Iterator[Snapshot]:
+def _snapshot(home: Home, spec: Spec, parts: Parts) -> Iterator[Snapshot]:
     with home.scratch(home.cache) as folder:
         initrd = folder / "initrd"
-        initrd.write_bytes(parts.image.read_bytes() + job_segment(cell.job(spec)))
+        initrd.write_bytes(parts.image.read_bytes() + job_segment(job(spec)))
         boot = Boot(spec.machine, parts.kernel, initrd, spec.boot, parts.accel.name)
         with Snapshot(boot, folder) as kept:
             yield kept

@@ -9,8 +9,9 @@ from typing import Protocol
 from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import Judgement
-from mmrace.runs import cell
+from mmrace.runs.parts import Parts
 from mmrace.runs.record import RunDir, Spec, new_id
+from mmrace.runs.workload import run_workload
 from mmrace.windows.director import Director, race_phase
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import Searched
@@ -48,7 +49,7 @@ class CellBoots:
 
     home: Home
     spec: Spec
-    parts: cell.Parts
+    parts: Parts
     plugin: Path
     tell: Callable[[str], None] = lambda _text: None
 
@@ -62,7 +63,7 @@ class CellBoots:
             }
         )
         director = Director(replace(plan, seed=seed), self.plugin)
-        run = cell.run_cell(self.home, spec, replace(self.parts, director=director), self.tell)
+        run = run_workload(self.home, spec, replace(self.parts, director=director), self.tell)
         return Boot(run.judgement(), director.searched(), race_seconds(run), run)
 
 

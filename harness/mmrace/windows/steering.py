@@ -4,27 +4,22 @@
 from pathlib import Path
 
 from mmrace.definitions.race import Race
-from mmrace.home import Home
 from mmrace.symbols.resolve import Resolver
 from mmrace.symbols.unprobeable import read_unprobeable
 from mmrace.windows import delay
 from mmrace.windows.delay import Delay
-from mmrace.windows.director import Director, build
-from mmrace.windows.plan import make_plan
+from mmrace.windows.plan import Plan, make_plan
 
 
-def director_for(
-    home: Home, race: Race, workload: str, resolver: Resolver, seed: int
-) -> Director | None:
-    """Return the director for a workload of a race, None when nothing steers it.
+def plan_for(race: Race, workload: str, resolver: Resolver, seed: int) -> Plan | None:
+    """Return what the director does for a workload of a race, None when nothing steers it.
 
-    Raises UserError for a point that the kernel does not have, BuildError when the plugin does
-    not compile.
+    Raises UserError for a point that the kernel does not have.
     """
     windows = race.windows_for(workload)
     if not windows and not race.delays:
         return None
-    return Director(make_plan(windows, resolver, seed, race.delays), build(home))
+    return make_plan(windows, resolver, seed, race.delays)
 
 
 def delay_for(race: Race, workload: str, resolver: Resolver, seed: int, module: Path) -> Delay:

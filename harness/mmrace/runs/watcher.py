@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What mmrace does while a run's machine runs."""
+
+from collections.abc import Callable
+
+from mmrace.definitions.race import Source
+from mmrace.judging.crashwatch import CrashWatch
+from mmrace.judging.exercise import Exercise
+from mmrace.runs.record import Spec
+from mmrace.windows.director import Director, race_phase
+
+
+class Watcher:
+    """Follows a running machine: arms the director, tells people, notices failure and proof."""
+
+    def __init__(self, spec: Spec, tell: Callable[[str], None], director: Director | None) -> None:
+        self._spec = spec
+        self._tell = tell
+        self._director = director
+        self.crashes = CrashWatch(spec.race)
+        self._exercise = Exercise(spec.workload.exercised)
+
+    def line(self, line: str) -> bytes | None:
+        """Take a line of the result channel; returns what the guest is to be told."""
+        if line.startswith("# start"):
+            self._tell("workload started")
+        elif line.startswith(("# count", "# out mmrace: count")):
+            self._tell(line.removeprefix("# out mmrace: ").removeprefix("# "))
+        if self._director:
+            announced = self._spec.workload.source is Source.STRESSOR
+            phase = race_phase(line, announced)
+            if phase:
+                self._director.arm()
+            elif phase is False:
+                self._director.disarm()
+        self.crashes.line(line)
+        return self._exercise.line(line)
+
+    def pause(self) -> bool:
+        """Whether the director needs the vCPUs to stop for a moment."""
+        return self._director is not None and self._director.blind
+
+    def failing(self, data: bytes) -> bool:
+        """Whether the race's own crash is complete on the console: nothing can change that."""
+        self.crashes.console(data)
+        return self.crashes.own
