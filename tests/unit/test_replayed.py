@@ -95,7 +95,7 @@ def test_the_race_s_own_failure_in_a_replay_is_told_with_the_seconds_to_it(home,
     assert run.replay().shown
     times = [second for second, _ in run.times("console")]
     assert times == sorted(times)
-    assert 0.4 < judged.seconds_to_failure < run.vm().seconds
+    assert 0 < judged.seconds_to_failure < run.vm().seconds
 
 
 def test_a_report_from_before_the_replay_is_a_note(home, tmp_path):

@@ -3,14 +3,21 @@
 
 import difflib
 import os
+import re
 import shutil
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from mmrace.definitions.race import load_race
 from mmrace.home import Home
+from mmrace.proc import can_confine
+from mmrace.runs import kernels
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import Planner
+from mmrace.runs.replay import start
 from mmrace.sources.tree import find_tree, store
 
 TREE = "debian:6.1"
@@ -106,3 +113,48 @@ def test_a_hostile_series_changes_and_learns_nothing(mmrace, home, tmp_path, mon
     for name in ("image", "vmlinux", "config"):
         wanted = Path(clean.document[name]).read_bytes()
         assert Path(again.document[name]).read_bytes() == wanted, name
+
+
+@contextmanager
+def quiet(_title):
+    yield lambda _text: None
+
+
+@pytest.mark.skipif(not can_confine(), reason="this host does not let us")
+def test_a_kernel_that_is_replayed_has_no_disk_no_network_and_no_right_of_the_host():
+    """What a guest can get at, once it has taken over its QEMU, is what QEMU can get at."""
+    home = Home.from_environment(os.environ)
+    race = load_race("khugepaged-retract")
+    built = kernels.build(home, TREE, ("vulnerable", "fixes"), (), quiet)
+    options = RunOptions(accel="tcg", seconds=5, seed=1, steer=False)
+    cell = Planner(home, quiet).plan(built, race, race.workload[0], options)
+    with start(home, cell.spec, cell.parts(home)) as kept:
+        guest = kept.restore()
+        guest.stub.resume(guest.stub.threads)
+        assert guest.ask("query-block") == []
+        found = [path for path in qemus() if f"id=channel,path={guest.sockets}" in command(path)]
+        assert found
+        for process in found:
+            status = (process / "status").read_text()
+            assert set(re.findall(r"Cap(?:Eff|Prm|Bnd):\s*(\w+)", status)) == {"0" * 16}
+            seen = process / "root"
+            assert not [path for path in (seen / "dev").iterdir() if path.is_block_device()]
+            names = {path.name for path in seen.iterdir()}
+            assert names <= {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "root",
+                             "sbin", "tmp", "usr"}, names  # fmt: skip
+            assert not (seen / "etc/shadow").exists()
+            assert not (seen / str(home.trees).lstrip("/")).exists()
+            interfaces = (process / "net/dev").read_text().splitlines()[2:]
+            assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
+
+
+def qemus():
+    """Processes that are QEMU, not what has started one."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (path / "exe").resolve().name.startswith("qemu-system"):
+                yield path
+
+
+def command(process):
+    return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
