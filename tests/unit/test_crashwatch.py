@@ -3,6 +3,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from test_cell import FAKE, spec
@@ -12,8 +13,9 @@ from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.guests.accel import Accel
 from mmrace.home import Home
 from mmrace.judging.crashwatch import CrashWatch
+from mmrace.judging.evidence import Evidence
 from mmrace.judging.oracle import Oracle
-from mmrace.outcome import Outcome
+from mmrace.outcome import Outcome, VmEnd
 from mmrace.runs.parts import Parts
 from mmrace.runs.workload import run_workload
 
@@ -89,11 +91,15 @@ def test_a_signature_with_words_wants_both(said_first):
 
 def test_the_crashes_are_those_of_the_console_and_of_no_other():
     log = warning("one") + warning("two")
-    watched = watch(Signature(title="in mine"))
+    race_ = race(Signature(title="in two"), Signature(title="in mine"))
+    watched = CrashWatch(race_)
     for at in range(0, len(log), 7):
         watched.console(log[at : at + 7])
-    assert watched.crashes(log + b"more") is None
-    assert watched.crashes(log) == crash.parse(log)
+    other = Evidence(race_, race_.workload[0], VmEnd.STOPPED, log + b"more", b"")
+    assert watched.read(other) == other
+    read = watched.read(replace(other, console=log))
+    assert read.crashes == crash.parse(log)
+    assert read.shown == {0}
 
 
 def test_many_reports_of_watchdogs_are_counted_and_each_is_read_once(monkeypatch):

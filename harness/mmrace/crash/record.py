@@ -3,25 +3,28 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from mmrace.crash.backtrace import Frame
 from mmrace.crash.kind import Kind
 from mmrace.crash.values import CorruptedReason, Crash
 
+_CRASH, _FRAME = ([item.name for item in fields(kind)] for kind in (Crash, Frame))
 PARSER = 3  # raised with every change that gives other crashes for the same console
 
 
 def document(crash: Crash) -> dict[str, Any]:
     """One crash as JSON has it; ``corrupted`` is null for a whole report."""
-    return {**asdict(crash), "kind": crash.kind.value, "frames": [asdict(f) for f in crash.frames]}
+    plain = {name: getattr(crash, name) for name in _CRASH}
+    frames = [{name: getattr(frame, name) for name in _FRAME} for frame in crash.frames]
+    return {**plain, "kind": crash.kind.value, "frames": frames}
 
 
 def dump(crashes: Iterable[Crash]) -> str:
-    """Write crashes down."""
-    content = {"parser": PARSER, "crashes": [document(crash) for crash in crashes]}
-    return json.dumps(content, indent=1)
+    """Write crashes down, a line each."""
+    lines = ",\n".join(json.dumps(document(crash)) for crash in crashes)
+    return f'{{"parser": {PARSER}, "crashes": [\n{lines}\n]}}'
 
 
 def load(text: str | bytes) -> tuple[Crash, ...] | None:

@@ -51,11 +51,11 @@ class Prelude:
     end: int
 
 
-def report_text(data: bytes, crash: Crash) -> str:
+def report_text(data: bytes | bytearray, crash: Crash) -> str:
     """Report of one crash without prefixes and escapes, lines of other callers left out."""
     kept = []
     position = crash.start
-    for raw in data[crash.start : crash.end].splitlines(keepends=True):
+    for raw in bytes(data[crash.start : crash.end]).splitlines(keepends=True):
         for line in dmesg.split(raw, position):
             if not crash.caller or line.caller in ("", crash.caller):
                 kept.append(line.text)

@@ -4,11 +4,13 @@
 What the judge will say in the end is decided by the judge alone; this ends runs early.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mmrace.crash import Crash, Parser
 from mmrace.definitions.race import Race
 from mmrace.judging.channel import Reader
+from mmrace.judging.evidence import Evidence
 from mmrace.judging.signature import in_output, in_report
 
 
@@ -20,13 +22,14 @@ class CrashWatch:
     """
 
     def __init__(self, race: Race) -> None:
-        self._signatures = tuple(item for item in race.signature if item.title or item.report)
+        self._signatures = race.signature
         self._parser = Parser()
         self._settled: list[Crash] = []
         self._closed: set[tuple[int, str]] = set()
         self._heard = bytearray()
         self._begun: int | None = None  # bytes of the console when the workload started
-        self._shown: set[int] = set()  # signatures whose title and report were seen
+        self._seen: set[int] = set()  # signatures whose title and report a crash has
+        self._shown: set[int] = set()  # and one that counts
         self._said = {n for n, item in enumerate(self._signatures) if not item.output}
 
     @property
@@ -59,21 +62,27 @@ class CrashWatch:
         ended = (*settled, *self._parser.waiting)
         closed = tuple(crash for crash in ended if (crash.start, crash.caller) not in known)
         known |= {(crash.start, crash.caller) for crash in closed}
-        for crash in closed:
-            early = self._begun is None or crash.start < self._begun
-            if crash.kind.fatal or not early:
-                self._look(crash)
+        self._look(closed)
         return closed
 
-    def crashes(self, console: bytes) -> tuple[Crash, ...] | None:
-        """All crashes of a run's console, once it is over; None when this is not what was heard."""
-        if self._heard != console:
-            return None
-        return (*self._settled, *self._parser.finish())
+    def read(self, evidence: Evidence) -> Evidence:
+        """Return a run's evidence, once it is over, with all that was found in its console.
 
-    def _look(self, crash: Crash) -> None:
-        report = bytes(self._heard[crash.start : crash.end])
-        alone = replace(crash, start=0, end=len(report))
-        for number, signature in enumerate(self._signatures):
-            if number not in self._shown and in_report(signature, alone, report):
-                self._shown.add(number)
+        Unchanged when its console is not what was heard.
+        """
+        if self._heard != evidence.console:
+            return evidence
+        left = self._parser.finish()
+        self._look(left)
+        crashes = (*self._settled, *left)
+        return replace(evidence, crashes=crashes, shown=frozenset(self._seen))
+
+    def _look(self, crashes: Iterable[Crash]) -> None:
+        """Find out which signatures crashes have; each is looked for until it is found."""
+        for crash in crashes:
+            early = self._begun is None or crash.start < self._begun
+            found = self._shown if crash.kind.fatal or not early else self._seen
+            for number, signature in enumerate(self._signatures):
+                if number not in found and in_report(signature, crash, self._heard):
+                    self._seen.add(number)
+                    found.add(number)

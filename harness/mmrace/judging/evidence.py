@@ -16,10 +16,11 @@ class Evidence:
     """All that one run left.
 
     The time indexes say when (seconds since QEMU's start) the byte at an offset had come;
-    ``message`` is what QEMU or the harness said about the end. ``crashes``: those of the console,
-    where somebody has read it already. ``held``: vCPUs were held, so that reports of watchdogs
-    (stalls, lockups, hung tasks) are no failures unless they are the race's own. ``since``: bytes
-    of the console that came before the machine was taken back to its race's start.
+    ``message`` is what QEMU or the harness said about the end. Where somebody has read the console
+    already, ``crashes`` are those that it has, and ``shown`` the race's signatures, by number, that
+    crashes have the title and the report of. ``held``: vCPUs were held, so that reports of
+    watchdogs (stalls, lockups, hung tasks) are no failures unless they are the race's own.
+    ``since``: bytes of the console that came before the machine was taken back to its race's start.
     """
 
     race: Race
@@ -32,6 +33,7 @@ class Evidence:
     windows: tuple[WindowCount, ...] = ()
     message: str = ""
     crashes: tuple[Crash, ...] | None = None
+    shown: frozenset[int] | None = None
     held: bool = False
     since: int = 0
 

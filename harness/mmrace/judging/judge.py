@@ -133,7 +133,8 @@ def _signed(case: Case, crash: Crash) -> bool:
     evidence = case.evidence
     return any(
         in_report(signature, crash, evidence.console) and case.fits(signature)
-        for signature in evidence.race.signature
+        for number, signature in enumerate(evidence.race.signature)
+        if evidence.shown is None or number in evidence.shown
     )
 
 

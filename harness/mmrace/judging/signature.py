@@ -8,7 +8,7 @@ from mmrace.crash import Crash
 from mmrace.definitions.race import Signature
 
 
-def in_report(signature: Signature, crash: Crash, console: bytes) -> bool:
+def in_report(signature: Signature, crash: Crash, console: bytes | bytearray) -> bool:
     """Whether a crash on a console has a signature's title and report.
 
     False for a signature that has neither: it is about the workload's output only.

@@ -106,11 +106,9 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             steering_under_kvm=steering_under_kvm(parts.accel) if spec.steered else "",
         )
         write_json(folder / "qemu.json", asdict(vm))
-        what = evidence(scratch, spec, ended.end, ended.message)
-        found = watcher.crashes.crashes(what.console)
-        found = crash.parse(what.console) if found is None else found
-        scratch.keep_crashes(found)
-        judged = judge(replace(what, crashes=found))
+        what = watcher.crashes.read(evidence(scratch, spec, ended.end, ended.message))
+        scratch.keep_crashes(crash.parse(what.console) if what.crashes is None else what.crashes)
+        judged = judge(what)
         judged = replace(judged, notes=(*judged.notes, *ended.notes))
         scratch.store(judged)
         return judged
