@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from mmrace.leftover import (
     hold,
     shared_memory,
     sweep,
+    take_away,
     temporary_directory,
     temporary_file,
 )
@@ -151,9 +151,7 @@ class Home:
     def _sweep_bench(self, bench: Path) -> bool:
         """Remove a bench that was to be thrown away, unless a build is at work in it."""
         with self.free(build_lock(bench.name)) as nobody:
-            if nobody:
-                shutil.rmtree(bench, ignore_errors=True)
-            return nobody
+            return nobody and take_away(bench)
 
     @contextmanager
     def free(self, name: str) -> Iterator[bool]:

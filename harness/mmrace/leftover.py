@@ -102,6 +102,25 @@ def keep(path: Path) -> bool:
     return False
 
 
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Have a directory to oneself, made if need be: nobody takes it away, nobody else holds it.
+
+    The lock is on the directory, so it also counts for those who come to it by another home.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if _still(fd, folder):
+            break
+        os.close(fd)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
 def take_away(path: Path) -> bool:
     """Remove an object unless somebody uses it; it goes at once, and its content after that."""
     held = hold(path)

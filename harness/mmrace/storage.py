@@ -29,6 +29,7 @@ _LOCKS: dict[str, Callable[[str], str]] = {
 _DROPPED = ("benches", "kernels", "programs", "images", "downloads")
 SIZE = "bytes"  # in a bench's state.json: what it takes, without files that others link to
 _SPARE = 2 * 10**9  # bytes of the disk that are left to others
+_NOTES = ("requests", "objects")  # beside the kernels: what was asked for, and how large it is
 _FRESH = 3600.0  # seconds in which a download may not have been imported yet
 
 
@@ -205,6 +206,7 @@ def _objects(top: Path, kind: str) -> list[Path]:
         for path in top.iterdir()
         if not path.name.startswith(".")
         and not path.is_symlink()
+        and (kind != "kernels" or path.name not in _NOTES)
         and (path.is_file() if kind == "images" else path.is_dir())
     )
 

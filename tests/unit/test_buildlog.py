@@ -72,3 +72,18 @@ def test_a_full_disk_is_told_from_a_bad_patch() -> None:
     assert no_room("fatal error: error writing to /tmp/x.s: No space left on device")
     assert no_room("cp: error writing 'x': Disk quota exceeded")
     assert not no_room(COMPILE)
+
+
+def test_what_a_tool_says_without_the_word_error_is_told() -> None:
+    lines = [
+        "  CC      mm/hugetlb.o",
+        "fixdep: error opening file: mm/.hugetlb.o.d: No such file or directory",
+        "make[3]: *** [scripts/Makefile.build:255: mm/hugetlb.o] Error 2",
+        "make[2]: *** [scripts/Makefile.build:500: mm] Error 2",
+    ]
+    failure = first_failure(lines)
+    assert failure.summary == lines[1]
+    lines[1] = "/bin/sh: 1: cannot create mm/.hugetlb.o.cmd: Permission denied"
+    assert first_failure(lines).summary == lines[1]
+    del lines[1]
+    assert "*** [scripts/Makefile.build:255: mm/hugetlb.o] Error 2" in first_failure(lines).summary

@@ -194,3 +194,27 @@ def test_the_limit_is_the_users(text: str, limit: int) -> None:
 def test_a_limit_that_is_no_size_is_refused() -> None:
     with pytest.raises(UserError, match=r"MMRACE_HOME_LIMIT='much' is not a size; .* 20G"):
         Home.from_environment({"MMRACE_HOME_LIMIT": "much", "HOME": "/c"})
+
+
+def test_a_bench_that_another_home_builds_in_is_neither_swept_nor_dropped(
+    home: Home, tmp_path: Path
+) -> None:
+    """Two homes whose caches are one: their locks are not."""
+    other = Home(tmp_path / "link", tmp_path / "other-data", limit=1)
+    other.cache.symlink_to(home.cache)
+    bench = thing(home, "benches", "6.1-a-outside", days=9)
+    with another(
+        home, f"from mmrace.leftover import holding\nwith holding(Path({str(bench)!r})):\n {WAIT}"
+    ):
+        assert other.sweep() == 0
+        assert storage.make_room(other).items == ()
+        assert (bench / "file").exists()
+    assert other.sweep() == 1
+    assert not bench.exists()
+
+
+def test_notes_beside_kernels_are_no_kernels(home: Home) -> None:
+    thing(home, "kernels", "requests", days=90)
+    thing(home, "kernels", "objects", days=90)
+    assert storage.holdings(home) == ()
+    assert storage.make_room(replace(home, limit=1)).items == ()

@@ -230,8 +230,7 @@ class Bench:
         whole = state.get("objects") and not state.get("building")
         if not self.model or not whole or model._misdated(Clock.now()):
             return False
-        self.remove()
-        self.folder.mkdir(parents=True)
+        shutil.rmtree(self.build, ignore_errors=True)
         argv = ["cp", "-a", "--reflink=auto", str(model.build), str(self.build)]
         if run(argv, deadline=DEADLINE).returncode:
             shutil.rmtree(self.build, ignore_errors=True)
@@ -256,8 +255,9 @@ class Bench:
         self.remember(building=None, latest=latest, source_size=source, **{SIZE: size})
 
     def remove(self) -> None:
-        """Remove the bench, for instance one that untrusted patches could have written to."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what is in the bench, where untrusted patches could write; not what is held."""
+        shutil.rmtree(self.build, ignore_errors=True)
+        (self.folder / "state.json").unlink(missing_ok=True)
 
 
 def _drop_newer(folder: Path, began: float) -> None:

@@ -19,6 +19,7 @@ _OTHER = re.compile(
     r"(?P<text>(?:error|ERROR): .+|^.*undefined reference to .+|^.*\*\*\* .+|fatal: .+)"
 )
 _LEADING = re.compile(r"(In file included from | {10,}from |[^\s:]+: In function |.*: note: )")
+_GAVE_UP = re.compile(r"g?make(\[\d+\])?: \*\*\* \[")
 _MAKE = re.compile(r"g?make(\[\d+\])?: |  [A-Z]+ +\S")
 
 
@@ -49,6 +50,8 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
     for pattern in (_COMPILER, _LINKER, _OTHER):
         for index, line in enumerate(clean):
             if match := pattern.search(line):
+                if said := _said_before(clean, index):  # fixdep and the shell name no error
+                    return BuildFailure(said, "", _around(clean, index - 1))
                 found = match.groupdict()
                 where = f"{found['file']}:{found['line']}: " if "file" in found else ""
                 return BuildFailure(
@@ -56,6 +59,14 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
                 )
     tail = [line for line in clean if line][-DETAIL_LINES:]
     return BuildFailure(tail[-1] if tail else "make said nothing", "", "\n".join(tail))
+
+
+def _said_before(lines: Sequence[str], index: int) -> str:
+    """What a tool said right before make's own line about it; empty for any other line."""
+    if index == 0 or not _GAVE_UP.match(lines[index]):
+        return ""
+    before = lines[index - 1].strip()
+    return "" if _MAKE.match(lines[index - 1]) else before
 
 
 def _printable(line: str) -> str:

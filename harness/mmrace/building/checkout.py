@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmrace.home import Home, publish, source_lock
+from mmrace.leftover import holding
 from mmrace.proc import run
 from mmrace.sources.tree import checkout
 
@@ -41,7 +42,7 @@ def _link(
     home: Home, base: str, commit: str, folder: Path, progress: Callable[[str], None]
 ) -> None:
     shared = home.sources / base
-    with home.lock(source_lock(base), progress):
+    with home.lock(source_lock(base), progress), holding(home.sources):
         if not shared.is_dir():
             progress("checking out the source that builds share")
             with home.scratch(home.sources) as made:

@@ -20,7 +20,7 @@ from mmrace.building.kernelconfig import check_names, configure
 from mmrace.definitions.base import Base
 from mmrace.errors import BuildError, InfraError, disk_full, no_room
 from mmrace.home import CCACHE_LOCK, Home, build_lock, publish, write_file
-from mmrace.leftover import keep
+from mmrace.leftover import holding, keep
 from mmrace.storage import make_room
 
 # To be raised whenever kernels come out differently for equal inputs.
@@ -210,8 +210,13 @@ def _locks(bench: Bench, progress: Progress) -> Iterator[None]:
     with ExitStack() as stack:
         for name in filter(None, (bench.name, bench.model)):
             stack.enter_context(home.lock(build_lock(name), progress))
+            stack.enter_context(holding(home.benches / name))
         stack.enter_context(home.lock(CCACHE_LOCK, shared=True))
-        yield
+        try:
+            yield
+        finally:
+            if bench.outside:
+                shutil.rmtree(bench.folder, ignore_errors=True)
 
 
 def _twin(bench: Bench, base: str, config: str) -> Bench | None:
@@ -241,7 +246,7 @@ def _join(twin: Bench, bench: Bench, order: _Order, config: str) -> bool:
 
 
 def _build_in(twin: Bench, bench: Bench, order: _Order, config: str, progress: Progress) -> Kernel:
-    with bench.home.lock(build_lock(twin.name), progress):
+    with bench.home.lock(build_lock(twin.name), progress), holding(twin.folder):
         if not _join(twin, bench, order, config):
             return _build(bench, order, progress, alone=True)
         return _build(replace(bench, model=twin.name) if bench.outside else twin, order, progress)
