@@ -20,7 +20,7 @@ from mmrace.definitions import base as base_module
 from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.patching.intake import said
+from mmrace.patching.intake import Intake, said
 from mmrace.patching.series import Applied, apply_series, resolve_series
 from mmrace.sources.tree import Tree, add_tree, find_tree, store
 
@@ -420,3 +420,35 @@ def test_a_commit_by_its_id_is_that_commit(desk: Desk, monkeypatch: pytest.Monke
     assert len(desk.take(f"{desk.repo}#abcdef0")[0].applied) == 2
     with pytest.raises(UserError, match="no commit '0123456'"):
         desk.take(f"{desk.repo}#0123456")
+
+
+def test_a_series_is_named_so_that_it_is_found_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = Intake()
+    desk.write("a.patch", desk.diff)
+    desk.write("two.eml", mail(desk.diff))
+    desk.write("q/series", "a.patch -p0\n")
+    desk.write("q/a.patch", desk.diff.replace(" a/", " ").replace(" b/", " "))
+    desk.write(
+        "from.patch", f"{HEAD}{SUBJECT}\nFrom user space it is\nFrom there.\n---\n{desk.diff}"
+    )
+    monkeypatch.chdir(desk.folder)
+    tip = git(desk.repo, "rev-parse", "HEAD")
+    names = ["a.patch", "two.eml", "two.eml#v1", "q", "a.patch[1]", "from.patch"]
+    names += ["../repo#start..main", f"../repo#{tip[:9]}"]
+    before = [intake.resolve(desk.home, [name], desk.base)[0] for name in names]
+    monkeypatch.chdir("/")
+    git(desk.repo, "commit", "-q", "--allow-empty", "-m", "later")
+    for was in before:
+        now = intake.resolve(desk.home, [was.name], desk.base)[0]
+        assert [patch.mail for patch in now.patches] == [patch.mail for patch in was.patches]
+        assert now.name == was.name
+    shutil.rmtree(desk.folder)
+    shutil.rmtree(desk.repo)
+    for was in before:
+        now = intake.resolve(desk.home, [was.name], desk.base)[0]
+        assert [patch.mail for patch in now.patches] == [patch.mail for patch in was.patches]
+        assert now.notes == ("its files are not there; as it was when it was last used",)
+        made = apply_series(desk.home, desk.tree, [now], quiet)
+        assert len(made.applied) == 1

@@ -4,10 +4,12 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmrace.definitions.base import Base
 from mmrace.errors import UserError
 from mmrace.home import Home, write_file
+from mmrace.patching.kept import keep_series, kept_series
 from mmrace.patching.patch import Series
 from mmrace.patching.series import resolve_series
 
@@ -24,7 +26,17 @@ class Intake:
 
         Raises UserError when there is no such series, or it is damaged.
         """
-        return [resolve_series(self._kept(home, name), base) for name in names]
+        return [self._resolve(home, self._kept(home, name), base) for name in names]
+
+    def _resolve(self, home: Home, name: str, base: Base) -> Series:
+        """Read one series; one whose file is gone is what it was when it was last used."""
+        gone = Path(name).is_absolute() and not _there(name)
+        if gone and (kept := kept_series(home, name)):
+            return kept
+        series = resolve_series(name, base)
+        if series.outside and series.patches:
+            keep_series(home, series)
+        return series
 
     def _kept(self, home: Home, name: str) -> str:
         if name != "-":
@@ -35,6 +47,11 @@ class Intake:
         path = home.mails / f"{hashlib.sha256(raw).hexdigest()[:16]}.mbox"
         write_file(path, raw)
         return str(path)
+
+
+def _there(name: str) -> bool:
+    """Whether there is the file, directory or repository that a name begins with."""
+    return Path(name).exists() or Path(name.rpartition("#")[0] or name).exists()
 
 
 def said(series: Iterable[Series]) -> list[str]:

@@ -2,6 +2,7 @@
 """A series from outside: mails (files, standard input, a server), quilt, a directory, git."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mmrace.errors import UserError
@@ -24,22 +25,35 @@ def read_outside(name: str, stdin: bytes) -> Series | None:
     ``REPOSITORY#BRANCH``, and ``A..B``, a commit or a branch of the repository here.
     Raises UserError when it is damaged.
     """
-    path = Path(name)
     if name == "-":
         return _of_mails("standard input", split("stdin", stdin))
-    if path.is_dir() and (listed := find_list(path)):
-        return _of_list(name, listed)
-    if path.is_file() or (path.is_dir() and not _is_repository(path)):
-        return _of_mails(name, mails_at(path))
+    path = Path(name)
+    found = _of_path(name, path) if path.exists() else None
+    if found:
+        return replace(found, name=_absolute(found.name))
     bare, mark, chosen = name.rpartition("#")
-    found = _REVISION.fullmatch(chosen) if mark else None
-    revision = int(found[1]) if found else None
+    numbered = _REVISION.fullmatch(chosen) if mark else None
+    revision = int(numbered[1]) if numbered else None
     if is_address(bare if revision else name):
         return fetch_series(bare if revision else name, revision)
     path = Path(bare)
     if mark and (path.is_file() or (revision and path.is_dir() and not _is_repository(path))):
-        return _of_mails(bare, mails_at(path), revision, "" if revision else chosen)
+        part = _of_mails(bare, mails_at(path), revision, "" if revision else chosen)
+        return replace(part, name=_absolute(part.name if revision else name))
     return _of_git(name)
+
+
+def _of_path(name: str, path: Path) -> Series | None:
+    if path.is_dir() and (listed := find_list(path)):
+        return _of_list(name, listed)
+    if path.is_file() or (path.is_dir() and not _is_repository(path)):
+        return _of_mails(name, mails_at(path))
+    return None
+
+
+def _absolute(name: str) -> str:
+    """A name that means the same in any directory."""
+    return str(Path(name).absolute())
 
 
 def _is_repository(path: Path) -> bool:
@@ -54,9 +68,8 @@ def _of_list(name: str, listed: Path) -> Series:
 def _of_git(name: str) -> Series | None:
     folder, mark, revisions = name.partition("#")
     try:
-        mails, note = (
-            range_mails(Path(folder or "."), revisions) if mark else range_mails(Path(), name)
-        )
+        repository = Path(folder or ".") if mark else Path()
+        mails, note, commits = range_mails(repository, revisions if mark else name)
     except UserError:
         if mark or ".." in name:
             raise
@@ -64,7 +77,8 @@ def _of_git(name: str) -> Series | None:
     patches = in_order(name, read_patches(split("range", mails)))
     if not patches:
         raise UserError(f"{name}: no patch in it")
-    return Series(name, patches, outside=True, notes=(note,) if note else ())
+    pinned = f"{repository.absolute()}#{commits}"
+    return Series(pinned, patches, outside=True, notes=(note,) if note else ())
 
 
 def _of_mails(

@@ -12,8 +12,10 @@ MOST = 500  # commits: more than that was not meant as a series
 _STARTS = ("{0}@{{upstream}}", "origin/HEAD", "main", "master")
 
 
-def range_mails(repository: Path, revisions: str) -> tuple[bytes, str]:
-    """Return commits as a mailbox, and a note: ``A..B``, a commit by its id, or a branch.
+def range_mails(repository: Path, revisions: str) -> tuple[bytes, str, str]:
+    """Return commits as a mailbox, a note, and the range by ids.
+
+    They are named as ``A..B``, a commit by its id, or a branch.
 
     Of a branch it is what it has on top of where it began: at its upstream, at the main branch, or
     at the last version that it holds. Raises UserError when there is no such range, when it holds
@@ -42,7 +44,16 @@ def range_mails(repository: Path, revisions: str) -> tuple[bytes, str]:
     done = _git(repository, *words, "--end-of-options", *revisions.split())
     if done.returncode:
         raise UserError(f"{repository}: no range {revisions!r}: {last_line(done.errors)}")
-    return done.stdout, note
+    return done.stdout, note, _by_ids(repository, revisions)
+
+
+def _by_ids(repository: Path, revisions: str) -> str:
+    """The range as it will be when its branches have moved."""
+    words = ("rev-parse", "--revs-only", "--end-of-options", *revisions.split())
+    ids = [line for line in _git(repository, *words).text.split() if line != "--end-of-options"]
+    excluded = [line[1:] for line in ids if line.startswith("^")]
+    tips = [line for line in ids if not line.startswith("^")]
+    return f"{excluded[0]}..{tips[0]}" if excluded and tips else "".join(tips[:1]) or revisions
 
 
 def _is_commit(repository: Path, name: str) -> bool:
