@@ -40,6 +40,7 @@ MODULES = {
     "records": ("runs", "judge", "report", "clean"),
     "crashing": ("decode", "crashes", "history"),
     "demo": ("demo",),
+    "working": ("worker",),
 }
 
 

@@ -15,7 +15,9 @@ from mmrace.cli.options import (
     DURATION,
     FILE,
     WITNESS,
+    Place,
     chosen_race,
+    place_options,
     race_option,
     refuse,
     reproducer_options,
@@ -73,6 +75,7 @@ ROUND_TRIP = 5.0  # seconds of a run beside its workload's, under TCG
 @click.option("--deadline", type=DURATION, default="10m", show_default=True, help="For one ARGV.")
 @click.option("--build-cost", type=DURATION, help="Time that one more revision takes; a weight.")
 @click.option("--run-cost", type=DURATION, help="Time that one more run takes; a weight.")
+@place_options
 @run_options("20s")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @json_option
@@ -98,6 +101,7 @@ def bisect_command(
     build_cost: float | None,
     run_cost: float | None,
     argv: tuple[str, ...],
+    place: Place,
     options: RunOptions,
 ) -> int:
     """Find the commit from which on something fails, however seldom it does.
@@ -112,7 +116,7 @@ def bisect_command(
     those of git bisect run: 0 good, 125 skip, 128 and up end the bisection, others bad. A killed
     bisection goes on where it was; `git bisect replay` reads its log.
     """
-    session, limits = open_session(app), Limits(delta, most, log)
+    session, limits = open_session(app, place=place), Limits(delta, most, log)
     if argv:
         if not (repo and good and bad) or race_name or repro or tree or series or witness_path:
             raise UserError("a command takes --repo, --good and --bad, no race, tree or series")

@@ -4,7 +4,7 @@
 import click
 
 from mmrace.cli.app import App, json_option
-from mmrace.cli.options import reproducer_options, run_options, tree_option
+from mmrace.cli.options import Place, place_options, reproducer_options, run_options, tree_option
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session, report
 from mmrace.definitions.race import Race, load_race, race_names
@@ -35,6 +35,7 @@ from mmrace.verdicts.verdict import Rules
 @click.option(
     "--jobs", type=click.IntRange(1), help="Guests at a time. [default: a core for each vCPU]"
 )
+@place_options
 @run_options("20s")
 @json_option
 @click.pass_obj
@@ -48,6 +49,7 @@ def matrix(
     count: int | None,
     alpha: float,
     jobs: int | None,
+    place: Place,
     options: RunOptions,
 ) -> int:
     """Run races on all combinations of trees and series: a table of outcomes, or of verdicts.
@@ -57,7 +59,7 @@ def matrix(
     """
     races = [*map(load_race, names), *([repro] if repro else [])]
     races = races or [race for race in map(load_race, race_names()) if race.shared]
-    session = open_session(app, jobs or slots_for(races, options.machine))
+    session = open_session(app, jobs or slots_for(races, options.machine), place)
     if before:
         rules = Rules(alpha=alpha, pairs=count or 60, seed=options.seed or 0)
         fill = verdicts(session, options, rules)

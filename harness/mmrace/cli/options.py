@@ -4,6 +4,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -228,6 +229,50 @@ def _configs(given: dict[str, Any]) -> tuple[str, ...]:
     """Take what chooses a kernel's config out of the options given, as one sequence of names."""
     lenient = (LENIENT,) if given.pop("lenient") else ()
     return (*given.pop("configs"), *given.pop("checks"), *lenient)
+
+
+def tls_options(command: Command) -> Command:
+    """Give a command the three files of TLS."""
+    path = click.Path(exists=True, dir_okay=False)
+    for name, what in (("key", "own key"), ("cert", "own certificate"), ("ca", "CA")):
+        text = f"PEM file with the {what}, for a scheduler that is not on this host."
+        command = click.option(f"--tls-{name}", type=path, help=text)(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where cells run: ``local``, ``local:N`` guests, or the address of a Dask scheduler."""
+
+    on: str = "local"
+    store: str = ""
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+
+def place_options(command: Command) -> Command:
+    """Let a user say where a command's cells run, as one ``place``."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **given: Any) -> Any:
+        chosen = {field.name: given.pop(field.name) for field in fields(Place)}
+        return command(*args, place=Place(**chosen), **given)
+
+    on = click.option(
+        "--on",
+        default="local",
+        show_default=True,
+        metavar="ADDRESS",
+        help="Where cells run: local, local:N guests, or a Dask scheduler (tcp://, tls://).",
+    )
+    store = click.option(
+        "--store",
+        default="",
+        metavar="URL",
+        help="Where workers find kernels: file://, sftp://, s3://. [default: from here]",
+    )
+    return on(store(tls_options(wrapped)))
 
 
 def given(name: str) -> bool:

@@ -5,7 +5,9 @@ import click
 
 from mmrace.cli.app import App, error_document, json_option, kind_of
 from mmrace.cli.options import (
+    Place,
     chosen_race,
+    place_options,
     race_option,
     reproducer_options,
     run_options,
@@ -41,6 +43,7 @@ def show(app: App, done: Runs) -> None:
     "--workload", "workloads", multiple=True, help="Workload; repeatable. [default: the race's]"
 )
 @click.option("--runs", "count", type=click.IntRange(1), default=1, show_default=True)
+@place_options
 @run_options("60s")
 @click.option("--bisect-exit", is_flag=True, help="Exit 0, 1 or 125, for `git bisect run`.")
 @json_option
@@ -53,6 +56,7 @@ def run_command(
     series: tuple[str, ...],
     workloads: tuple[str, ...],
     count: int,
+    place: Place,
     options: RunOptions,
     bisect_exit: bool,
 ) -> int:
@@ -62,7 +66,9 @@ def run_command(
     """
     try:
         race = chosen_race(race_name, repro)
-        done = run_races(open_session(app), tree, series, race, workloads, options, count)
+        done = run_races(
+            open_session(app, place=place), tree, series, race, workloads, options, count
+        )
         show(app, done)
     except MmraceError as error:
         if not bisect_exit:

@@ -9,8 +9,10 @@ from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
     FILE,
     WITNESS,
+    Place,
     chosen_race,
     given,
+    place_options,
     race_option,
     refuse,
     reproducer_options,
@@ -57,6 +59,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 )
 @click.option("--witness", "witness_path", type=FILE, help="Replay this file's schedule instead.")
 @click.option("--each", is_flag=True, help="Run each prefix of --after once.")
+@place_options
 @run_options("30s")
 @json_option
 @click.pass_obj
@@ -74,6 +77,7 @@ def verify(
     pairs: int,
     witness_path: Path | None,
     each: bool,
+    place: Place,
     options: RunOptions,
 ) -> int:
     """Run both kernels in pairs, in random order, until the verdict is certain.
@@ -83,7 +87,10 @@ def verify(
     INFEASIBLE. With --each every prefix of the series has to apply, build without new warnings,
     boot and hold; where --before fails, only the whole series has to hold.
     """
-    session, witness = open_session(app), load_witness(witness_path) if witness_path else None
+    session, witness = (
+        open_session(app, place=place),
+        load_witness(witness_path) if witness_path else None,
+    )
     if witness:
         refuse("verify --witness", WITNESS)
         options = _for_replays(options)
