@@ -230,3 +230,15 @@ def test_a_hang_that_its_user_counts_is_the_races_own_failure() -> None:
     hang = Judgement(Outcome.HANG, "no progress for 60 s", signature_matched=True)
     assert sight(hang) is Sight.SIGNATURE
     assert sight(replace(hang, signature_matched=False)) is Sight.OTHER
+
+
+def test_functions_beyond_what_can_be_counted_are_said(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = tuple((f"f{number}", "mm/many.c") for number in range(30))
+    monkeypatch.setattr(reproducing, "changed_functions", lambda *_: many)
+    assert len(kernels.learn().race.workload[0].probes) == 24
+    assert any(note.endswith("f23; 6 more are not counted") for note in kernels.notes)
+    monkeypatch.setattr(reproducing, "changed_functions", lambda *_: ())
+    kernels.learn()
+    assert "proof of exercise: executions alone, as the series changes no function" in kernels.notes

@@ -33,7 +33,7 @@ ANY_CRASH = r"^(?!Kernel panic - not syncing: (Out of memory|System (is )?deadlo
 BUILT_ELSEWHERE = ("selftest:", "ltp:")
 EXECUTIONS = "executions"  # ended, whatever their exit code, or cut off when the time was over
 FUNCTIONS = "functions"  # executions of all functions that are counted
-FUNCTIONS_COUNTED = 12
+FUNCTIONS_COUNTED = 24
 CONFIG = "reproducer"  # the fragment with what reproducers use beside the races' kernels
 # Seconds without a sign of PID 1 or of a killed process's end. The hung task detector's own 120 s
 # come first: the kernel says more about a hang than silence does.

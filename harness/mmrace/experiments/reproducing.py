@@ -102,9 +102,7 @@ def learn_for_arms(
     found = _learn(session, arms[Arm.BEFORE], with_functions(race, functions), options, budget)
     if found.trouble:
         return found
-    names = ", ".join(name for name, _ in functions)
-    said = f"the functions that the series changes: {names}" if names else "iterations alone"
-    session.note(f"proof of exercise: {said}")
+    session.note(f"proof of exercise: {_proof(found.race, len(functions))}")
     counters = [channel.parse(run.channel()).counters for run in found.runs if _failed(run)]
     return replace(found, race=with_min_counts(found.race, min_counts(counters)))
 
@@ -182,6 +180,15 @@ def _told(run: RunDir) -> tuple[Judgement, Sequence[str]]:
             called = [frame.function for frame in one.frames if frame.reliable]
             return judged, list(dict.fromkeys([one.function, *called]))
     return judged, ()
+
+
+def _proof(race: Race, changed: int) -> str:
+    """What proves exercise, of so many functions that a series changes."""
+    names = race.workload[0].probes
+    if not names:
+        return "executions alone, as the series changes no function"
+    more = f"; {changed - len(names)} more are not counted" if changed > len(names) else ""
+    return f"the functions that the series changes: {', '.join(names)}{more}"
 
 
 def _failed(run: RunDir) -> bool:
