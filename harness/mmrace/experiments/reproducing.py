@@ -32,7 +32,7 @@ from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.runs.slots import Slots, campaign_key, campaign_slots
-from mmrace.userland.reproducer import keep_reproducer
+from mmrace.userland.reproducer import build_reproducer, keep_reproducer
 from mmrace.verdicts.learning import WANTED, Failure, Learning, advice
 from mmrace.verdicts.verdict import Arm
 
@@ -51,13 +51,17 @@ def race_of(
 ) -> Race:
     """Return the race that programs become, and keep their files for runs to come.
 
-    ``crash``: title, expression or file of the failure that counts. UserError for what is none.
+    ``crash``: title, expression or file of the failure that counts. UserError for what is none, and
+    for C that does not compile: no kernel is built for it.
     """
     made = read_reproducer(words)
     keep_reproducer(home, made)
     ways = tuple(FailsBy(one) for one in fails_by)
     how = Execution(procs=procs, user=user, fails_by=ways, given=tuple(words))
-    return made.race(how, crash=wanted_title(crash) if crash else ANY_CRASH)
+    race = made.race(how, crash=wanted_title(crash) if crash else ANY_CRASH)
+    if made.files:
+        build_reproducer(home, race, race.workload[0], "", None, lambda _text: None)
+    return race
 
 
 @dataclass(frozen=True)
