@@ -10,7 +10,7 @@ from made_runs import BOOT, BUG, FAILED, made_run
 from mmrace.bisect.values import Result
 from mmrace.errors import BuildError, InfraError
 from mmrace.experiments.revision import ATTEMPTS, KernelProbe
-from mmrace.guests.scheduler import Attempt, Replay
+from mmrace.guests.attempts import Attempt, Replay
 from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.runs.record import RunDir
 from mmrace.runs.replay import judgement_of

@@ -5,7 +5,7 @@ import pytest
 
 from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.experiments.replaying import Replayed
-from mmrace.guests.scheduler import Attempt, Replay
+from mmrace.guests.attempts import Attempt, Replay
 from mmrace.judging.oracle import Oracle
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.replay import Replays

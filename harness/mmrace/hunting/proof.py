@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from scipy.stats import fisher_exact
 
 from mmrace.definitions.witness import Witness
-from mmrace.guests.scheduler import Replay, Scheduler, place
+from mmrace.guests.attempts import Replay
+from mmrace.guests.scheduler import Scheduler, place
 from mmrace.guests.snapshot import Snapshot
 from mmrace.guests.turns import Turns
 from mmrace.hunting.minimise import Steps, Trial, minimise

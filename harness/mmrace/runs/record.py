@@ -18,7 +18,7 @@ from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.reproducer import words_of
 from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
-from mmrace.guests.scheduler import Replay
+from mmrace.guests.attempts import Replay
 from mmrace.home import Home, publish, write_file
 from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
 from mmrace.runs.options import RunOptions

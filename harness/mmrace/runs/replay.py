@@ -10,9 +10,10 @@ from mmrace import crash
 from mmrace.definitions.race import Source
 from mmrace.errors import InfraError
 from mmrace.guests.accel import steering_under_kvm
+from mmrace.guests.attempts import Replay
 from mmrace.guests.guest import StartError
 from mmrace.guests.qemu import Boot, qemu_version
-from mmrace.guests.scheduler import Replay, Scheduler
+from mmrace.guests.scheduler import Scheduler
 from mmrace.guests.snapshot import NotReachedError, Snapshot
 from mmrace.home import Home
 from mmrace.judging.oracle import Oracle
