@@ -2,12 +2,13 @@
 # make demo, make test: both install what they need. `make help` lists the rest.
 top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 bin := $(top)/.venv/bin
+TREE ?= debian:6.1
 
 .PHONY: help setup setup-dev demo test unit whole browser vm test-slow bench bench-steering bench-statistics lint lock clean
 
 help:
 	@echo 'make setup             Debian packages and .venv/bin/mmrace'
-	@echo 'make demo              four races, before and after their fixes, on Debian 6.1'
+	@echo 'make demo              four races, before and after their fixes, on Debian 6.1 (TREE=debian:7.3)'
 	@echo 'make test              lint, unit tests, tests on real kernels (40 minutes from nothing)'
 	@echo 'make test-slow         the longer ones'
 	@echo 'make bench             the figures in README.md'
@@ -23,7 +24,7 @@ setup-dev:
 	@$(top)/harness/setup.sh $(top) dev
 
 demo: setup
-	@$(bin)/mmrace demo
+	@$(bin)/mmrace demo --tree $(TREE)
 
 test: lint unit whole browser vm
 
