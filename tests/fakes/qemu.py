@@ -80,7 +80,8 @@ class Machine:
                     self.goes.set()
                 case "memsave":
                     asked = request["arguments"]
-                    said = f"said {asked['size']} at {asked['val']:#x}"
+                    assert -(2**63) <= asked["val"] < 2**63, "QMP's int is signed"
+                    said = f"said {asked['size']} at {asked['val'] % 2**64:#x}"
                     raw = b"\0\0\1\0" + said.encode() + b"\0\0"
                     Path(asked["filename"]).write_bytes(raw)
                 case "migrate":

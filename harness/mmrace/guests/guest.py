@@ -219,7 +219,9 @@ class Guest:
         """Guest memory at a virtual address of the first vCPU; nothing where it cannot be read."""
         dump = self._folder / "memory.raw"
         try:
-            self.ask("memsave", val=address, size=size, filename=str(dump))
+            # QMP's integers are signed, the kernel's addresses are in their upper half.
+            signed = address - (1 << 64) if address >> 63 else address
+            self.ask("memsave", val=signed, size=size, filename=str(dump))
             return dump.read_bytes()
         except (InfraError, OSError):
             return b""
