@@ -58,12 +58,17 @@ def listed(value: tuple[str, ...] | str) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shown:
     """A run that a test made: its directory, and what it showed."""
 
     run: RunDir
     judgement: Judgement
+
+    def __repr__(self) -> str:
+        """What an assertion that fails shows: outcome, title and directory."""
+        told = f"{self.judgement.outcome} {self.judgement.title}".strip()
+        return f"<{told}, {self.run.folder}>"
 
     @property
     def outcome(self) -> Outcome:
