@@ -69,7 +69,7 @@ def plain(function: str) -> str:
     return function
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def parse_frame(text: str) -> Frame | None:
     """Read one line of a call trace, None when it is something else."""
     if "+0x" in text:

@@ -19,6 +19,7 @@ from mmrace.crash.formats import (
     Proof,
     Use,
 )
+from mmrace.crash.formats.body import DULL
 from mmrace.crash.header import HEADER, NEAR, TRIGGER, absorbs, header_of, trigger_lines
 from mmrace.crash.kind import DIE, PANICS, Kind
 from mmrace.crash.report import Report, sort
@@ -28,10 +29,11 @@ from mmrace.crash.values import Crash, Prelude
 _BLOCK = 256 * 1024
 _SOON = 64 * 1024  # bytes between a crash and the panic it leads to
 _STALE = 256 * 1024  # bytes without a line of a report, after which it is over
+_KEPT = 8192  # different messages whose reading is remembered
 _CALLERS = 64  # of whom reports and preludes are kept at one time
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_KEPT)
 def _read(rest: bytes) -> tuple[str, Frame | None, bool] | None:
     """Message behind printk's prefix, and what it is; None where ``dmesg.split`` has to read it."""
     text = dmesg.message(rest)
@@ -142,11 +144,18 @@ class Parser:
         What ``_raw`` would do, but a multiple faster: most lines of most reports are such ones.
         """
         seconds, caller, rest = match.groups()
-        read = None if rest is None else _read(rest)
+        if rest is None:
+            return False
+        start, end = match.span()
+        if not triggered and not self._held and DULL.match(rest) and b"[" not in rest:
+            report = self._open.get(caller.decode("ascii") if caller else "")
+            if report and not report.take("", None, True, base + end, float(seconds)):
+                self._close(report.caller)
+            return True
+        read = _read(rest)
         if read is None:
             return False
         text, frame, dull = read
-        start, end = match.span()
         length = match.start(3) - start + len(text)
         if length > dmesg.MAX_LINE:
             return False
@@ -185,7 +194,8 @@ class Parser:
         if TRIGGER.search(line.text[:HEADER]) and self._announces(line):
             return
         report = self._open.get(line.caller)
-        if report is None and self._open and line.text.startswith("NMI backtrace for cpu"):
+        few = 0 < len(self._open) < _CALLERS
+        if report is None and few and line.text.startswith("NMI backtrace for cpu"):
             report = next((item for item in self._open.values() if item.kind.hang), None)
             if report:  # the other CPU's stack is what a stall is about
                 self._open[line.caller] = report

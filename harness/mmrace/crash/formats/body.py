@@ -32,9 +32,11 @@ TAIL = re.compile(
     re.VERBOSE,
 )
 # Lines of registers and of bytes: a third of a report, and nothing but a part of one.
-REGISTERS = re.compile(
+_DULL = (
     r"(?:R[A-DS][XIP]: |R\d\d: |E[A-DS][XIP]: |[CDEFG]S: |CR\d: |DR\d: |PKRU: |Code: |x\d\d?\s?: "
     r"|RBP: |[> ]?[0-9a-f]{16}: |(?:Object|Redzone|Padding) +(?:0x)?[0-9a-f]+: )"
 )
+REGISTERS = re.compile(_DULL)
+DULL = re.compile(_DULL.encode())
 CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
 ACCESS = re.compile(r"\s*(Read|Write) of size \d+")
