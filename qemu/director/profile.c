@@ -99,7 +99,9 @@ static bool insert_pair(struct profile *profile, const struct shared_pair *new)
 static bool count_pair(struct profile *profile, const struct seen *before,
 		       const struct access *access)
 {
-	uint64_t gap = access->time > before->time ? access->time - before->time : 0;
+	/* The word's lock orders them; each took the time before it. */
+	uint64_t gap = access->time > before->time ? access->time - before->time :
+						     before->time - access->time;
 	struct shared_pair *pair = find_pair(profile, before->site, access->site);
 
 	if (!pair || !__atomic_load_n(&pair->count, __ATOMIC_ACQUIRE))
