@@ -239,6 +239,10 @@ def test_the_end_of_the_race_phase_lets_all_go(stage: Maker) -> None:
     play.hold(0, STORE)
     play.director.disarm()
     assert play.player.answer(1) == f"0 {STORE:x}"
+    armed = play.director.armed_seconds
+    assert 0.05 < armed < 20
+    time.sleep(0.05)
+    assert play.director.armed_seconds == armed
 
 
 def test_a_report_of_the_kernel_is_noted_in_the_log(stage: Maker) -> None:

@@ -163,7 +163,7 @@ class Boots:
         failed = len(self.plans) == self.fails
         outcome = Outcome.CRASH if failed else Outcome.PASS
         log = (step(1.0, 0, StepKind.HELD, 1), step(1.5, 0, StepKind.GO, 1))
-        return Boot(Judgement(outcome, signature_matched=failed), searched(NEAR, log=log), 2.0)
+        return Boot(Judgement(outcome, signature_matched=failed), searched(NEAR, log=log), 2.0, 2.5)
 
 
 SITES = (AccessSite(1, "f", 2), AccessSite(2, "g", 3), AccessSite(9, "h", 10))
@@ -178,12 +178,13 @@ def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
     assert [one.number for one in failure.schedules] == [1]
     tried = search.tried
     assert (tried.boots, tried.schedules, tried.priorities, tried.failures) == (2, 8, 6, 1)
+    assert (tried.seconds, tried.armed) == (4.0, 5.0)
     assert tried.missed(Tactics(length=4, depth=2), 2) == pytest.approx((1 - 1 / 8) ** 6)
 
 
 def test_a_search_ends_with_its_time_and_counts_what_else_failed() -> None:
     def foreign(_plan, _seed, _seconds):
-        return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0)
+        return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0)
 
     search = Search(foreign, SITES, None, Profile(pairs=(NEAR,)))
     assert list(search.failures(time.monotonic() + 0.05, lambda _text: None)) == []
@@ -289,7 +290,7 @@ def failure(*held: int) -> Failure:
             step(number, 0, StepKind.HELD, address, number),
             step(number + 0.5, 0, StepKind.TIMEOUT, address, number, 9),
         ]
-    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=tuple(log)), 100.0)
+    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=tuple(log)), 100.0, 100.0)
     return Failure(boot, schedules_before(boot))
 
 
@@ -311,7 +312,7 @@ def test_where_two_vcpus_stood_is_looked_into_first() -> None:
         step(2.0, 0, StepKind.HELD, 3, 2),
         step(2.5, 0, StepKind.TIMEOUT, 3, 2, count=9),
     )
-    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=log), 100.0)
+    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=log), 100.0, 100.0)
     suspects = Suspects(Namer())  # type: ignore[arg-type]
     found = suspects.of(Failure(boot, schedules_before(boot)))
     assert found[0] == (Hit("V0", "entry of f1"), Hit("V1", "entry of f2"))

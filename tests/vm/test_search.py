@@ -25,7 +25,7 @@ def test_a_race_is_found_from_its_workload_alone(hunted):
 
 def test_holds_take_half_of_the_race_phase_at_most(hunted):
     tried = hunted.document["tried"]
-    assert tried["held"] <= 0.6 * tried["seconds"] + 0.1 * tried["boots"]
+    assert tried["held"] <= 0.55 * tried["armed"] + 0.1 * tried["boots"]
 
 
 def test_the_profile_names_functions_and_lines(mmrace, hunted):

@@ -97,8 +97,8 @@ def _place(out: Path) -> Path:
 
 def _show(app: App, done: Hunted, out: Path) -> None:
     tried, proof = done.tried, done.proof
-    rate = tried.schedules / tried.seconds if tried.seconds else 0.0
-    held = tried.held / tried.seconds if tried.seconds else 0.0
+    rate = tried.schedules / tried.armed if tried.armed else 0.0
+    held = tried.held / tried.armed if tried.armed else 0.0
     rows = [
         ("schedules", f"{tried.schedules} in {tried.boots} boots, {rate:.0f}/s, held {held:.0%}"),
         (

@@ -21,12 +21,14 @@ from mmrace.windows.search import Searched
 class Boot:
     """What one boot showed.
 
-    ``seconds`` from the start of the race phase to the failure, or to the end of the run.
+    ``seconds`` from the start of the race phase to the failure, or to the end of the run;
+    ``armed``: for which the director scheduled, beyond a failure too.
     """
 
     judgement: Judgement
     searched: Searched
     seconds: float
+    armed: float
     run: RunDir | None = None
 
     @property
@@ -64,7 +66,8 @@ class CellBoots:
         )
         director = Director(replace(plan, seed=seed), self.plugin)
         run = run_workload(self.home, spec, replace(self.parts, director=director), self.tell)
-        return Boot(run.judgement(), director.searched(), race_seconds(run), run)
+        seconds, armed = race_seconds(run), director.armed_seconds
+        return Boot(run.judgement(), director.searched(), seconds, armed, run)
 
 
 def race_seconds(run: RunDir) -> float:

@@ -23,8 +23,9 @@ BOOT_SECONDS = 30.0  # of the workload in one boot under schedules
 
 @dataclass
 class Tried:
-    """What a search has tried so far; ``seconds`` are those of race phases.
+    """What a search has tried so far; ``seconds`` are those of race phases, up to a failure.
 
+    ``armed`` are all for which it scheduled, ``held`` those of them in which a vCPU was held.
     ``failures``: boots with the race's own failure. ``foreign``: other failures by title.
     """
 
@@ -37,6 +38,7 @@ class Tried:
     switched: int = 0
     ended: int = 0
     held: float = 0.0
+    armed: float = 0.0
     failures: int = 0
     foreign: Counter[str] = field(default_factory=Counter)
     coverage: Coverage = field(default_factory=Coverage)
@@ -53,6 +55,7 @@ class Tried:
         self.switched += counts.switched
         self.ended += counts.timeouts + counts.stuck
         self.held += counts.held
+        self.armed += boot.armed
         self.failures += boot.failed
         self.coverage.add(boot.searched)
         judged = boot.judgement

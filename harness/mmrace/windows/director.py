@@ -246,6 +246,13 @@ class Director:
                 found.append(Event(seconds, vcpu, EventKind(kind), index))
         return tuple(sorted(found, key=lambda event: event.seconds))
 
+    @property
+    def armed_seconds(self) -> float:
+        """Host seconds for which it was armed, all race phases together."""
+        since, before, armed = ARMED.unpack_from(self._map, ARMED_AT)
+        now = time.monotonic_ns() - since if armed else 0
+        return float(before + now) / 1e9
+
     def searched(self) -> Searched:
         """What the search has seen and done; InfraError for a plan without one."""
         if not self.plan.search:
