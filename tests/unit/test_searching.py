@@ -170,15 +170,15 @@ SITES = (AccessSite(1, "f", 2), AccessSite(2, "g", 3), AccessSite(9, "h", 10))
 
 
 def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
-    boots = Boots(fails=3)
+    boots = Boots(fails=4)
     search = Search(boots, SITES, None)
     failure = next(search.failures(time.monotonic() + 60, lambda _text: None))
-    assert [len(plan.search.sites) for plan in boots.plans] == [3, 2, 2]
-    assert boots.plans[0].search.tactics.share == 0 < boots.plans[1].search.tactics.share
+    assert [len(plan.search.sites) for plan in boots.plans] == [3, 3, 2, 2]  # 2 s a boot
+    assert boots.plans[0].search.tactics.share == 0 < boots.plans[2].search.tactics.share
     assert [one.number for one in failure.schedules] == [1]
     tried = search.tried
     assert (tried.boots, tried.schedules, tried.priorities, tried.failures) == (2, 8, 6, 1)
-    assert (tried.seconds, tried.armed) == (4.0, 5.0)
+    assert (tried.seconds, tried.armed) == (8.0, 5.0)
     assert tried.missed(Tactics(length=4, depth=2), 2) == pytest.approx((1 - 1 / 8) ** 6)
 
 
@@ -186,7 +186,7 @@ def test_a_search_ends_with_its_time_and_counts_what_else_failed() -> None:
     def foreign(_plan, _seed, _seconds):
         return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0)
 
-    search = Search(foreign, SITES, None, Profile(pairs=(NEAR,)))
+    search = Search(foreign, SITES, None, Profile(seconds=9.0, pairs=(NEAR,)))
     assert list(search.failures(time.monotonic() + 0.05, lambda _text: None)) == []
     assert search.tried.foreign["stall"] == search.tried.boots > 0
 

@@ -18,6 +18,8 @@ from mmrace.windows.plan import Plan
 from mmrace.windows.search import WATCH, Tactics
 
 PROFILE_SECONDS = 8.0  # of the workload in a boot that only watches
+# A boot that fails early has seen little: more are watched, until there are so many seconds.
+PROFILE_LEAST, WATCHES = 4.0, 3
 BOOT_SECONDS = 30.0  # of the workload in one boot under schedules
 
 
@@ -114,9 +116,12 @@ class Search:
 
     def failures(self, end: float, tell: Callable[[str], None]) -> Iterator[Failure]:
         """Boot until ``end`` of the monotonic clock; yield each boot with the race's failure."""
-        if not self.profile.pairs and time.monotonic() < end:
+        for _ in range(WATCHES):
+            if self.profile.seconds >= PROFILE_LEAST or time.monotonic() >= end:
+                break
             tell("watching for accesses that communicate")
             boot = self.watch()
+            self.tried.seconds += boot.seconds
             if boot.failed:
                 self.tried.failures += 1
                 yield Failure(boot, ())
