@@ -3,6 +3,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TREE = ("--tree", "debian:6.1", "--series", "vulnerable")
 
 
