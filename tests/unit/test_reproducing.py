@@ -27,6 +27,7 @@ from mmrace.experiments.verification import Verification, Verified, works_of
 from mmrace.experiments.work import Work
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.runs.exercise import Touched
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.sight import Sight, sight
@@ -73,7 +74,7 @@ class Kernels:
 
         monkeypatch.setattr(Work, "plan", plan)
         monkeypatch.setattr(Session, "planner", None)
-        monkeypatch.setattr(reproducing, "changed_functions", lambda *_: CHANGED)
+        monkeypatch.setattr(reproducing, "touched_by", lambda *_: Touched(CHANGED))
 
     def submit(self, plan: Any) -> "Future[tuple[RunDir, ...]]":
         done: Future[tuple[RunDir, ...]] = Future()
@@ -236,9 +237,20 @@ def test_functions_beyond_what_can_be_counted_are_said(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = tuple((f"f{number}", "mm/many.c") for number in range(30))
-    monkeypatch.setattr(reproducing, "changed_functions", lambda *_: many)
+    monkeypatch.setattr(reproducing, "touched_by", lambda *_: Touched(many))
     assert len(kernels.learn().race.workload[0].probes) == 24
     assert any(note.endswith("f23; 6 more are not counted") for note in kernels.notes)
-    monkeypatch.setattr(reproducing, "changed_functions", lambda *_: ())
+    monkeypatch.setattr(reproducing, "touched_by", lambda *_: Touched(()))
     kernels.learn()
     assert "proof of exercise: executions alone, as the series changes no function" in kernels.notes
+
+
+def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itself(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched = Touched(CHANGED, frozenset({"walk"}))
+    monkeypatch.setattr(reproducing, "touched_by", lambda *_: touched)
+    learnt = kernels.learn()
+    assert learnt.race.workload[0].exercised == {"executions": 1, "functions": 1}
+    kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 7\n# cut")}]
+    assert kernels.verify(learnt).said.verdict is Verdict.FIXED

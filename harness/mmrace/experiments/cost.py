@@ -13,7 +13,7 @@ from mmrace.experiments.session import Session
 from mmrace.judging.channel import parse
 from mmrace.outcome import Outcome
 from mmrace.runs.cell import Cell
-from mmrace.runs.exercise import changed_functions
+from mmrace.runs.exercise import touched_by
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
@@ -81,7 +81,8 @@ def costs_of_series(
     arms = session.arms(tree, before, after, options, race)
     resolvers = [arms[arm].resolver() for arm in Arm]
     found = []
-    for name, file in changed_functions(session.home, *(arms[arm].applied.commit for arm in Arm)):
+    touched = touched_by(session.home, *(arms[arm].applied.commit for arm in Arm))
+    for name, file in touched.functions:
         points = tuple(f"{where} of {file}:{name}" for where in ("entry", "return"))
         try:
             for resolver, point in product(resolvers, points):

@@ -27,7 +27,7 @@ from mmrace.experiments.work import Work
 from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs.exercise import changed_functions, min_counts
+from mmrace.runs.exercise import min_counts, touched_by
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
@@ -102,13 +102,14 @@ def learn_for_arms(
     if not in_memory(race):
         return Learnt(race)
     before, after = (arms[arm].applied.commit for arm in (Arm.BEFORE, Arm.AFTER))
-    functions = changed_functions(session.home, before, after)
-    found = _learn(session, arms[Arm.BEFORE], with_functions(race, functions), options, budget)
+    touched = touched_by(session.home, before, after)
+    counted = with_functions(race, touched.functions)
+    found = _learn(session, arms[Arm.BEFORE], counted, options, budget)
     if found.trouble:
         return found
-    session.note(f"proof of exercise: {_proof(found.race, len(functions))}")
+    session.note(f"proof of exercise: {_proof(found.race, len(touched.functions))}")
     counters = [channel.parse(run.channel()).counters for run in found.runs if _failed(run)]
-    return replace(found, race=with_min_counts(found.race, min_counts(counters)))
+    return replace(found, race=with_min_counts(found.race, min_counts(counters, touched.calls)))
 
 
 def learn_for_bisection(session: Session, bad: Built, work: Work, budget: int) -> Learnt:

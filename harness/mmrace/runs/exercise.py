@@ -6,7 +6,7 @@ trace. A run of "after" has to execute each of them a tenth as often as runs of 
 they failed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -31,22 +31,39 @@ class Fitted:
     notes: tuple[str, ...] = ()
 
 
-def changed_functions(home: Home, before: str, after: str) -> tuple[tuple[str, str], ...]:
-    """Functions, each with its file, that differ between two commits."""
-    changed = read_change(function_diff(home, before, after)).changed
-    return tuple((name, file) for name, file in changed if file.endswith((".c", ".h")))
+@dataclass(frozen=True)
+class Touched:
+    """Functions, each with its file, that differ between two commits; ``calls``: names of functions
+    of which a line with a call differs.
+    """
+
+    functions: tuple[tuple[str, str], ...]
+    calls: frozenset[str] = frozenset()
 
 
-def min_counts(runs: Sequence[Mapping[str, int]], share: float = SHARE) -> dict[str, int]:
+def touched_by(home: Home, before: str, after: str) -> Touched:
+    """Return what the change between two commits touches."""
+    change = read_change(function_diff(home, before, after))
+    files = (".c", ".h")
+    functions = tuple((name, file) for name, file in change.changed if file.endswith(files))
+    return Touched(functions, frozenset(change.called))
+
+
+def min_counts(
+    runs: Sequence[Mapping[str, int]],
+    calls: Collection[str] = (),
+    share: float = SHARE,
+) -> dict[str, int]:
     """Return what is asked of later runs, from the counters of runs of the bad kernel.
 
-    A function that no such run executed is not asked for by itself.
+    A function that no such run executed is not asked for by itself, and none in ``calls``: a fix
+    may be that it is not called any more.
     """
     names = {name for counters in runs for name in counters if name.startswith("probe:")}
     found = {}
     for name in sorted(names):
         counts = [counters[name] for counters in runs if counters.get(name)]
-        if counts:
+        if counts and name.removeprefix("probe:") not in calls:
             found[name] = max(1, int(share * median(counts)))
     return found
 
