@@ -79,5 +79,5 @@ def test_a_record_says_that_steering_under_kvm_is_untested():
 @pytest.mark.parametrize("command", ["replay", "hunt"])
 def test_replays_and_hunts_take_an_accelerator(command):
     shown = CliRunner().invoke(cli, [command, "--help"], terminal_width=100).output
-    assert "--accel [tcg|kvm]" in shown
+    assert "--accel [auto|kvm|tcg]" in shown
     assert "untested" in shown

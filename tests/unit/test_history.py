@@ -68,7 +68,8 @@ def test_the_repository_is_only_read(home: Home, repo: Path) -> None:
 
 def test_what_is_no_revision_is_said(home: Home, repo: Path) -> None:
     assert not is_revision("debian:6.1")
-    assert not is_revision(f"{repo}")
+    assert is_revision(f"{repo}")  # a checkout stands for its HEAD
+    assert not is_revision(f"{repo}/no-such-place")
     assert not is_revision("nowhere@v1")
     with pytest.raises(UserError, match="v9"):
         find_revision(home, f"{repo}@v9", str)

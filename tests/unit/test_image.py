@@ -82,6 +82,7 @@ def test_job_file() -> None:
     assert job.render().splitlines() == [
         "name move",
         "seconds 60.000",
+        "at-most 60.000",
         "seed 7",
         "iterations 0",
         "failures 1",
@@ -96,6 +97,7 @@ def test_job_file() -> None:
         "arg uffd-move",
         "arg -p",
         "arg two words",
+        "announced ",
     ]
 
 

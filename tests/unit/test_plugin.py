@@ -35,10 +35,13 @@ from mmrace.sources.tree import Tree
 
 @pytest.fixture
 def mmrace_kernel(request):
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent / "home/cache/kernels/k"
+    folder.mkdir(parents=True, exist_ok=True)
     tree = Tree("t", "0" * 40, "1" * 40, "6.1.192", "t", "linux")
     applied = Applied("0" * 40, "1" * 40, (), (), ())
-    image, config = folder / "kernel", folder / "config"
+    image, config = folder / "bzImage", folder / "config"
+    image.write_text((Path(__file__).parent / "kernel").read_text())
+    config.write_text("CONFIG_SMP=y\\n")
     kernel = Kernel("k", "6.1.192", image, image, config, folder, 0.0, True)
     return Built(tree, (), applied, kernel, boot=("panic=1",))
 """

@@ -10,10 +10,8 @@ from made_runs import BOOT, BUG, FAILED, made_run
 from mmrace.bisect.values import Result
 from mmrace.errors import BuildError, InfraError
 from mmrace.experiments.revision import ATTEMPTS, KernelProbe
-from mmrace.guests.attempts import Attempt, Replay
-from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.outcome import Outcome, VmEnd
 from mmrace.runs.record import RunDir
-from mmrace.runs.replay import judgement_of
 
 
 class Bench:
@@ -75,19 +73,3 @@ def test_what_the_host_spoils_is_made_again(run: Callable[..., RunDir]) -> None:
     assert bench.probe("a") is Result.GOOD
     with pytest.raises(InfraError):
         bench.probe("a")
-
-
-@pytest.mark.parametrize(
-    ("steps", "infeasible", "failure", "expected"),
-    [
-        (0, False, None, Outcome.INFEASIBLE),  # not at its first point: no run
-        (1, True, None, Outcome.PASS),  # the order cannot be carried out: it holds
-        (3, False, None, Outcome.PASS),
-        (3, False, Judgement(Outcome.CRASH, "bug", signature_matched=True), Outcome.CRASH),
-    ],
-)
-def test_what_a_replay_says(
-    steps: int, infeasible: bool, failure: Judgement | None, expected: Outcome
-) -> None:
-    replay = Replay((Attempt(steps, infeasible),), 3, failure, 1.0)
-    assert judgement_of(replay).outcome is expected

@@ -98,8 +98,8 @@ def kernels(home, tmp_path, monkeypatch):
         script = scripts[tuple(series)]
         if isinstance(script, Exception):
             raise script
-        folder = tmp_path / "-".join(["kernel", *series])
-        folder.mkdir(exist_ok=True)
+        folder = home.kernels / "-".join(["kernel", *series])
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "bzImage").write_text(script)
         (folder / "config").write_text("CONFIG_SMP=y\n")
         kernel = Kernel(

@@ -160,7 +160,7 @@ _RUN = (
         type=click.Choice(["auto", "kvm", "tcg"]),
         default="auto",
         show_default=True,
-        help="QEMU accelerator; auto takes KVM where a guest boots under it.",
+        help="QEMU accelerator; auto takes KVM where a guest boots. Steering under KVM: untested.",
     ),
     click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
     click.option(

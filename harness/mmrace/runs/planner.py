@@ -92,7 +92,7 @@ class Planner:
         if not built.suits(race):
             wanted = ", ".join(race.own_config)
             raise NotHereError(f"it shows on a kernel of its own only ({wanted}); name the race")
-        workload = name_counters(race, workload, self._counters(built), built.kernel.release)
+        workload = self._named(built, race, workload)
         machine = like.machine if like else load_machine(options.machine or race.machine)
         boot = (*machine.boot, *built.boot, *race.boot, *options.boot)
         program = program or self._program(built, race, workload, options)
@@ -180,6 +180,12 @@ class Planner:
             plan = delay_for(*what, built.delay).plan
             module = f"{built.delay.parent.name}/{built.delay.name}"
             return planned.model_copy(update={"plan": plan, "module": module})
+
+    def _named(self, built: Built, race: Race, workload: Workload) -> Workload:
+        """Call the kernel's own counters what this kernel calls them; others need no look at it."""
+        if not any(name.startswith(("vmstat:", "probe:")) for name in workload.exercised):
+            return workload
+        return name_counters(race, workload, self._counters(built), built.kernel.release)
 
     def _counters(self, built: Built) -> KernelCounters:
         kernel = built.kernel
