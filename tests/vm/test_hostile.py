@@ -12,6 +12,8 @@ from mmrace.experiments.session import Session
 from mmrace.outcome import Outcome
 from mmrace.runs.options import RunOptions
 
+pytestmark = pytest.mark.slow  # a kernel of its own
+
 pytestmark = pytest.mark.mmrace(series=("vulnerable", "fixes"))
 
 
