@@ -12,9 +12,7 @@ from mmrace.experiments.session import Session
 from mmrace.outcome import Outcome
 from mmrace.runs.options import RunOptions
 
-pytestmark = pytest.mark.slow  # a kernel of its own
-
-pytestmark = pytest.mark.mmrace(series=("vulnerable", "fixes"))
+pytestmark = [pytest.mark.slow, pytest.mark.mmrace(series=("vulnerable", "fixes"))]
 
 
 @contextmanager
