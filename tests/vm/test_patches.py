@@ -45,7 +45,18 @@ class Source:
 
 
 # Whoever has such a source adds it under this name: mmrace tree add v5.9 SOURCE.
-TREES = ("debian:6.1", "debian:6.12", "v6.0", "v5.15", "v5.10", "v5.9", "v2.6.34")
+TREES = (
+    "debian:6.1",
+    "debian:6.12",
+    "v7.3",
+    "v6.18",
+    "v6.6",
+    "v6.0",
+    "v5.15",
+    "v5.10",
+    "v5.9",
+    "v2.6.34",
+)
 
 
 @pytest.fixture(scope="module", params=TREES)
