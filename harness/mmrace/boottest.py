@@ -187,7 +187,7 @@ class Vm:
             planned = self._session.planner.plan(
                 self.built, race, workload, options, origin=origin, program=program or None
             )
-            (run,) = self._session.executor.submit(lambda: (planned,)).result()
+            run = self._session.run_cell(lambda: planned)
         judged = run.judgement()
         self._said.append(f"{judged.outcome} {judged.title}".strip())
         self._said.append(f"run directory: {run.folder}")

@@ -125,7 +125,7 @@ class KernelCases:
 
         def make(built: Built, seed: int) -> RunDir:
             planner = session.planner
-            return session.executor.submit(lambda: (work.plan(planner, built, seed),)).result()[0]
+            return session.run_cell(lambda: work.plan(planner, built, seed))
 
         return KernelProbe(build, make, session.note)
 

@@ -138,9 +138,7 @@ def _measure(
 
     Raises UserError for a point that the kernel does not have, or an accelerator without plugins.
     """
-    return session.executor.submit(lambda: (_plan(session, built, race, costs, options),)).result()[
-        0
-    ]
+    return session.run_cell(lambda: _plan(session, built, race, costs, options))
 
 
 def _plan(

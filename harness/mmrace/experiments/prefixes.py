@@ -106,8 +106,7 @@ def verify_prefixes(
 
     def judge(built: Built) -> Judgement:
         planner = session.planner
-        made = session.executor.submit(lambda: (work.plan(planner, built, seed),))
-        return made.result()[0].judgement()
+        return session.run_cell(lambda: work.plan(planner, built, seed)).judgement()
 
     found: list[Prefix] = []
     for prefix in walk([patch.subject for patch in resolved.patches], build, judge):

@@ -169,10 +169,7 @@ def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) ->
     if found := slots.find(place):
         return found
     seed = (work.options.seed or 0) + number
-    planned = session.executor.submit(
-        lambda: (work.plan(session.planner, bad, seed, slots.slot(place)),)
-    )
-    return planned.result()[0]
+    return session.run_cell(lambda: work.plan(session.planner, bad, seed, slots.slot(place)))
 
 
 def _told(run: RunDir) -> tuple[Judgement, Sequence[str]]:

@@ -13,6 +13,7 @@ from mmrace.executors.local import LocalExecutor
 from mmrace.home import Home
 from mmrace.patching.intake import Intake
 from mmrace.runs import kernels
+from mmrace.runs.cell import Cell
 from mmrace.runs.kernels import DEFAULT, Built, Step
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import Planner
@@ -118,5 +119,8 @@ class Session:
     def run(self, built: Built, race: Race, workload: Workload, options: RunOptions) -> RunDir:
         """Run one workload once."""
         planner = self.planner
-        made = self.executor.submit(lambda: (planner.plan(built, race, workload, options),))
-        return made.result()[0]
+        return self.run_cell(lambda: planner.plan(built, race, workload, options))
+
+    def run_cell(self, plan: Callable[[], Cell]) -> RunDir:
+        """Have one cell planned and run, and wait for its run. Raises what either raises."""
+        return self.executor.submit(lambda: (plan(),)).result()[0]
