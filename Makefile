@@ -4,7 +4,7 @@ top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 bin := $(top)/.venv/bin
 TREE ?= debian:6.1
 
-.PHONY: help setup setup-dev demo test unit whole browser vm test-slow bench bench-steering bench-statistics lint lock clean
+.PHONY: help setup setup-dev demo docs test unit whole browser vm test-slow bench bench-steering bench-statistics lint lock clean
 
 help:
 	@echo 'make setup             Debian packages and .venv/bin/mmrace'
@@ -12,8 +12,9 @@ help:
 	@echo 'make test              lint, unit tests, tests on real kernels (40 minutes from nothing)'
 	@echo 'make test-slow         the longer ones'
 	@echo 'make bench             the figures in README.md'
-	@echo 'make bench-steering    the figures in docs/steering.md'
+	@echo 'make bench-steering    the figures in docs/measurements/steering.md'
 	@echo 'make bench-statistics  calibration of verify and bisect'
+	@echo 'make docs              the documentation site, in artefacts/site'
 	@echo 'make lint unit whole browser vm  parts of make test'
 	@echo 'make lock              pin the Python dependencies anew'
 
@@ -25,6 +26,9 @@ setup-dev:
 
 demo: setup
 	@$(bin)/mmrace demo --tree $(TREE)
+
+docs: setup-dev
+	cd $(top) && NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
 
 test: lint unit whole browser vm
 
@@ -60,7 +64,7 @@ bench-statistics: setup-dev
 
 lock: setup-dev
 	cd $(top) && $(bin)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --extra build --output-file requirements.lock pyproject.toml
-	cd $(top) && $(bin)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --extra build --extra dev --output-file requirements-dev.lock pyproject.toml
+	cd $(top) && $(bin)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --extra build --extra dev --extra docs --output-file requirements-dev.lock pyproject.toml
 
 clean:
 	rm -rf $(top)/.venv $(top)/artefacts

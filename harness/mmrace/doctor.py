@@ -90,7 +90,7 @@ def examine(
             "sandbox",
             not sandbox,
             sandbox or "for series from outside: works",
-            "user namespaces, or root; see docs/outside.md" if sandbox else "",
+            "user namespaces, or root; see docs/concepts/isolation.md" if sandbox else "",
         )
     )
     checks.append(Check("KVM", True, kvm))

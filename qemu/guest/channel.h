@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The result channel: KTAP lines on the second serial port, see docs/architecture.md. */
+/* The result channel: KTAP lines on the second serial port, see docs/reference/result-channel.md. */
 #ifndef MMRACE_CHANNEL_H
 #define MMRACE_CHANNEL_H
 

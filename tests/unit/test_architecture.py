@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""docs/architecture.md is true: modules import only from their own row and those above."""
+"""docs/concepts/architecture.md is true: modules import only from their own row and those above."""
 
 import ast
 import re
@@ -11,14 +11,14 @@ PACKAGE = TOP / "harness" / "mmrace"
 
 
 def rows():
-    text = (TOP / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (TOP / "docs" / "concepts" / "architecture.md").read_text(encoding="utf-8")
     table = text.partition("|---|---|\n")[2].partition("\n\n")[0]
     return [re.findall(r"`(\w+\*?)`", line.split("|")[1]) for line in table.splitlines()]
 
 
 def row_of(module):
     found = [n for n, names in enumerate(rows()) if any(fnmatch(module, name) for name in names)]
-    assert found, f"{module} is in no row of docs/architecture.md"
+    assert found, f"{module} is in no row of docs/concepts/architecture.md"
     return found[0]
 
 

@@ -51,7 +51,7 @@ def test_the_wheel_brings_manual_completion_and_plugin(wheel: zipfile.ZipFile) -
         "share/bash-completion/completions/mmrace",
         "share/zsh/site-functions/_mmrace",
         "share/fish/vendor_completions.d/mmrace.fish",
-        "share/doc/mmrace/new-race.md",
+        "share/doc/mmrace/howto/new-race.md",
     } <= shared
     entries = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(entries).decode()

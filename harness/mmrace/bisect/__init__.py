@@ -5,5 +5,5 @@ Knows a graph of revisions and what single runs of them showed, nothing of git o
 
     dag -> posterior -> search, proof -> values -> engine -> log -> loop
 
-docs/verdicts.md has the formulas and what they assume.
+docs/concepts/bisection.md has the formulas and what they assume.
 """

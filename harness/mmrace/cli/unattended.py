@@ -30,7 +30,7 @@ from mmrace.reports.report import Section
     type=click.Path(dir_okay=False, path_type=Path),
     default="mmrace-ci.toml",
     show_default=True,
-    help="The job: checks and a budget of time; docs/ci/README.md describes it.",
+    help="The job: checks and a budget of time; docs/howto/ci.md describes it.",
 )
 @click.option("--budget", type=DURATION, help="Wall time, in place of the job's own.")
 @click.option(

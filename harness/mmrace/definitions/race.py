@@ -81,7 +81,7 @@ class Cost(Table):
     """An operation that pays for a race's fix, and where it is measured.
 
     Guest instructions from ``start`` to the next ``stop`` on the one vCPU of ``machine``, while
-    ``workload`` repeats the operation. ``counters`` (see docs/architecture.md) are shown beside it.
+    ``workload`` repeats the operation. ``counters`` are shown beside it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")

@@ -86,7 +86,7 @@ class Workload(Table):
     """A program that the guest runs in a loop.
 
     ``argv[0]`` is the program's name in the image. ``silence``: seconds without progress on the
-    result channel that make a HANG. ``exercised`` maps counters (see docs/architecture.md) to the
+    result channel that make a HANG. ``exercised`` maps counters to the
     min count below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
     in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
     hold on a vulnerable kernel when nobody steers. ``iterations``: at most so many a boot, where

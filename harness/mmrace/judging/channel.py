@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The result channel of a run (docs/architecture.md), as values.
+"""The result channel of a run (docs/reference/result-channel.md), as values.
 
 Whatever is torn, cut off or not understood is left out and counted; nothing here raises.
 """

@@ -17,7 +17,7 @@ _KTAP = {
 
 
 class Counters:
-    """Counters of the result channel while it is read; docs/architecture.md has their names.
+    """Counters of the result channel while it is read (docs/reference/result-channel.md).
 
     The workload's own are absolute within an iteration and are summed over the iterations; PID 1's
     are since the start. ``iterations`` counts those that passed.

@@ -38,7 +38,7 @@ class Profile:
     def ranked(self) -> tuple[Pair, ...]:
         """Pairs, the closest in time first.
 
-        Measured: rarity finds the pairs that matter far later (docs/steering.md).
+        Measured: rarity finds the pairs that matter far later (docs/concepts/search.md).
         """
         return tuple(sorted(self.pairs, key=lambda pair: (pair.gap, pair.first, pair.second)))
 

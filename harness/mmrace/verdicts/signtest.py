@@ -2,7 +2,8 @@
 """Whether a fix holds on one path, from runs of the kernel before and after it made in pairs.
 
 The test is sequential: a pair in which only "before" shows the race's own failure speaks for the
-fix, one such failure on "after" ends it. docs/verdicts.md has the formulas and what they assume.
+fix, one such failure on "after" ends it. docs/concepts/verdicts.md has the formulas
+and what they assume.
 """
 
 import hashlib
