@@ -76,7 +76,7 @@ def made_run(
         id=name, race=made, workload=made.workload[0], tree="debian:6.1", revision="a" * 40,
         machine=Machine(name="numa2", summary="", node=(Node(memory=64),)), series=series,
         kernel_id="0123456789abcdef", release="6.1.192", program="p", accel="tcg",
-        steered=bool(windows), seed=7, boot=("console=ttyS0",),
+        steered=bool(windows or made.delays), seed=7, boot=("console=ttyS0",),
         origin=f"mmrace run --race {race} --workload w --tree debian:6.1", slot=slot,
     )  # fmt: skip
     vm = VmRecord(("qemu-system-x86_64", "-append", "a b"), "7.2.22", "tcg", "", end, 9.5, message)

@@ -16,6 +16,7 @@ from mmrace.errors import UserError
         ("return of mm/rmap.c:f from g", Point(Where.RETURN, "f", caller="g", file="mm/rmap.c")),
         ("before x #2 in f", Point(Where.BEFORE, "f", inner="x", nth=2)),
         ("after x in f from g", Point(Where.AFTER, "f", inner="x", caller="g")),
+        ("anywhere in mm/rmap.c:f", Point(Where.ANYWHERE, "f", file="mm/rmap.c")),
         ("line 12 of f from g", Point(Where.LINE, "f", nth=12, caller="g")),
         ("at f.isra.0+0x1c", Point(Where.AT, "f.isra.0", offset=0x1C)),
         ("at f-0x40", Point(Where.AT, "f", offset=-0x40)),

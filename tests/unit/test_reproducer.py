@@ -20,6 +20,7 @@ from mmrace.definitions.race import Execution, FailsBy, Signature, Source, load_
 from mmrace.definitions.reproducer import (
     Reproducer,
     read_reproducer,
+    with_delays,
     with_failure,
     with_functions,
 )
@@ -252,6 +253,10 @@ def test_memory_that_the_program_used_up_is_no_failure_of_the_kernel() -> None:
     )
 
 
+def test_the_use_of_freed_memory_shows_without_kasan(write) -> None:
+    assert read_reproducer([write("a.c")]).race(Execution()).boot == ("slub_debug=FP",)
+
+
 def test_signatures_of_what_is_known(write) -> None:
     made = read_reproducer([write("a.c")])
     assert made.race(Execution(), crash="x").signature == (Signature(title="x"),)
@@ -268,6 +273,7 @@ def kept(home, tmp_path, write):
     keep_reproducer(home, made)
     race = made.race(Execution(procs=3, fails_by=(FailsBy.EXIT,)), configs=("tun",))
     race = with_functions(with_failure(race, r"^kernel BUG in made\.to\"fail$"), COUNTED)
+    race = with_delays(race, COUNTED)
     channel = BEGIN + "# count probe:walk 95\n"
     return made_run(tmp_path, channel=channel, console=BUG, end=VmEnd.STOPPED, of=race)
 
@@ -286,6 +292,8 @@ def test_a_race_is_made_from_a_run(home, kept) -> None:
     ]
     assert race.signature == was.race.signature
     assert race.probe == was.race.probe
+    assert race.delays
+    assert race.delays == was.race.delays
     assert race.workload[0].execution == was.workload.execution
     assert race.workload[0].exercised == {"executions": 1, "functions": 9}
     assert race.own_config == ("reproducer", "tun")

@@ -64,6 +64,7 @@ class Kernels:
             for arm in Arm
         }
         self.before: list[dict[str, Any]] = [crash()]
+        self.steered: dict[str, Any] | None = None  # each steered run of ``before``
         self.after: list[dict[str, Any]] = [held()]
         self.made: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -87,14 +88,17 @@ class Kernels:
     def _make(self, race: Race, kernel: str, slot: str) -> RunDir:
         runs = self.before if kernel == "before" else self.after
         fields = runs[min(self.made[kernel], len(runs) - 1)]
+        if kernel == "before" and race.delays and self.steered:
+            fields = self.steered
         self.made[kernel] += 1
         name = f"run-{sum(self.made.values()):03}"
         return made_run(self.home.runs, name=name, slot=slot, of=race, **fields)
 
     def learn(self, budget: int = 20, **how: Any) -> Learnt:
         crash_wanted = {"crash": how.pop("crash")} if "crash" in how else {}
+        options = RunOptions(steer=how.pop("steer", None))
         race = Reproducer((("w.c", b""),)).race(Execution(**how), **crash_wanted)
-        return learn_for_arms(self.session, self.arms, race, RunOptions(), budget)
+        return learn_for_arms(self.session, self.arms, race, options, budget)
 
     def verify(self, learnt: Learnt) -> Verified:
         works, undecided = works_of(learnt.race, RunOptions(), "6.1.192")
@@ -254,3 +258,35 @@ def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itse
     assert learnt.race.workload[0].exercised == {"executions": 1, "functions": 1}
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 7\n# cut")}]
     assert kernels.verify(learnt).said.verdict is Verdict.FIXED
+
+
+def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) -> None:
+    kernels.before, kernels.steered = [held()], crash(walk=50)
+    learnt = kernels.learn()
+    assert [run.spec().steered for run in learnt.runs] == [False, True] * 3
+    assert learnt.race.delays
+    assert learnt.race.delays.points == (
+        ("anywhere in mm/rmap.c:walk",),
+        ("anywhere in mm/memory.c:free_it",),
+    )
+    assert learnt.race.workload[0].exercised["probe:walk"] == 5
+    said = "0 of 3 runs failed unsteered; 3 of 3 runs failed with delays in these functions"
+    assert said in kernels.notes
+    done = kernels.verify(learnt)
+    assert done.said.verdict is Verdict.FIXED
+    assert all(run.spec().steered for _, run in done.runs)
+    assert learnt.document()["learnt"]["steered"] is True  # type: ignore[index]
+
+
+def test_where_steering_helps_no_more_the_campaign_is_not_steered(kernels: Kernels) -> None:
+    kernels.before, kernels.steered = [crash(walk=1000)], crash(walk=50)
+    learnt = kernels.learn()
+    assert learnt.race.delays is None
+    assert learnt.race.workload[0].exercised["probe:walk"] == 100
+
+
+@pytest.mark.parametrize("steer", [True, False])
+def test_a_user_chooses_whether_the_bad_kernel_is_steered(kernels: Kernels, steer: bool) -> None:
+    learnt = kernels.learn(steer=steer)
+    assert {run.spec().steered for run in learnt.runs} == {steer}
+    assert (learnt.race.delays is not None) is steer

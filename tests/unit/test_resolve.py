@@ -85,6 +85,17 @@ def test_return_is_every_ret(program: Path, resolver: Resolver) -> None:
     assert list(resolver.resolve(["return of body"]).addresses) == rets
 
 
+def test_anywhere_is_its_entry_its_returns_and_before_each_call_and_copy(
+    program: Path, resolver: Resolver
+) -> None:
+    found = set(resolver.resolve(["anywhere in body"]).addresses)
+    parts = ("entry of body", "return of body", "before leaf in body", "before clear in body")
+    named = [set(resolver.resolve([part]).addresses) for part in parts]
+    assert all(part < found for part in named)
+    inside = {at for at, _ in code_of(program, "body")}
+    assert found < inside
+
+
 def test_before_and_after_find_calls_also_within_what_is_inlined(
     program: Path, resolver: Resolver
 ) -> None:

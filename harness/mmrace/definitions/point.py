@@ -8,11 +8,13 @@
     before CALLEE [#N] in FUNCTION [from CALLER]
     after CALLEE [#N] in FUNCTION [from CALLER]
     line N of FUNCTION [from CALLER]
+    anywhere in FUNCTION [from CALLER]
     at FUNCTION+OFFSET
 
 CALLEE is called by, or inlined into, FUNCTION, which may itself be inlined elsewhere. Without
 ``#N`` all its occurrences are meant, with it the N-th in the order of source lines. Lines count
-from 1 at the function's own. ``at`` names an instruction, as kernel reports do (``f+0x1c``): it
+from 1 at the function's own. ``anywhere`` are its entry, its returns, and the places before each
+call and each inlined copy in it. ``at`` names an instruction, as kernel reports do (``f+0x1c``): it
 holds for one build, and is what a search writes where nothing better leads there. A FUNCTION that
 several files define is written ``mm/rmap.c:FUNCTION``.
 """
@@ -33,9 +35,11 @@ _INNER = re.compile(
     rf"(?:before|after)\s+(?P<inner>{_NAME})(?:\s*#(?P<nth>[1-9]\d*))?\s+in\s+{_BODY}"
 )
 _LINE = re.compile(rf"line\s+(?P<nth>[1-9]\d*)\s+of\s+{_BODY}")
+_ANYWHERE = re.compile(rf"anywhere\s+in\s+{_BODY}")
 _AT = re.compile(rf"at\s+(?P<function>{_NAME}(?:\.\w+)*)(?P<offset>[+-]0x[0-9a-f]+)")
 FORMS = (
     "`entry of F`, `return of F`, `before X in F`, `after X #2 in F`, `line 9 of F`,"
+    " `anywhere in F`,"
     " each with `from CALLER`"
 )
 
@@ -48,6 +52,7 @@ class Where(StrEnum):
     BEFORE = "before"
     AFTER = "after"
     LINE = "line"
+    ANYWHERE = "anywhere"
     AT = "at"
 
 
@@ -74,6 +79,8 @@ class Point:
             return f"{self.where} {place}{self.offset:+#x}"
         if self.where is Where.LINE:
             return f"{self.where} {self.nth} of {place}{tail}"
+        if self.where is Where.ANYWHERE:
+            return f"{self.where} in {place}{tail}"
         if not self.inner:
             return f"{self.where} of {place}{tail}"
         number = f" #{self.nth}" if self.nth else ""
@@ -83,7 +90,7 @@ class Point:
 def parse_point(text: str) -> Point:
     """Read a point; UserError shows the forms there are."""
     words = " ".join(text.split())
-    for form in (_EDGE, _INNER, _LINE, _AT):
+    for form in (_EDGE, _INNER, _LINE, _ANYWHERE, _AT):
         if found := form.fullmatch(words):
             break
     else:

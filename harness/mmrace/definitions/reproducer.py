@@ -26,6 +26,7 @@ from mmrace.definitions.race import (
     Workload,
     find_race,
 )
+from mmrace.definitions.window import Delays
 from mmrace.errors import UserError
 
 # Whatever the kernel reports, but that a program has used up the guest's memory.
@@ -38,6 +39,8 @@ CONFIG = "reproducer"  # the fragment with what reproducers use beside the races
 # Seconds without a sign of PID 1 or of a killed process's end. The hung task detector's own 120 s
 # come first: the kernel says more about a hang than silence does.
 SILENCE = 150
+# Freed objects are poisoned, so that their use is an oops and not chance; far cheaper than KASAN.
+BOOT = ("slub_debug=FP",)
 _QUOTED_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
 _EVENT = 48  # letters of a function's name that the name of its event can have
 _ELF = b"\x7fELF"
@@ -99,6 +102,7 @@ class Reproducer:
             name=self.name,
             title=self.test or self.files[0][0],
             summary=f"A reproducer: {', '.join(self.sources)}.",
+            boot=BOOT,
             own_config=(CONFIG, *configs),
             signature=signatures(execution, crash),
             workload=(workload,),
@@ -115,6 +119,13 @@ def with_failure(race: Race, title: str, report: str = "") -> Race:
     """Return the race whose own crash is one with this title, and this in its report."""
     first = Signature(title=title, report=report)
     return race.model_copy(update={"signature": (first, *race.signature[1:])})
+
+
+def with_delays(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
+    """Return the race that is steered by random delays in these functions (name, file)."""
+    points = tuple((f"anywhere in {file}:{name}",) for name, file in functions)[:FUNCTIONS_COUNTED]
+    delays = Delays(points=points, optional=True) if points else None
+    return race.model_copy(update={"delays": delays})
 
 
 def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:

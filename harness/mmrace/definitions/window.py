@@ -27,9 +27,11 @@ class Delays(Table):
     """Stall whoever reaches one of ``points``, for 10 us to 100 ms, at random.
 
     The chance is the same for each factor of ten. ``share`` is the largest part of the race
-    phase for which a vCPU is stalled this way.
+    phase for which a vCPU is stalled this way. ``optional``: points that a kernel does not have are
+    left out.
     """
 
     points: tuple[Points, ...] = Field(min_length=1)
     probability: float = Field(default=0.1, gt=0, le=1)
     share: float = Field(default=0.2, gt=0, le=0.2)
+    optional: bool = False

@@ -3,6 +3,8 @@
 
 The bad kernel is run until it has failed three times; the failure is what these runs share. What
 they executed of the functions in question until then is what later runs have to execute a tenth of.
+Where kernels are compared, every other of these runs is steered by random delays in the functions
+that the series changes; the campaign is steered when more of the steered runs failed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,7 @@ from mmrace.definitions.reproducer import (
     in_memory,
     knows_failure,
     read_reproducer,
+    with_delays,
     with_failure,
     with_functions,
     with_min_counts,
@@ -86,6 +89,7 @@ class Learnt:
                 "seen": self.failure.seen if self.failure else 0,
                 "signature": [one.model_dump() for one in self.race.signature],
                 "min_counts": dict(self.race.workload[0].exercised),
+                "steered": self.race.delays is not None,
                 "trouble": self.trouble,
                 "runs": [run.as_json() for run in self.runs],
             }
@@ -104,11 +108,16 @@ def learn_for_arms(
     before, after = (arms[arm].applied.commit for arm in (Arm.BEFORE, Arm.AFTER))
     touched = touched_by(session.home, before, after)
     counted = with_functions(race, touched.functions)
+    if options.steer is not False:
+        counted = with_delays(counted, touched.functions)
     found = _learn(session, arms[Arm.BEFORE], counted, options, budget)
     if found.trouble:
         return found
+    found = replace(found, race=_steering_chosen(session, found))
+    steered = found.race.delays is not None
     session.note(f"proof of exercise: {_proof(found.race, len(touched.functions))}")
-    counters = [channel.parse(run.channel()).counters for run in found.runs if _failed(run)]
+    failed = [run for run in found.runs if _failed(run) and run.spec().steered is steered]
+    counters = [channel.parse(run.channel()).counters for run in failed]
     return replace(found, race=with_min_counts(found.race, min_counts(counters, touched.calls)))
 
 
@@ -139,12 +148,15 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     """Run the bad kernel until its failure is known, or seen once where the user has named it."""
     known = knows_failure(race)
     learning = Learning(budget, 1 if known else WANTED)
-    work = Work(race, race.workload[0], options)
     runs: list[RunDir] = []
-    key = campaign_key("learn", bad.kernel.id, work.key(), budget)
+    steered = Work(race, race.workload[0], options)
+    works = [steered]
+    if race.delays and options.steer is None:
+        works = [replace(steered, race=race.model_copy(update={"delays": None})), steered]
+    key = campaign_key("learn", bad.kernel.id, steered.key(), budget)
     with campaign_slots(session.home, key, session.note) as slots:
         while not learning.done:
-            runs.append(_run(session, bad, work, slots, len(runs)))
+            runs.append(_run(session, bad, works[len(runs) % len(works)], slots, len(runs)))
             judged, stack = _told(runs[-1])
             learning.record(judged, stack)
         session.when_told(slots.end)
@@ -161,6 +173,25 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     if failure.name == OWN_END:
         return Learnt(with_own_end(race), tuple(runs), failure)
     return Learnt(with_failure(race, failure.title, failure.report), tuple(runs), failure)
+
+
+def _steering_chosen(session: Session, found: Learnt) -> Race:
+    """Keep the delays where the bad kernel fails more often with them: fewer runs decide then."""
+    kinds = {
+        steered: [run for run in found.runs if run.spec().steered is steered]
+        for steered in (False, True)
+    }
+    rates = {
+        steered: sum(map(_failed, runs)) / len(runs) for steered, runs in kinds.items() if runs
+    }
+    if len(rates) > 1:
+        said = [
+            f"{sum(map(_failed, kinds[steered]))} of {len(kinds[steered])} runs failed {how}"
+            for steered, how in ((False, "unsteered"), (True, "with delays in these functions"))
+        ]
+        session.note("; ".join(said))
+    steered = max(rates, key=lambda kind: rates[kind])  # unsteered, where both are the same
+    return found.race if steered else found.race.model_copy(update={"delays": None})
 
 
 def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) -> RunDir:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmrace.building.kernel import Kernel
 from mmrace.definitions.machine import Machine, load_machine
 from mmrace.definitions.race import Race, Workload
-from mmrace.definitions.reproducer import needs_ltp
+from mmrace.definitions.reproducer import is_reproducer, needs_ltp
 from mmrace.definitions.witness import Witness
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.guests import accel
@@ -48,15 +48,25 @@ def steers(
     Raises UserError when it cannot be steered and that was asked for: sync points are found in the
     kernel's ``debug_info``.
     """
-    windows = race.windows_for(workload.name)
-    if options.steer and not windows:
-        raise UserError(f"race {race.name} has no window for workload {workload.name}; --no-steer")
+    by_module = options.steer_by == delay.BY
+    points = bool(race.windows_for(workload.name)) or bool(race.delays and not by_module)
+    if options.steer and not points:
+        raise UserError(_no_points(race, workload))
     if options.steer and not debug_info:
         raise UserError("this kernel has no debug information (CONFIG_DEBUG_INFO); --no-steer")
-    able = bool(windows) and debug_info and (accelerator == "tcg" or options.steer_by == delay.BY)
+    able = points and debug_info and (accelerator == "tcg" or by_module)
     if options.steer and not able:
         raise UserError("the director needs TCG: --accel tcg, --steer-by kprobe or --no-steer")
     return able if options.steer is None else options.steer
+
+
+def _no_points(race: Race, workload: Workload) -> str:
+    if is_reproducer(race):
+        return (
+            "a reproducer is steered in the functions that a series changes, by the director, where"
+            " kernels are compared; --no-steer"
+        )
+    return f"race {race.name} has no window for workload {workload.name}; --no-steer"
 
 
 class Planner:

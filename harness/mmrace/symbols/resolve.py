@@ -113,6 +113,8 @@ class Resolver:
             addresses, gate = {body.entry for body in self._heads(bodies)}, None
         elif point.where is Where.RETURN:
             addresses, gate = self._returns(point, bodies)
+        elif point.where is Where.ANYWHERE:
+            addresses, gate = self._anywhere(bodies), None
         elif point.where is Where.LINE:
             addresses, gate = self._line(point, bodies), None
         else:
@@ -158,6 +160,15 @@ class Resolver:
         exits, gate = self._exits(point, copies, {body.entry for body in copies})
         # A gate would shut out the returns of the copies that are not inlined.
         return found | exits, None if found else gate
+
+    def _anywhere(self, bodies: Sequence[Body]) -> set[int]:
+        """Entries, returns, and what ``before`` can name; copies are left where their caller is."""
+        found = {body.entry for body in self._heads(bodies)}
+        found |= {item.address for item in self._occurrences(bodies)}
+        for body in (item for item in bodies if not item.inlined):
+            code = self._code(body).values()
+            found |= {insn.address for insn in code if insn.flow is Flow.RETURN}
+        return found
 
     def _line(self, point: Point, bodies: Sequence[Body]) -> set[int]:
         found: set[int] = set()

@@ -103,4 +103,5 @@ def advice(kasan: bool, cpus: int, seconds: float) -> str:
     words = [f"longer runs (--for, {seconds:g} s now)", "several instances (--procs)"]
     words += [] if kasan else ["--config kasan, which sees accesses that do harm only by chance"]
     words += [f"more vCPUs (--machine, {cpus} now)"] if cpus < 4 else []
+    words.append("a search for a schedule (mmrace hunt --repro)")
     return ", ".join([*words, "windows to steer by (mmrace race new --from RUN)"])

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the director is to do on one kernel: windows, delays and meters with addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mmrace.definitions.window import Delays, Window
+from mmrace.errors import UserError
 from mmrace.symbols.resolve import Resolved, Resolver
 from mmrace.windows.search import SearchPlan
 
@@ -47,13 +49,19 @@ class Plan:
 def make_plan(
     windows: Sequence[Window], resolver: Resolver, seed: int, delays: Delays | None = None
 ) -> Plan:
-    """Resolve all points for one kernel; UserError names the first that it does not have."""
+    """Resolve all points for one kernel; UserError names the first that it has to have."""
     return Plan(
         windows=tuple(
             PlannedWindow(item, resolver.resolve(item.hold), resolver.resolve(item.until))
             for item in windows
         ),
-        delays=tuple(resolver.resolve(points) for points in delays.points) if delays else (),
+        delays=tuple(_delays(delays, resolver)) if delays else (),
         delay=delays,
         seed=seed,
     )
+
+
+def _delays(delays: Delays, resolver: Resolver) -> Iterator[Resolved]:
+    for points in delays.points:
+        with suppress(*([UserError] if delays.optional else [])):
+            yield resolver.resolve(points)
