@@ -53,6 +53,13 @@ def test_what_is_asked_is_a_tenth_of_what_the_bad_kernel_executed() -> None:
     assert min_counts([{"probe:walk": 0}, {}]) == {}
 
 
+def test_dropped_calls_excuse_a_function_whose_caller_is_asked_for() -> None:
+    run = {"probe:a": 100, "probe:b": 100, "probe:c": 100}
+    dropped = {("a", "b"), ("b", "c"), ("elsewhere", "a")}
+    assert min_counts([run], dropped) == {"probe:a": 10}
+    assert min_counts([run], {("a", "b"), ("b", "a")}) == {f"probe:{n}": 10 for n in "abc"}
+
+
 def test_a_kernel_is_not_asked_for_functions_that_it_does_not_have() -> None:
     race = with_functions(Reproducer((("w.c", b""),)).race(Execution()), COUNTED)
     race = with_min_counts(race, {"probe:walk": 10, "probe:free_it": 10})

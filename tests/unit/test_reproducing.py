@@ -252,12 +252,26 @@ def test_functions_beyond_what_can_be_counted_are_said(
 def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itself(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    touched = Touched(CHANGED, frozenset({"walk"}))
+    touched = Touched(CHANGED, frozenset({("free_it", "walk")}))
     monkeypatch.setattr(reproducing, "touched_by", lambda *_: touched)
+    both = crash()
+    both["channel"] += "# count probe:free_it 40\n"
+    kernels.before = [both]
     learnt = kernels.learn()
-    assert learnt.race.workload[0].exercised == {"executions": 1, "functions": 1}
-    kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 7\n# cut")}]
+    asked = {"executions": 1, "functions": 1, "probe:free_it": 4}
+    assert learnt.race.workload[0].exercised == asked
+    kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 4\n# cut")}]
     assert kernels.verify(learnt).said.verdict is Verdict.FIXED
+    kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 3\n# cut")}]
+    assert kernels.verify(learnt).said.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_call_that_is_dropped_where_the_program_never_is_excuses_nothing(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched = Touched(CHANGED, frozenset({("free_it", "walk")}))
+    monkeypatch.setattr(reproducing, "touched_by", lambda *_: touched)
+    assert kernels.learn().race.workload[0].exercised["probe:walk"] == 100
 
 
 def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) -> None:

@@ -35,7 +35,24 @@ diff --git a/mm/a.c b/mm/a.c
 
 def test_the_function_around_a_changed_line_counts_not_its_neighbours() -> None:
     change = read_change(WHOLE)
-    assert change == Change((("try_to_migrate_one", "mm/a.c"),), ("unlock", "rmap_unlock"))
+    dropped = frozenset({("try_to_migrate_one", "unlock")})
+    assert change == Change((("try_to_migrate_one", "mm/a.c"),), ("unlock", "rmap_unlock"), dropped)
+
+
+def test_a_changed_definition_and_an_added_call_drop_no_call() -> None:
+    diff = """\
+--- a/mm/a.c
++++ b/mm/a.c
+@@ -1,7 +1,8 @@
+-static int walk(struct page *page)
++static int walk(struct page *page, bool locked)
+ {
+-\tretry(walk(page));
++\tadded();
+ }
+-int declared(void);
+"""
+    assert read_change(diff).dropped == frozenset({("walk", "retry")})
 
 
 def test_a_hunk_head_names_the_function_and_a_label_none() -> None:

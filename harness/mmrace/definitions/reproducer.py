@@ -42,7 +42,7 @@ SILENCE = 150
 # Freed objects are poisoned, so that their use is an oops and not chance; far cheaper than KASAN.
 BOOT = ("slub_debug=FP",)
 _QUOTED_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
-_EVENT = 48  # letters of a function's name that the name of its event can have
+EVENT = 48  # letters of a function's name that the name of its event can have
 _ELF = b"\x7fELF"
 
 
@@ -134,7 +134,7 @@ def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
     """
     probes: dict[str, Probe] = {}
     for function, file in functions:
-        name = function[:_EVENT]
+        name = function[:EVENT]
         probes.setdefault(name, Probe(name=name, function=(function,), every=True, file=file))
     chosen = dict(list(probes.items())[:FUNCTIONS_COUNTED])
     workload = race.workload[0]

@@ -118,7 +118,7 @@ def learn_for_arms(
     session.note(f"proof of exercise: {_proof(found.race, len(touched.functions))}")
     failed = [run for run in found.runs if _failed(run) and run.spec().steered is steered]
     counters = [channel.parse(run.channel()).counters for run in failed]
-    return replace(found, race=with_min_counts(found.race, min_counts(counters, touched.calls)))
+    return replace(found, race=with_min_counts(found.race, min_counts(counters, touched.dropped)))
 
 
 def learn_for_bisection(session: Session, bad: Built, work: Work, budget: int) -> Learnt:

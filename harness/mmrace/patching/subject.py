@@ -18,10 +18,14 @@ _COMMENT = re.compile(r"^\s*(/?\*|//)")
 
 @dataclass(frozen=True)
 class Change:
-    """Functions that a diff changes, each with its file, and those that changed lines call."""
+    """Functions that a diff changes, each with its file, and those that changed lines call.
+
+    ``dropped``: caller and callee of each call on a line that is removed.
+    """
 
     changed: tuple[tuple[str, str], ...]
     called: tuple[str, ...]
+    dropped: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def read_change(diff: str) -> Change:
     """
     changed: dict[tuple[str, str], None] = {}
     called: dict[str, None] = {}
+    dropped: set[tuple[str, str]] = set()
     file = function = ""
     for line in diff.splitlines():
         if found := _FILE.match(line):
@@ -53,10 +58,13 @@ def read_change(diff: str) -> Change:
             if line[0] != " " and text.strip() and not _COMMENT.match(text):
                 if function:
                     changed[function, file] = None
-                called |= dict.fromkeys(_NAME.findall(text))
+                names = _NAME.findall(text)
+                called |= dict.fromkeys(names)
+                if function and line[0] == "-":
+                    dropped |= {(function, name) for name in names if name != function}
             if text.startswith("}"):
                 function = ""
-    return Change(tuple(changed), tuple(called))
+    return Change(tuple(changed), tuple(called), frozenset(dropped))
 
 
 def _defined(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from mmrace.definitions.race import Race, Workload
-from mmrace.definitions.reproducer import FUNCTIONS
+from mmrace.definitions.reproducer import EVENT, FUNCTIONS
 from mmrace.errors import NotHereError
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
@@ -33,12 +33,14 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Touched:
-    """Functions, each with its file, that differ between two commits; ``calls``: names of functions
-    of which a line with a call differs.
+    """Functions, each with its file, that differ between two commits.
+
+    ``dropped``: caller and callee of each call of which the first commit has a line that the
+    second has not.
     """
 
     functions: tuple[tuple[str, str], ...]
-    calls: frozenset[str] = frozenset()
+    dropped: frozenset[tuple[str, str]] = frozenset()
 
 
 def touched_by(home: Home, before: str, after: str) -> Touched:
@@ -46,26 +48,42 @@ def touched_by(home: Home, before: str, after: str) -> Touched:
     change = read_change(function_diff(home, before, after))
     files = (".c", ".h")
     functions = tuple((name, file) for name, file in change.changed if file.endswith(files))
-    return Touched(functions, frozenset(change.called))
+    return Touched(functions, change.dropped)
 
 
 def min_counts(
     runs: Sequence[Mapping[str, int]],
-    calls: Collection[str] = (),
+    dropped: Collection[tuple[str, str]] = (),
     share: float = SHARE,
 ) -> dict[str, int]:
     """Return what is asked of later runs, from the counters of runs of the bad kernel.
 
-    A function that no such run executed is not asked for by itself, and none in ``calls``: a fix
-    may be that it is not called any more.
+    A function that no such run executed is not asked for by itself. Neither is one of which the
+    fix drops a call (``dropped``), as that may be all of the fix; but then its caller is, so that
+    the place is executed from which the call has gone.
     """
     names = {name for counters in runs for name in counters if name.startswith("probe:")}
-    found = {}
+    executed: dict[str, float] = {}
     for name in sorted(names):
-        counts = [counters[name] for counters in runs if counters.get(name)]
-        if counts and name.removeprefix("probe:") not in calls:
-            found[name] = max(1, int(share * median(counts)))
-    return found
+        if counts := [counters[name] for counters in runs if counters.get(name)]:
+            executed[name.removeprefix("probe:")] = median(counts)
+    spared = _spared(executed, dropped)
+    return {
+        f"probe:{name}": max(1, int(share * count))
+        for name, count in executed.items()
+        if name not in spared
+    }
+
+
+def _spared(executed: Collection[str], dropped: Collection[tuple[str, str]]) -> set[str]:
+    """Functions called by fewer that are executed: by one that is asked for, or by one of these."""
+    calls = {(caller[:EVENT], callee[:EVENT]) for caller, callee in dropped}
+    calls = {call for call in calls if set(call) <= set(executed)}
+    called = {callee for _, callee in calls}
+    reached = set(executed) - called
+    while more := {callee for caller, callee in calls if caller in reached} - reached:
+        reached |= more
+    return reached & called
 
 
 def name_counters(race: Race, workload: Workload, kernel: KernelCounters, release: str) -> Workload:
