@@ -209,6 +209,15 @@ def test_what_is_not_there_is_named_with_what_is(resolver: Resolver, point: str,
         resolver.resolve([point])
 
 
+def test_the_cache_knows_what_a_kernel_does_not_have(program: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "points.json"
+    with pytest.raises(UserError, match="no code of gone") as first:
+        Resolver(program, "small", cache).resolve(["entry of gone"])
+    with pytest.raises(UserError) as second:
+        Resolver(tmp_path / "gone", "small", cache).resolve(["entry of gone"])
+    assert first.value.message == second.value.message
+
+
 def test_the_cache_answers_without_the_vmlinux(program: Path, tmp_path: Path) -> None:
     cache = tmp_path / "points.json"
     points = ["after clear in body"], ["entry of body"]

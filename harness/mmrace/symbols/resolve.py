@@ -14,7 +14,7 @@ from mmrace.home import write_file
 from mmrace.symbols.disassembly import Code, Flow, disassemble, find_exits
 from mmrace.symbols.dwarf import Body, Debug
 
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 _LONGEST_INSN = 16  # bytes
 
 
@@ -60,14 +60,14 @@ class Resolver:
     """Resolves points against one vmlinux; ``kernel`` names it in errors.
 
     With ``cache``, a file of the caller's choice that stands for this very kernel, what was
-    resolved once is not looked up again.
+    resolved once, or could not be, is not looked up again.
     """
 
     def __init__(self, vmlinux: Path, kernel: str, cache: Path | None = None) -> None:
         self.vmlinux = vmlinux
         self.kernel = kernel
         self._cache = cache
-        self._known = _load(cache)
+        self._known, self._faults = _load(cache)
         self._debug: Debug | None = None
 
     def resolve(self, alternatives: Sequence[str]) -> Resolved:
@@ -76,14 +76,17 @@ class Resolver:
         for text in alternatives:
             if text in self._known:
                 return self._known[text]
-            try:
-                found = self._resolve(parse_point(text))
-            except UserError as error:
-                faults.append(error.message)
-                continue
-            self._known[text] = found
-            self._save()
-            return found
+            if text not in self._faults:
+                try:
+                    self._known[text] = self._resolve(parse_point(text))
+                except UserError as error:
+                    if self._debug is None:  # the fault is the file's, not this kernel's
+                        raise
+                    self._faults[text] = error.message
+                self._save()
+            if text in self._known:
+                return self._known[text]
+            faults.append(self._faults[text])
         raise UserError(f"{self.kernel} has no point {'; '.join(faults)}")
 
     def occurrences(self, function: str) -> tuple[Occurrence, ...]:
@@ -271,22 +274,24 @@ class Resolver:
 
     def _save(self) -> None:
         if self._cache:
-            content = {text: asdict(found) for text, found in self._known.items()}
-            write_file(self._cache, json.dumps({"version": _CACHE_VERSION, "points": content}))
+            points = {text: asdict(found) for text, found in self._known.items()}
+            content = {"version": _CACHE_VERSION, "points": points, "faults": self._faults}
+            write_file(self._cache, json.dumps(content))
 
 
 def _nearest(names: Sequence[str]) -> str:
     return f"; nearest: {', '.join(names)}" if names else ""
 
 
-def _load(cache: Path | None) -> dict[str, Resolved]:
+def _load(cache: Path | None) -> tuple[dict[str, Resolved], dict[str, str]]:
     try:
         content = json.loads(cache.read_bytes()) if cache else {}
     except (OSError, ValueError):
-        return {}
+        return {}, {}
     if content.get("version") != _CACHE_VERSION:
-        return {}
-    return {text: _resolved(fields) for text, fields in content["points"].items()}
+        return {}, {}
+    points = {text: _resolved(fields) for text, fields in content["points"].items()}
+    return points, content["faults"]
 
 
 def _resolved(fields: dict[str, Any]) -> Resolved:
