@@ -16,7 +16,7 @@ from mmrace import racecheck, template
 from mmrace.building.kconfig import config_request
 from mmrace.cli import cli
 from mmrace.data import data_dir, use_races
-from mmrace.definitions.base import base_for
+from mmrace.definitions.base import base_for, load_bases
 from mmrace.definitions.race import (
     Cost,
     Probe,
@@ -137,6 +137,20 @@ def test_patches_beside_a_race_have_a_short_name() -> None:
         False,
         False,
     )
+
+
+def test_patches_beside_a_race_are_those_of_the_trees_base() -> None:
+    for base in load_bases():
+        name = f"vulnerable/{PATCHED.name}"
+        own = PATCHED / "vulnerable" / base.name
+        assert (PATCHED.name in base.race) == own.is_dir(), base.name
+        if own.is_dir():
+            (patch,) = resolve_series(name, base).patches
+            (there,) = own.glob("*.patch")
+            assert patch.name == f"{PATCHED.name}/{there.name}"
+            assert patch.diff.strip() in there.read_bytes()
+    between = resolve_series(f"fixes/{PATCHED.name}", base_for("6.14.2"))
+    assert (between.borrowed, [series.borrowed for series in between.instead]) == ("6.12", ["6.18"])
 
 
 def test_so_have_those_of_a_users_race_which_stay_outside(home: Home) -> None:

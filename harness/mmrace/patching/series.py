@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmrace.data import data_dir
-from mmrace.definitions.base import Base, Mark, nearest_bases
+from mmrace.definitions.base import Base, Mark, load_bases, nearest_bases
 from mmrace.definitions.race import find_race
 from mmrace.errors import UserError
 from mmrace.patching.applied import Applied, apply_series
@@ -33,9 +33,9 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     """Read the series of a name in the base's patches, ``none``, or one from outside.
 
     ``vulnerable/RACE`` and ``fixes/RACE`` may also be directories beside the race's own
-    ``race.toml``. What a name from outside may be, says ``read_outside``. ``NAME[1,3]`` are the
-    first and the third patch of NAME. Raises UserError when there is no such series, or it is
-    damaged.
+    ``race.toml``, with patches for any kernel or with a directory for each base. What a name from
+    outside may be, says ``read_outside``. ``NAME[1,3]`` are the first and the third patch of NAME.
+    Raises UserError when there is no such series, or it is damaged.
     """
     if chosen := _CHOSEN.fullmatch(name):
         return _choose(resolve_series(chosen[1], base, stdin), chosen[2])
@@ -53,7 +53,7 @@ def _named(base: Base, name: str) -> Series:
     """Read a series that mmrace brings."""
     kind, _, rest = name.partition("/")
     sides = kind in ("vulnerable", "fixes") and rest and not _listed(base.folder / kind, rest)
-    if sides and (own := _beside_race(name, kind, rest)):
+    if sides and (own := _beside_race(base, name, kind, rest)):
         return own
     if not base.covered:
         return _borrowed(base, name)
@@ -102,15 +102,23 @@ def series_names(base: Base) -> list[str]:
     return ["none", *sorted(str(path) for path in found)]
 
 
-def _beside_race(name: str, kind: str, race: str) -> Series | None:
-    """Read the patches that lie beside a race's race.toml; None when there are none."""
-    folder = find_race(race)
-    found = read_outside(str(folder / kind), b"") if folder and (folder / kind).is_dir() else None
-    if not folder or not found:
+def _beside_race(base: Base, name: str, kind: str, race: str) -> Series | None:
+    """Read the patches that lie beside a race's race.toml; None when there are none for the base.
+
+    Where the directory has one for each base (``vulnerable/6.1``), only that of ``base`` counts.
+    """
+    race_folder = find_race(race)
+    if not race_folder:
+        return None
+    folder = race_folder / kind
+    by_base = any((folder / other.name).is_dir() for other in load_bases())
+    folder = folder / base.name if by_base else folder
+    found = read_outside(str(folder), b"") if folder.is_dir() else None
+    if not found:
         return None
     patches = tuple(replace(one, name=f"{race}/{one.name}") for one in found.patches)
-    outside = folder.parent != data_dir("races")
-    taken_out = _beside_race(name, "vulnerable", race) if kind == "fixes" else None
+    outside = race_folder.parent != data_dir("races")
+    taken_out = _beside_race(base, name, "vulnerable", race) if kind == "fixes" else None
     opposite = taken_out.patches if taken_out else ()
     return replace(found, name=name, patches=patches, outside=outside, opposite=opposite)
 
