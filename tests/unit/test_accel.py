@@ -3,9 +3,12 @@ import pytest
 from click.testing import CliRunner
 
 from mmrace.cli import cli
+from mmrace.definitions.race import load_race
 from mmrace.errors import InfraError, UserError
 from mmrace.guests.accel import Accel, choose, state, steering_state, steering_under_kvm
 from mmrace.home import Home
+from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import wanted_accel
 
 
 @pytest.fixture
@@ -81,3 +84,16 @@ def test_replays_and_hunts_take_an_accelerator(command):
     shown = CliRunner().invoke(cli, [command, "--help"], terminal_width=100).output
     assert "--accel [auto|kvm|tcg]" in shown
     assert "untested" in shown
+
+
+def test_what_windows_can_steer_runs_under_tcg_unless_somebody_says_otherwise():
+    race = load_race("hugetlb-uffd")
+    steered, plain = (race.find_workload(name) for name in ("missing-by-migration", "missing-cost"))
+    assert race.windows_for(steered.name)
+    assert not race.windows_for(plain.name)
+    assert wanted_accel(race, steered, RunOptions()) == "tcg"
+    assert wanted_accel(race, plain, RunOptions()) == "auto"
+    assert wanted_accel(race, steered, RunOptions(steer=False)) == "auto"
+    assert wanted_accel(race, steered, RunOptions(steer_by="kprobe")) == "auto"
+    assert wanted_accel(race, steered, RunOptions(accel="kvm")) == "kvm"
+    assert wanted_accel(race, steered, RunOptions(), debug_info=False) == "auto"

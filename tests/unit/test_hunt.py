@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from fake_guest import FakeGuest, FakeOracle
-from mmrace.cli.hunting import _place
+from mmrace.cli.options import witness_place
 from mmrace.definitions.race import load_race, race_names
 from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
@@ -257,7 +257,7 @@ def test_a_race_that_shows_of_itself_gets_less_time_to(monkeypatch):
 @pytest.mark.parametrize("out", ["/dev/null", "no/such/directory/w.toml"])
 def test_a_witness_is_not_written_where_no_file_can_be(out):
     with pytest.raises(UserError, match=out.partition("/w")[0]):
-        _place(Path(out))
+        witness_place(Path(out), "race")
 
 
 @pytest.mark.parametrize("name", race_names())

@@ -2,7 +2,6 @@
 """Profiles, recorded schedules, names for accesses, and the search over boots."""
 
 import subprocess
-import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
 from mmrace.hunting.order import Hit
 from mmrace.outcome import Judgement, Outcome
+from mmrace.runs.record import RunDir
 from mmrace.searching.boots import Boot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
@@ -26,6 +26,7 @@ from mmrace.searching.profile import Profile, load_profile, make_search, save_pr
 from mmrace.searching.proving import Suspects, variants
 from mmrace.searching.schedule import failed_at, recorded
 from mmrace.searching.search import Failure, Search, schedules_before
+from mmrace.searching.seeding import Seeds, seeds_from
 from mmrace.searching.windowing import render_windows, windows_of
 from mmrace.symbols.accesses import AccessSite, list_sites
 from mmrace.symbols.decode import Place
@@ -163,32 +164,73 @@ class Boots:
         failed = len(self.plans) == self.fails
         outcome = Outcome.CRASH if failed else Outcome.PASS
         log = (step(1.0, 0, StepKind.HELD, 1), step(1.5, 0, StepKind.GO, 1))
-        return Boot(Judgement(outcome, signature_matched=failed), searched(NEAR, log=log), 2.0, 2.5)
+        judged = Judgement(outcome, signature_matched=failed)
+        return Boot(judged, searched(NEAR, log=log), 2.0, 2.5, NO_RUN)
 
 
+NO_RUN = RunDir(Path("none"))
 SITES = (AccessSite(1, "f", 2), AccessSite(2, "g", 3), AccessSite(9, "h", 10))
 
 
 def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
     boots = Boots(fails=4)
     search = Search(boots, SITES, None)
-    failure = next(search.failures(time.monotonic() + 60, lambda _text: None))
+    made = [search.step(60, lambda _text: None) for _ in range(4)]
+    assert [one.failed for one in made] == [False, False, False, True]
     assert [len(plan.search.sites) for plan in boots.plans] == [3, 3, 2, 2]  # 2 s a boot
     assert boots.plans[0].search.tactics.share == 0 < boots.plans[2].search.tactics.share
-    assert [one.number for one in failure.schedules] == [1]
+    assert [one.number for one in schedules_before(made[-1])] == [1]
     tried = search.tried
     assert (tried.boots, tried.schedules, tried.priorities, tried.failures) == (2, 8, 6, 1)
     assert (tried.seconds, tried.armed) == (8.0, 5.0)
     assert tried.missed(Tactics(length=4, depth=2), 2) == pytest.approx((1 - 1 / 8) ** 6)
 
 
-def test_a_search_ends_with_its_time_and_counts_what_else_failed() -> None:
+def test_a_search_counts_what_else_failed_and_schedules_at_once_what_it_knows() -> None:
     def foreign(_plan, _seed, _seconds):
-        return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0)
+        return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0, NO_RUN)
 
     search = Search(foreign, SITES, None, Profile(seconds=9.0, pairs=(NEAR,)))
-    assert list(search.failures(time.monotonic() + 0.05, lambda _text: None)) == []
-    assert search.tried.foreign["stall"] == search.tried.boots > 0
+    search.step(5, lambda _text: None)
+    assert search.tried.foreign["stall"] == search.tried.boots == 1
+
+
+def test_a_search_with_seeds_need_not_watch() -> None:
+    boots = Boots(fails=9)
+    Search(boots, SITES, None, seeds=Seeds(frozenset({2, 9}))).step(60, lambda _text: None)
+    assert [site.address for site in boots.plans[0].search.sites] == [2, 9]
+    assert boots.plans[0].search.tactics.share > 0
+
+
+def test_seeds_are_what_communicated_in_the_other_kernel_and_all_of_what_changed() -> None:
+    theirs = tuple(
+        AccessSite(at, name, at + 1)
+        for at, name in ((1, "same"), (2, "same"), (3, "grown"), (4, "quiet"), (5, "changed"))
+    )
+    ours = tuple(
+        AccessSite(at, name, at + 1)
+        for at, name in (
+            (101, "same"),
+            (102, "same"),
+            (103, "grown"),
+            (104, "grown"),
+            (105, "quiet"),
+            (106, "changed"),
+            (107, "changed"),
+            (108, "new"),
+        )
+    )
+    pairs = (replace(NEAR, first=2, second=3),)
+    seeds = seeds_from(Profile(pairs=pairs), theirs, ours, {"changed", "elsewhere"})
+    assert seeds.addresses == {102, 103, 104, 106, 107}
+    assert seeds.functions == {"changed"}
+
+
+def test_each_access_of_a_function_that_stands_alone_has_a_share_of_its_own() -> None:
+    sites = tuple(AccessSite(at, "fg"[at > 2], at + 1) for at in (1, 2, 3, 4))
+    plan = make_search(sites, Tactics(), Profile(pairs=(NEAR,)), more={3, 4}, alone={"g"})
+    assert [(site.address, site.group) for site in plan.sites] == [(1, 0), (2, 0), (3, 1), (4, 2)]
+    assert plan.groups == 3
 
 
 SOURCE = """
@@ -290,7 +332,7 @@ def failure(*held: int) -> Failure:
             step(number, 0, StepKind.HELD, address, number),
             step(number + 0.5, 0, StepKind.TIMEOUT, address, number, 9),
         ]
-    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=tuple(log)), 100.0, 100.0)
+    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=tuple(log)), 100.0, 100.0, NO_RUN)
     return Failure(boot, schedules_before(boot))
 
 
@@ -312,7 +354,7 @@ def test_where_two_vcpus_stood_is_looked_into_first() -> None:
         step(2.0, 0, StepKind.HELD, 3, 2),
         step(2.5, 0, StepKind.TIMEOUT, 3, 2, count=9),
     )
-    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=log), 100.0, 100.0)
+    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=log), 100.0, 100.0, NO_RUN)
     suspects = Suspects(Namer())  # type: ignore[arg-type]
     found = suspects.of(Failure(boot, schedules_before(boot)))
     assert found[0] == (Hit("V0", "entry of f1"), Hit("V1", "entry of f2"))

@@ -26,7 +26,16 @@ BISECTED = [
 
 
 def verify(mmrace, race, after, *argv):
-    words = ("verify", "--race", race, "--tree", "debian:6.1", "--before", "vulnerable")
+    words = (
+        "verify",
+        "--race",
+        race,
+        "--tree",
+        "debian:6.1",
+        "--before",
+        "vulnerable",
+        "--no-attack",
+    )
     return mmrace(*words, "--after", after, *argv, timeout=3600)
 
 

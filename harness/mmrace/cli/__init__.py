@@ -30,6 +30,7 @@ MODULES = {
     "pointing": ("points",),
     "replaying": ("replay",),
     "hunting": ("hunt",),
+    "attacking": ("attack",),
     "running": ("run", "again", "shell"),
     "verifying": ("verify",),
     "bisecting": ("bisect",),

@@ -9,12 +9,14 @@ from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
     UNSTEERED,
     chosen_race,
+    out_option,
     race_option,
     refuse,
     reproducer_options,
     run_options,
     series_option,
     tree_option,
+    witness_place,
 )
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session
@@ -42,11 +44,7 @@ from mmrace.searching.windowing import render_windows
     help="Source files whose accesses are watched; !PATTERN leaves files out. "
     "[default: mm/ without allocators, fs/exec.c]",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="File for the witness. [RACE-WORKLOAD.witness.toml]",
-)
+@out_option("RACE-WORKLOAD.witness.toml")
 @click.option("--window", is_flag=True, help="Print windows for race.toml made of the witness.")
 @run_options("10m", "search (wall time)")
 @json_option
@@ -72,27 +70,17 @@ def hunting(
     if not (race := chosen_race(race_name, repro)):
         raise UserError("hunt needs the failure that counts; name it with --race or --repro")
     chosen = race.find_workload(workload) if workload else race.hunted_workload()
-    place = _place(out or Path(f"{race.name}-{chosen.name}.witness.toml"))
+    place = witness_place(out, f"{race.name}-{chosen.name}")
     done = hunt_race(open_session(app), tree, series, race, chosen, options, files or DEFAULT)
-    if done.proven:
-        save_witness(place, done.proven.witness)
-    app.document(
-        {**done.document(str(place)), "windows": render_windows(done.windows) if window else None}
-    )
+    windows = render_windows(done.finding.windows) if done.finding and window else None
+    if done.finding:
+        save_witness(place, done.finding.proven.witness)
+    app.document({**done.document(str(place)), "windows": windows})
     if not app.as_json:
         _show(app, done, place)
-        if window:
-            app.out.print(render_windows(done.windows), markup=False)
+        if windows:
+            app.out.print(windows, markup=False)
     return 0 if done.proof.holds else 3
-
-
-def _place(out: Path) -> Path:
-    """Where the witness goes, known to be possible before the search; a device is no such place."""
-    if out.exists() and not out.is_file():
-        raise UserError(f"not a file: {out}; --out names the witness to be written")
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"not a directory: {out.parent}; --out names the witness to be written")
-    return out
 
 
 def _show(app: App, done: Hunted, out: Path) -> None:
@@ -123,7 +111,7 @@ def _show(app: App, done: Hunted, out: Path) -> None:
         rows.insert(4, ("race phases until the first failure", f"{done.first:.1f} s"))
     if done.control is not None:
         rows.append(("guests that failed without any order", f"{done.control} of {CONTROLS}"))
-    if done.proven:
+    if done.finding:
         again = sum(item.failed for item in proof.replays)
         name = f"witness {out}" if proof.holds else f"{out}, not proven"
         rows.append((name, f"{again} of {len(proof.replays)} replays failed"))

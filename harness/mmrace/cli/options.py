@@ -160,7 +160,8 @@ _RUN = (
         type=click.Choice(["auto", "kvm", "tcg"]),
         default="auto",
         show_default=True,
-        help="QEMU accelerator; auto takes KVM where a guest boots. Steering under KVM: untested.",
+        help="QEMU accelerator; auto takes TCG for what windows steer, else KVM. "
+        "Steering under KVM: untested.",
     ),
     click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
     click.option(
@@ -347,3 +348,22 @@ def chosen_race(name: str | None, repro: Race | None) -> Race | None:
     if name and repro:
         raise UserError(f"--race {name} and --repro; name one of them")
     return load_race(name) if name else repro
+
+
+def out_option(default: str) -> Decorator:
+    """Return the option that names the file of a witness to be written."""
+    text = f"File for the witness. [default: {default}]"
+    return click.option("--out", type=click.Path(path_type=Path), help=text)
+
+
+def witness_place(out: Path | None, name: str) -> Path:
+    """Return where a witness goes, known to be possible before the search that is to find it.
+
+    UserError for a directory, a device or a folder that is not there.
+    """
+    out = out or Path(f"{name}.witness.toml")
+    if out.exists() and not out.is_file():
+        raise UserError(f"not a file: {out}; --out names the witness to be written")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"not a directory: {out.parent}; --out names the witness to be written")
+    return out

@@ -7,6 +7,7 @@ import click
 
 from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
+    DURATION,
     FILE,
     WITNESS,
     Place,
@@ -18,20 +19,23 @@ from mmrace.cli.options import (
     reproducer_options,
     run_options,
     tree_option,
+    witness_place,
 )
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session, report
 from mmrace.definitions.race import Race
-from mmrace.definitions.witness import load_witness
+from mmrace.definitions.witness import load_witness, save_witness
 from mmrace.experiments.prefixes import Prefixes, verify_prefixes
-from mmrace.experiments.reproducing import learn_for_arms
-from mmrace.experiments.verification import Verification, Verified, pick_race, works_of
+from mmrace.experiments.verdict import decide
+from mmrace.experiments.verification import Verified, pick_race
 from mmrace.experiments.work import Work
-from mmrace.reports.verdict import sections
+from mmrace.reports.attack import details, sections
+from mmrace.reports.verdict import sections as verdict_sections
 from mmrace.runs.options import RunOptions
+from mmrace.verdicts.campaign import Combined
 from mmrace.verdicts.exclusion import exclusions
 from mmrace.verdicts.rates import Rate
-from mmrace.verdicts.verdict import Arm, Pair, Rules, Statement
+from mmrace.verdicts.verdict import Pair, Rules, Statement
 
 REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 
@@ -58,6 +62,18 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
     "--runs", "pairs", type=click.IntRange(1), default=60, show_default=True, help="Pairs a path."
 )
 @click.option("--witness", "witness_path", type=FILE, help="Replay this file's schedule instead.")
+@click.option(
+    "--attack/--no-attack",
+    default=None,
+    help="Attack a kernel that the pairs call FIXED. [default: unless --witness]",
+)
+@click.option(
+    "--attack-for",
+    type=DURATION,
+    default="10m",
+    show_default=True,
+    help="Maximum time of the attack (wall time).",
+)
 @click.option("--each", is_flag=True, help="Run each prefix of --after once.")
 @place_options
 @run_options("30s")
@@ -76,14 +92,17 @@ def verify(
     rate: float,
     pairs: int,
     witness_path: Path | None,
+    attack: bool | None,
+    attack_for: float,
     each: bool,
     place: Place,
     options: RunOptions,
 ) -> int:
     """Run both kernels in pairs, in random order, until the verdict is certain.
 
-    FIXED means that every path of the race is fixed; one path that fails is NOT_FIXED. With
-    --witness a run is a replay; a replay that does not reach the witness's first sync point is
+    FIXED means that every path of the race is fixed; one path that fails is NOT_FIXED. What the
+    pairs call FIXED is then attacked, as by `mmrace attack`: a failure found there is NOT_FIXED.
+    With --witness a run is a replay; a replay that does not reach the witness's first sync point is
     INFEASIBLE. With --each every prefix of the series has to apply, build without new warnings,
     boot and hold; where --before fails, only the whole series has to hold.
     """
@@ -101,23 +120,25 @@ def verify(
         work = Work.choose(race, options, "", workload, witness)
         return _show_prefixes(app, race, verify_prefixes(session, tree, before, after, work, seed))
     rules = Rules(alpha=alpha, pairs=pairs, ratio=ratio, rate=rate, seed=seed)
-    arms = session.arms(tree, before, after, options, race)
-    release = arms[Arm.BEFORE].kernel.release
-    learnt = learn_for_arms(session, arms, race, options, pairs)
-    works, undecided = works_of(learnt.race, options, release, workload, witness)
-    with Verification(session, arms, works, rules, undecided) as verification:
-        if learnt.trouble:
-            done = verification.undecided(learnt.trouble)
-        else:
-            done = verification.run(lambda pair, said: app.note(_progress(pair, said.paths)))
-    app.document({**done.document(race.name), **learnt.document()})
+    wanted = attack_for if attack or (attack is None and not witness) else 0.0
+    out = witness_place(None, f"{race.name}-attack") if wanted else Path()
+    done = decide(
+        session, tree, before, after, race, options, rules, workload, witness, wanted,
+        lambda pair, said: app.note(_progress(pair, said.paths)),
+    )  # fmt: skip
+    attacked, said = done.attacked, done.said
+    if attacked and attacked.finding:
+        save_witness(out, attacked.finding.proven.witness)
+    app.document(done.document(race.name, str(out)))
     if not app.as_json:
-        _show(app, done)
-    app.note(f"{len(done.runs)} runs in {done.seconds:.0f} s")
-    title = f"{done.said.verdict}: {race.name} on {tree}"
-    runs = [*learnt.runs, *(run for _, run in done.runs)]
-    report(app, runs, title, (), sections(done.said, done.runs))
-    return done.said.exit_code
+        _show(app, done.verified, said)
+        for line in details(attacked) if attacked else ():
+            app.out.print(line, markup=False)
+    app.note(f"{len(done.verified.runs)} runs in {done.verified.seconds:.0f} s")
+    title = f"{said.verdict}: {race.name} on {tree}"
+    shown = [*verdict_sections(said, done.verified.runs), *(sections(attacked) if attacked else ())]
+    report(app, done.runs, title, attacked.not_run if attacked else (), shown)
+    return said.exit_code
 
 
 def _for_replays(options: RunOptions) -> RunOptions:
@@ -131,7 +152,7 @@ def _progress(pair: Pair, paths: tuple[Statement, ...]) -> str:
     return f"{pair.path}, pair {pair.index + 1}: {state}"
 
 
-def _show(app: App, done: Verified) -> None:
+def _show(app: App, done: Verified, said: Combined) -> None:
     def rate(value: Rate) -> str:
         return f"{value.failures} of {value.runs} ({value.low:.3f} .. {value.high:.3f})"
 
@@ -145,7 +166,7 @@ def _show(app: App, done: Verified) -> None:
             times = f"{other.after} times, before {other.before}"
             text = f"{one.path}: after also: {other.outcome} {other.title}: {times}"
             app.out.print(text, markup=False)
-    app.out.print(done.said.line, markup=False)
+    app.out.print(said.line, markup=False)
     for one in done.said.paths:
         for text in exclusions(one):
             app.out.print(f"{one.path}: {text}", markup=False)

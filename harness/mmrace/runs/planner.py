@@ -69,6 +69,19 @@ def _no_points(race: Race, workload: Workload) -> str:
     return f"race {race.name} has no window for workload {workload.name}; --no-steer"
 
 
+def wanted_accel(
+    race: Race, workload: Workload, options: RunOptions, *, debug_info: bool = True
+) -> str:
+    """Return the accelerator that a run is to have: ``auto``, ``kvm`` or ``tcg``.
+
+    Where nobody has chosen, and the director could steer, that is TCG: an unsteered run is a weaker
+    test, however fast the host is.
+    """
+    if options.accel == "auto" and options.steer_by != delay.BY:
+        return "tcg" if steers(race, workload, options, "tcg", debug_info=debug_info) else "auto"
+    return options.accel
+
+
 class Planner:
     """Plans cells, and keeps what several cells of one invocation share."""
 
@@ -108,7 +121,8 @@ class Planner:
         program = program or self._program(built, race, workload, options)
         image = make_image(self._home, self._guest_init(built), program.files)
         fitted = self._fit(built, race, workload)
-        chosen = self._accelerator(options.accel, machine, built.kernel, image)
+        wanted = wanted_accel(race, workload, options, debug_info=built.kernel.has_debug_info)
+        chosen = self._accelerator(wanted, machine, built.kernel, image)
         spec = Spec(
             id=record.new_id(race.name, workload.name),
             race=race,

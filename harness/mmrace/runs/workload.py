@@ -23,6 +23,7 @@ from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.runs.watcher import Watcher
 from mmrace.userland.image import ENDLESS, Job, job_segment
 from mmrace.windows.delay import Delay
+from mmrace.windows.search import coverage
 
 BOOT_SECONDS = 120.0
 STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
@@ -91,6 +92,8 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             if director.plan.meters:
                 write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
             write_file(folder / "holds.json", json.dumps(director.story()) + "\n")
+            if director.plan.search:
+                write_file(folder / "search.json", json.dumps(coverage(director.searched())) + "\n")
         if parts.delay:
             counts = parts.delay.counts(scratch.channel(), scratch.console())
             write_json(folder / "windows.json", [asdict(item) for item in counts])

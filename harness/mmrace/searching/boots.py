@@ -29,7 +29,7 @@ class Boot:
     searched: Searched
     seconds: float
     armed: float
-    run: RunDir | None = None
+    run: RunDir
 
     @property
     def failed(self) -> bool:

@@ -2,7 +2,7 @@
 """Which accesses of a kernel communicate under a workload: kept per kernel, merged over boots."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,25 +69,38 @@ def make_search(
     sites: Iterable[AccessSite],
     tactics: Tactics,
     profile: Profile | None = None,
+    more: Collection[int] = (),
+    alone: Collection[str] = (),
 ) -> SearchPlan:
-    """Plan to watch all of the sites, or those that communicate in a profile."""
-    wanted = profile.addresses if profile else None
+    """Plan to watch all of the sites, or those that communicate in a profile.
+
+    ``more``: addresses that are taken as well. Functions share the holds evenly; of those named in
+    ``alone`` each access has a share of its own.
+    """
+    sites = tuple(sites)
+    wanted = profile.addresses | set(more) if profile else None
     chosen = [site for site in sites if wanted is None or site.address in wanted]
     names = {site.function for site in chosen}
     chosen += [
         site for site in sites if wanted is not None and site.stack and site.function in names
     ]
-    groups = {name: number for number, name in enumerate(sorted(names))}
+    shares = {site.address: _share(site, alone) for site in chosen}
+    groups = {share: number for number, share in enumerate(sorted(set(shares.values())))}
     return SearchPlan(
         sites=tuple(
             sorted(
-                (Site(site.address, groups[site.function], site.stack) for site in chosen),
+                (Site(site.address, groups[shares[site.address]], site.stack) for site in chosen),
                 key=lambda site: site.address,
             )
         ),
         groups=max(len(groups), 1),
         tactics=tactics,
     )
+
+
+def _share(site: AccessSite, alone: Collection[str]) -> tuple[str, int]:
+    """What shares its holds evenly with all other such: a function, or one of its accesses."""
+    return site.function, site.address if site.function in alone and not site.stack else 0
 
 
 def load_profile(path: Path) -> Profile:

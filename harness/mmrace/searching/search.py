@@ -2,16 +2,17 @@
 """The search: boot after boot under random schedules, until one shows the race's failure."""
 
 import random
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from mmrace.searching.boots import Boot, BootMaker
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.profile import Profile, make_search
 from mmrace.searching.schedule import Recorded, failed_at, recorded
+from mmrace.searching.seeding import NONE, Seeds
 from mmrace.symbols.accesses import AccessSite
 from mmrace.symbols.resolve import Resolved
 from mmrace.windows.plan import Plan
@@ -64,6 +65,16 @@ class Tried:
         if judged.outcome.failed and not boot.failed:
             self.foreign[judged.title] += 1
 
+    def as_json(self) -> dict[str, Any]:
+        """What JSON documents say of it."""
+        numbers = {key: value for key, value in asdict(self).items() if key != "coverage"}
+        return {
+            **numbers,
+            "pairs": len(self.coverage.pairs),
+            "pairs_by_schedules": self.coverage.growth,
+            "unseen": self.coverage.unseen,
+        }
+
     def missed(self, tactics: Tactics, vcpus: int) -> float:
         """Probability with which a bug of the tactics' depth was missed, at most.
 
@@ -91,14 +102,23 @@ class Search:
         profile: Profile | None = None,
         tactics: Tactics | None = None,
         seed: int = 1,
+        seeds: Seeds = NONE,
     ) -> None:
         self._boots = boots
         self._sites = sites
         self._marks = marks
+        self._seeds = seeds
         self._chance = random.Random(seed)  # noqa: S311 - nobody has to be kept from guessing it
         self.tactics = tactics or Tactics()
         self.profile = profile or Profile()
         self.tried = Tried()
+        self._watched = 0
+
+    @property
+    def watched(self) -> bool:
+        """Whether enough is known of what communicates, or watching does not bring more."""
+        known = bool(self._seeds.addresses) or self.profile.seconds >= PROFILE_LEAST
+        return known or self._watched >= WATCHES
 
     def watch(self, seconds: float = PROFILE_SECONDS) -> Boot:
         """Boot once without holding anybody, for the profile."""
@@ -109,30 +129,31 @@ class Search:
 
     def once(self, seconds: float = BOOT_SECONDS) -> Boot:
         """Boot once under schedules over the profile's accesses."""
-        plan = Plan(search=make_search(self._sites, self.tactics, self.profile), marks=self._marks)
+        more, alone = self._seeds.addresses, self._seeds.functions
+        scheduled = make_search(self._sites, self.tactics, self.profile, more, alone)
+        plan = Plan(search=scheduled, marks=self._marks)
         boot = self._boots(plan, self._seed(), seconds)
         self.tried.add(boot)
         return boot
 
-    def failures(self, end: float, tell: Callable[[str], None]) -> Iterator[Failure]:
-        """Boot until ``end`` of the monotonic clock; yield each boot with the race's failure."""
-        for _ in range(WATCHES):
-            if self.profile.seconds >= PROFILE_LEAST or time.monotonic() >= end:
-                break
+    def step(self, seconds: float, tell: Callable[[str], None]) -> Boot:
+        """Make the next boot, for so many seconds of the workload at most.
+
+        As long as too little is known of what communicates, nobody is held in it.
+        """
+        if not self.watched:
+            self._watched += 1
             tell("watching for accesses that communicate")
-            boot = self.watch()
+            boot = self.watch(min(PROFILE_SECONDS, seconds))
             self.tried.seconds += boot.seconds
-            if boot.failed:
-                self.tried.failures += 1
-                yield Failure(boot, ())
-        while (left := end - time.monotonic()) > 0:
-            boot = self.once(min(BOOT_SECONDS, left))
-            tell(
-                f"{self.tried.schedules} schedules in {self.tried.boots} boots,"
-                f" {len(self.tried.coverage.pairs)} pairs"
-            )
-            if boot.failed:
-                yield Failure(boot, schedules_before(boot))
+            self.tried.failures += boot.failed
+            return boot
+        boot = self.once(min(BOOT_SECONDS, seconds))
+        tell(
+            f"{self.tried.schedules} schedules in {self.tried.boots} boots,"
+            f" {len(self.tried.coverage.pairs)} pairs"
+        )
+        return boot
 
     def _seed(self) -> int:
         return self._chance.randrange(2**31)

@@ -6,8 +6,9 @@ The layout is that of ``struct shared_search`` and what follows it in ``qemu/dir
 
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
+from typing import Any
 
 SEARCH = struct.Struct("<20I16Q")
 SITE = struct.Struct("<Q2IQ2I")
@@ -209,6 +210,15 @@ def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int) -> Sea
         tuple(_pair(plan, fields) for fields in found if fields[2]),
         tuple(_log(raw, steps, plan, counts.steps, begun)),
     )
+
+
+def coverage(searched: Searched) -> dict[str, Any]:
+    """What is kept of a search with its run: what it did, and the pairs of accesses it saw.
+
+    A pair has the addresses of both instructions, and how often it came.
+    """
+    pairs = [[f"{one.first:#x}", f"{one.second:#x}", one.count] for one in searched.pairs]
+    return {**asdict(searched.counts), "seen": pairs}
 
 
 def _counts(fields: tuple[int, ...]) -> Counts:

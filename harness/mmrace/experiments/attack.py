@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An attack on a fix: the kernel with it faces a search, under all that its race offers.
+
+The bug that a fix leaves is seldom where its author has looked. So the windows that people wrote
+for the old hole are only one of the ways here; the others are schedules over the accesses that
+communicate in either kernel, and over all of the functions that the series changes.
+"""
+
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mmrace.definitions.race import Race, Workload
+from mmrace.errors import InfraError, NotHereError, UserError
+from mmrace.experiments.hunter import Finding, Hunter, Tell, plan_search
+from mmrace.experiments.reproducing import MOST, learn_for_arms
+from mmrace.experiments.session import Session
+from mmrace.outcome import Outcome
+from mmrace.runs.exercise import touched_by
+from mmrace.runs.kernels import Built
+from mmrace.runs.options import RunOptions
+from mmrace.runs.record import NotRun, RunDir
+from mmrace.searching.search import Tried
+from mmrace.searching.seeding import seeds_from
+from mmrace.verdicts.facing import Faced, regressions
+from mmrace.verdicts.verdict import Arm
+
+SHORT, LONG = 10.0, 30.0  # seconds of the workload in a boot: of the first of a kind, of the others
+PROOF_SECONDS = 240.0  # in which a failure's schedule is looked for
+CONTROLS = 3  # boots of "before" that may show what "after" failed with
+LOST = 3  # boots in a row that the host spoilt, which end an attack
+
+SEARCH, WINDOWS = "schedules", "windows"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One boot of an attack: which kernel, under what, and its run."""
+
+    arm: Arm
+    workload: str
+    way: str
+    run: RunDir
+
+    @property
+    def title(self) -> str:
+        """The failure that it showed, "" for none."""
+        judged = self.run.judgement()
+        return (judged.title or str(judged.outcome)) if judged.outcome.failed else ""
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """An attack's end; ``seconds`` of wall time.
+
+    ``failure`` is the boot of "after" that showed the race's own failure, with its ``finding``
+    where an order was found. ``tried``, by workload: what its search of "after" did; ``missed``:
+    the probability with which that missed a bug of its tactics' depth, at most. ``steered``: how
+    often each hand-written window was hit. ``regressions``: titles that only "after" showed.
+    """
+
+    race: Race
+    seconds: float
+    attempts: tuple[Attempt, ...] = ()
+    tried: Mapping[str, Tried] = field(default_factory=dict)
+    steered: Mapping[str, int] = field(default_factory=dict)
+    missed: Mapping[str, float] = field(default_factory=dict)
+    failure: Attempt | None = None
+    finding: Finding | None = None
+    regressions: tuple[str, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+
+    @property
+    def schedules(self) -> int:
+        """Schedules that "after" has held."""
+        return sum(one.schedules for one in self.tried.values())
+
+    @property
+    def pairs(self) -> int:
+        """Interleaving coverage: ordered pairs of accesses that were seen, of all workloads."""
+        return sum(len(one.coverage.pairs) for one in self.tried.values())
+
+    @property
+    def words(self) -> str:
+        """What was tried, in a few words."""
+        boots = sum(one.arm is Arm.AFTER for one in self.attempts)
+        hits = sum(self.steered.values())
+        windows = f", {hits:,} hits of windows" if self.steered else ""
+        return (
+            f"{self.schedules:,} schedules and {self.pairs:,} pairs of accesses in {boots} boots"
+            f"{windows}, {self.seconds:.0f} s"
+        )
+
+    @property
+    def line(self) -> str:
+        """The end in one line."""
+        if self.failure:
+            return f"NOT_FIXED: {self.faced.failure}; {self.words}"
+        if self.regressions:
+            return f"only the kernel after failed with {', '.join(self.regressions)}; {self.words}"
+        return f"nothing found: {self.words}" if self.schedules else "nothing was tried"
+
+    @property
+    def faced(self) -> Faced:
+        """What it means for a verdict."""
+        title = self.failure.title if self.failure else ""
+        where = f"{title} ({self.failure.workload}, {self.failure.way})" if self.failure else ""
+        return Faced(where, self.regressions, self.words)
+
+    @property
+    def exit_code(self) -> int:
+        """1 when the fix is wrong, 3 when "after" failed otherwise than "before", else 0."""
+        if self.failure:
+            return 1
+        return 3 if self.regressions or not self.schedules else 0
+
+    def document(self, witness: str | None) -> dict[str, Any]:
+        """What goes into JSON; ``witness``: where that was written."""
+        proof = self.finding.proof if self.finding else None
+        return {
+            "race": self.race.name,
+            "failure": self.failure.title if self.failure else None,
+            "workload": self.failure.workload if self.failure else None,
+            "way": self.failure.way if self.failure else None,
+            "run": str(self.failure.run.folder) if self.failure else None,
+            "witness": witness if self.finding else None,
+            "proven": bool(proof and proof.holds),
+            "replays": len(proof.replays) if proof else 0,
+            "failed": proof.shown if proof else 0,
+            "story": [
+                {"actor": line.actor, "text": line.words}
+                for line in (self.finding.story if self.finding else ())
+            ],
+            "regressions": list(self.regressions),
+            "seconds": round(self.seconds, 1),
+            "schedules": self.schedules,
+            "pairs": self.pairs,
+            "searches": {
+                name: {**one.as_json(), "missed_at_most": self.missed[name]}
+                for name, one in self.tried.items()
+            },
+            "windows": dict(self.steered),
+            "not_run": [asdict(one) for one in self.not_run],
+            "runs": [
+                {"side": str(one.arm), "way": one.way, **one.run.as_json()} for one in self.attempts
+            ],
+        }
+
+
+def attackable(race: Race, release: str, workload: str | None = None) -> list[Workload]:
+    """Return what a race offers on a kernel: the workload of its hunts, of its paths, by default.
+
+    With ``workload`` that one alone.
+    """
+    if workload is not None:
+        return [race.find_workload(workload)]
+    hunted = race.hunted_workload()
+    paths = race.paths(release).decided.values()
+    found = [*([hunted] if hunted.runs_on(release) else []), *paths]
+    found += race.default_workloads(release)
+    return list({item.name: item for item in found}.values())
+
+
+def check_attackable(arms: Mapping[Arm, Built], options: RunOptions) -> None:
+    """Raise UserError for kernels that cannot be searched."""
+    if options.accel == "kvm":
+        raise UserError("an attack holds vCPUs by a QEMU plugin, which needs TCG; --accel tcg")
+    if not all(arms[arm].kernel.has_debug_info for arm in Arm):
+        raise UserError("an attack needs kernels with CONFIG_DEBUG_INFO; --no-attack")
+
+
+class Attack:
+    """The ways in which one fix is attacked, in turns; use as a context manager."""
+
+    def __init__(
+        self,
+        session: Session,
+        arms: Mapping[Arm, Built],
+        race: Race,
+        options: RunOptions,
+        workload: str | None = None,
+    ) -> None:
+        """Raises UserError for kernels that cannot be attacked."""
+        check_attackable(arms, options)
+        self._session = session
+        self._arms = arms
+        self._race = race
+        self._options = options.with_(accel="tcg", steer=None)
+        self._seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+        commits = (arms[arm].applied.commit for arm in Arm)
+        self._changed = {name for name, _ in touched_by(session.home, *commits).functions}
+        found = attackable(race, arms[Arm.AFTER].kernel.release, workload)
+        self._turns = deque((item, SEARCH) for item in found)
+        pointed = [item for item in found if race.windows_for(item.name) or race.delays]
+        self._turns += ((item, WINDOWS) for item in pointed)
+        self._hunters: dict[tuple[Arm, str], Hunter] = {}
+        self._attempts: list[Attempt] = []
+        self._not_run: list[NotRun] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Attack":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def run(self, seconds: float, known: Sequence[str] = ()) -> Attacked:
+        """Attack for so long, or until the race's own failure shows; then look for its order.
+
+        ``known``: titles that the kernel before has shown already. Raises InfraError when nothing
+        can be booted.
+        """
+        begun = time.monotonic()
+        with self._session.step(f"attack on {self._race.name}") as tell:
+            failed = self._look(begun + seconds, tell)
+            finding = self._prove(failed, tell) if failed else None
+            new = () if failed else self._only_after(known, tell)
+            done = self._attacked(time.monotonic() - begun, failed, finding, new)
+            tell(f"= {failed.title if failed else 'nothing'}: {done.words}")
+        return done
+
+    def _look(self, end: float, tell: Tell) -> Attempt | None:
+        """Boot the kernel after, each way in its turn, until its own failure shows."""
+        fresh, lost = len(self._turns), 0  # ways that had no turn yet
+        while self._turns and (left := end - time.monotonic()) > 0:
+            workload, way = self._turns.popleft()
+            length, fresh = min(SHORT if fresh > 0 else LONG, left), fresh - 1
+            try:
+                done = self._boot(Arm.AFTER, workload, way, length, tell)
+            except NotHereError as missing:
+                self._not_run.append(NotRun(self._race.name, workload.name, missing.message))
+                continue
+            self._turns.append((workload, way))
+            judged = done.run.judgement()
+            if judged.outcome.failed and judged.signature_matched:
+                return done
+            lost = lost + 1 if judged.outcome is Outcome.INFRA else 0
+            if lost == LOST:
+                raise InfraError(f"{LOST} boots of an attack in a row: {judged.title}")
+        return None
+
+    def _boot(self, arm: Arm, workload: Workload, way: str, seconds: float, tell: Tell) -> Attempt:
+        if way == SEARCH:
+            hunter = self._hunter(arm, workload, tell)
+            self._latest = hunter.step(seconds, lambda text: tell(f"{workload.name}: {text}"))
+            run = self._latest.run
+        else:
+            tell(f"{workload.name}: steered by its windows")
+            seed = self._seed + len(self._attempts)
+            own = self._options.with_(seconds=seconds, at_most=seconds, steer=True, seed=seed)
+            run = self._session.run(self._arms[arm], self._race, workload, own)
+        self._attempts.append(Attempt(arm, workload.name, way, run))
+        return self._attempts[-1]
+
+    def _hunter(self, arm: Arm, workload: Workload, tell: Tell) -> Hunter:
+        """The search of one kernel; that of "after" begins with what is known of "before"."""
+        key = arm, workload.name
+        if key not in self._hunters:
+            built = self._arms[arm]
+            cell = plan_search(self._session, built, self._race, workload, self._options)
+            hunter = self._stack.enter_context(Hunter(self._session, built, cell, self._seed))
+            if arm is Arm.AFTER:
+                before = self._hunter(Arm.BEFORE, workload, tell)
+                tell(f"{workload.name}: what communicates in the kernel before")
+                while not before.search.watched:
+                    boot = before.step(SHORT, lambda _text: None)
+                    self._attempts.append(Attempt(Arm.BEFORE, workload.name, SEARCH, boot.run))
+                theirs, ours = before.ground.sites, hunter.ground.sites
+                hunter.sow(seeds_from(before.search.profile, theirs, ours, self._changed))
+            self._hunters[key] = hunter
+        return self._hunters[key]
+
+    def _prove(self, failed: Attempt, tell: Tell) -> Finding | None:
+        """Look for the order behind a failure; more boots of its kind may show it better."""
+        if failed.way != SEARCH:
+            return None
+        end = time.monotonic() + PROOF_SECONDS
+        hunter, boot = self._hunters[Arm.AFTER, failed.workload], self._latest
+        while not hunter.proven and (left := end - time.monotonic()) > 0:
+            if boot.failed:
+                hunter.prove(boot, left, tell)
+            if not hunter.proven and (left := end - time.monotonic()) > 0:
+                boot = hunter.step(left, tell)
+        return hunter.finding
+
+    def _only_after(self, known: Sequence[str], tell: Tell) -> tuple[str, ...]:
+        """Titles that only the kernel after shows, once that before had its chance to."""
+        for failed in [one for one in self._attempts if one.arm is Arm.AFTER and one.title]:
+            for _ in range(CONTROLS):
+                if not regressions([failed.title], [*known, *self._titles(Arm.BEFORE)]):
+                    break
+                tell(f"whether the kernel before fails with {failed.title} as well")
+                workload = self._race.find_workload(failed.workload)
+                self._boot(Arm.BEFORE, workload, failed.way, LONG, tell)
+        return regressions(self._titles(Arm.AFTER), [*known, *self._titles(Arm.BEFORE)])
+
+    def _titles(self, arm: Arm) -> list[str]:
+        return [one.title for one in self._attempts if one.arm is arm and one.title]
+
+    def _attacked(
+        self,
+        seconds: float,
+        failure: Attempt | None,
+        finding: Finding | None,
+        new: tuple[str, ...],
+    ) -> Attacked:
+        steered: Counter[str] = Counter()
+        for one in self._attempts:
+            if one.arm is Arm.AFTER and one.way == WINDOWS:
+                steered.update({item.name: item.hits for item in one.run.judgement().windows})
+        searches = {name: one for (arm, name), one in self._hunters.items() if arm is Arm.AFTER}
+        return Attacked(
+            self._race,
+            seconds,
+            tuple(self._attempts),
+            {name: one.search.tried for name, one in searches.items()},
+            steered,
+            {name: one.missed for name, one in searches.items()},
+            failure,
+            finding,
+            new,
+            tuple(self._not_run),
+        )
+
+
+def attack_fix(
+    session: Session,
+    tree: str,
+    before: Sequence[str],
+    after: Sequence[str],
+    race: Race,
+    options: RunOptions,
+    workload: str | None = None,
+) -> Attacked:
+    """Build both kernels and attack the one after for ``options.seconds`` of wall time.
+
+    A reproducer's failure is learnt on the kernel before. Raises UserError when it cannot be, and
+    as Attack does.
+    """
+    arms = session.arms(tree, before, after, options, race)
+    own = options.with_(seconds=LONG, at_most=None)
+    learnt = learn_for_arms(session, arms, race, own, MOST)
+    if learnt.trouble:
+        raise UserError(f"{learnt.trouble}; or name the failure with --crash")
+    with Attack(session, arms, learnt.race, options, workload) as one:
+        return one.run(options.seconds)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The search of one kernel under one workload, and the proof of what it finds."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+
+from mmrace.definitions.race import Race, Workload
+from mmrace.definitions.window import Window
+from mmrace.experiments.session import Session
+from mmrace.hunting.proof import Proof, Proven, Prover
+from mmrace.runs.cell import Cell
+from mmrace.runs.kernels import Built
+from mmrace.runs.options import RunOptions
+from mmrace.runs.replay import start
+from mmrace.runs.workload import JOB_SECONDS
+from mmrace.searching.boots import Boot, CellBoots
+from mmrace.searching.explanation import Line, explain
+from mmrace.searching.files import DEFAULT
+from mmrace.searching.ground import Ground, survey
+from mmrace.searching.naming import Names
+from mmrace.searching.proving import Suspects, prove_failure
+from mmrace.searching.search import Failure, Search, schedules_before
+from mmrace.searching.seeding import NONE, Seeds
+from mmrace.searching.windowing import windows_of
+from mmrace.symbols.symbolizer import Vmlinux
+from mmrace.windows.director import build
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An order that shows the failure, as far as it is proven.
+
+    ``story`` tells it, ``windows`` are made of it.
+    """
+
+    proven: Proven
+    story: tuple[Line, ...] = ()
+    windows: tuple[Window, ...] = ()
+
+    @property
+    def proof(self) -> Proof:
+        """The replays behind it."""
+        return self.proven.proof
+
+
+def plan_search(
+    session: Session, built: Built, race: Race, workload: Workload, options: RunOptions
+) -> Cell:
+    """Plan the cell of a search's boots; NotHereError for a workload that cannot run there."""
+    own = options.with_(seconds=JOB_SECONDS, at_most=None, seed=1, steer=False, accel="tcg")
+    return session.planner.plan(built, race, workload, own)
+
+
+class Hunter:
+    """Boots of one cell under schedules, and proof of a failure; use as a context manager.
+
+    What was profiled is kept when the hunter is closed, however that comes about.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        built: Built,
+        cell: Cell,
+        seed: int,
+        files: Sequence[str] = DEFAULT,
+    ) -> None:
+        """Take what the boots are of; ``files`` are patterns of source files."""
+        self.seed = seed
+        self.spec = cell.spec
+        self.parts = cell.parts(session.home)
+        self.finding: Finding | None = None
+        self.lost = 0  # failures of which no order is proven
+        self.control: int | None = None  # guests that failed without any order
+        self.ground: Ground
+        self._session = session
+        self._built = built
+        self._files = files
+        self._seeds = NONE
+        self._stack = ExitStack()
+        self._prover: Prover | None = None
+
+    def __enter__(self) -> "Hunter":
+        """Read the kernel's sites, and what is known of the workload; UserError for no such file.
+
+        That takes some seconds at a kernel's first time.
+        """
+        race, workload = self.spec.race.name, self.spec.workload.name
+        with self._session.step(f"sites of {race}/{workload}") as tell:
+            tell("reading the kernel's debug information")
+            resolver, kernel = self._built.resolver(), self._built.kernel.id
+            self.ground = survey(
+                self._session.home, resolver, kernel, f"{race}-{workload}", self._files
+            )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._stack:
+            self.ground.keep(self.search.profile)
+
+    def sow(self, seeds: Seeds) -> None:
+        """Have accesses scheduled beside those of the profile; before the first boot."""
+        self._seeds = seeds
+
+    @cached_property
+    def search(self) -> Search:
+        """The boots."""
+        home, ground = self._session.home, self.ground
+        boots = CellBoots(home, self.spec, self.parts, build(home))
+        return Search(
+            boots, ground.sites, ground.marks, ground.profile, seed=self.seed, seeds=self._seeds
+        )
+
+    def step(self, seconds: float, tell: Tell) -> Boot:
+        """Make the next boot of the search, for so many seconds of the workload at most."""
+        return self.search.step(seconds, tell)
+
+    def prove(self, boot: Boot, seconds: float, tell: Tell) -> Finding | None:
+        """Look for an order that brings a boot's failure about, for so long; the best one so far.
+
+        Raises InfraError when QEMU fails or the race does not start.
+        """
+        end = time.monotonic() + seconds
+        prover = self._ready_prover()
+        failure = Failure(boot, schedules_before(boot))
+        found = prove_failure(prover, self._suspects, failure, lambda: end - time.monotonic(), tell)
+        if found and (not self.finding or found.proof.shown > self.finding.proof.shown):
+            self.finding = self._told(found)
+        self.lost += not self.proven
+        return self.finding
+
+    @property
+    def missed(self) -> float:
+        """Probability with which the search missed a bug of its tactics' depth, at most."""
+        search = self.search
+        return search.tried.missed(search.tactics, self.spec.machine.cpus)
+
+    @property
+    def proven(self) -> bool:
+        """Whether there is an order whose proof holds."""
+        return bool(self.finding and self.finding.proof.holds)
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self._built.resolver(), self.ground.sites)
+
+    @cached_property
+    def _suspects(self) -> Suspects:
+        return Suspects(self._names)
+
+    def _ready_prover(self) -> Prover:
+        if not self._prover:
+            home, spec, parts = self._session.home, self.spec, self.parts
+            kept = self._stack.enter_context(start(home, spec, parts))
+            self._prover = Prover(
+                kept,
+                lambda: start(home, spec, parts),
+                spec,
+                self._built.resolver(),
+                f"found by mmrace, seed {self.seed}",
+                self._names.symbolic,
+            )
+            self.control = self._prover.calibrate()
+        return self._prover
+
+    def _told(self, proven: Proven) -> Finding:
+        resolver = self._built.resolver()
+        vmlinux = Vmlinux(self._built.kernel.vmlinux, self._session.home)
+        ranked = self.search.profile.ranked()
+        return Finding(
+            proven,
+            explain(proven.witness, resolver, vmlinux),
+            windows_of(
+                proven.order,
+                self.spec.workload.name,
+                lambda point: self._names.partner(point, ranked),
+            ),
+        )

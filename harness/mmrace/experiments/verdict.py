@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A verdict on a fix: pairs of runs on all paths, and then an attack on what they call FIXED."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmrace.definitions.race import Race
+from mmrace.definitions.witness import Witness
+from mmrace.experiments.attack import Attack, Attacked, check_attackable
+from mmrace.experiments.reproducing import Learnt, learn_for_arms
+from mmrace.experiments.session import Session
+from mmrace.experiments.verification import Verification, Verified, works_of
+from mmrace.runs.options import RunOptions
+from mmrace.runs.record import RunDir
+from mmrace.verdicts.campaign import Combined
+from mmrace.verdicts.facing import face
+from mmrace.verdicts.verdict import Arm, Pair, Rules, Verdict
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The pairs, what was learnt before them, and the attack after them, where there was one."""
+
+    verified: Verified
+    learnt: Learnt
+    attacked: Attacked | None = None
+
+    @property
+    def said(self) -> Combined:
+        """The verdict."""
+        said = self.verified.said
+        return face(said, self.attacked.faced) if self.attacked else said
+
+    @property
+    def runs(self) -> tuple[RunDir, ...]:
+        """All runs, in the order in which they were made."""
+        attempts = self.attacked.attempts if self.attacked else ()
+        pairs = (run for _, run in self.verified.runs)
+        return (*self.learnt.runs, *pairs, *(one.run for one in attempts))
+
+    def document(self, race: str, witness: str) -> dict[str, Any]:
+        """What goes into JSON; ``witness``: where the one that an attack found was written."""
+        said = self.said
+        return {
+            **self.verified.document(race),
+            **self.learnt.document(),
+            "verdict": str(said.verdict),
+            "reason": said.reason,
+            "attack": self.attacked.document(witness) if self.attacked else None,
+        }
+
+
+def decide(
+    session: Session,
+    tree: str,
+    before: Sequence[str],
+    after: Sequence[str],
+    race: Race,
+    options: RunOptions,
+    rules: Rules,
+    workload: str | None = None,
+    witness: Witness | None = None,
+    attack: float = 0.0,
+    tell: Callable[[Pair, Combined], None] = lambda *_: None,
+) -> Decided:
+    """Build both kernels, make pairs until the verdict is certain, and attack one that is FIXED.
+
+    ``attack``: its seconds, 0 for none. ``tell`` hears of each pair. Raises UserError for what is
+    not there, and before any run for kernels that cannot be attacked.
+    """
+    arms = session.arms(tree, before, after, options, race)
+    if attack:
+        check_attackable(arms, options)
+    learnt = learn_for_arms(session, arms, race, options, rules.pairs)
+    release = arms[Arm.BEFORE].kernel.release
+    works, undecided = works_of(learnt.race, options, release, workload, witness)
+    with Verification(session, arms, works, rules, undecided) as verification:
+        if learnt.trouble:
+            return Decided(verification.undecided(learnt.trouble), learnt)
+        done = verification.run(tell)
+    if not attack or done.said.verdict is not Verdict.FIXED:
+        return Decided(done, learnt)
+    judged = [run.judgement() for arm, run in done.runs if arm is Arm.BEFORE]
+    known = [one.title for one in judged if one.outcome.failed and not one.signature_matched]
+    own = options.with_(seed=rules.seed)
+    with Attack(session, arms, learnt.race, own, workload) as attacker:
+        return Decided(done, learnt, attacker.run(attack, known))

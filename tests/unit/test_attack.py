@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An attack on a fix, with boots that a test makes; and what it does to a verdict."""
+
+import itertools
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from made_runs import BUG, FAILED, PASSED, made_run
+from made_session import made_session
+from mmrace.definitions.race import Race, load_race, race_names
+from mmrace.errors import InfraError, NotHereError, UserError
+from mmrace.experiments import attack as attacking
+from mmrace.experiments.attack import (
+    CONTROLS,
+    LOST,
+    SEARCH,
+    WINDOWS,
+    Attack,
+    Attacked,
+    attackable,
+    check_attackable,
+)
+from mmrace.experiments.session import Session
+from mmrace.home import Home
+from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.reports.attack import details, rows, sections
+from mmrace.runs.exercise import Touched
+from mmrace.runs.options import RunOptions
+from mmrace.searching.boots import Boot
+from mmrace.searching.profile import Profile
+from mmrace.searching.search import Tried
+from mmrace.verdicts.campaign import Campaign, Combined
+from mmrace.verdicts.facing import Faced, face
+from mmrace.verdicts.verdict import Arm, Rules, Verdict
+
+RACE = load_race("hugetlb-uffd")
+FOREIGN = {"console": BUG.replace(b"made_to_fail", b"elsewhere"), "channel": PASSED}
+SPOILT = {"channel": "", "console": b"", "end": VmEnd.QEMU_DIED}
+
+
+class Guests:
+    """Boots of an attack: ``fails`` says what the boot of that number, arm and way looks like."""
+
+    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch, fails: Any = None) -> None:
+        self.top, self.fails = top, fails or (lambda *_: {})
+        self.made: list[tuple[Arm, str, str]] = []
+        self.sown: dict[str, Any] = {}
+        self.proofs: list[float] = []
+        self.absent: set[str] = set()
+        self.home = Home(top / "cache", top / "data")
+        self.arms: Any = {arm: self._kernel(arm) for arm in Arm}
+        monkeypatch.setattr(attacking, "touched_by", lambda *_: Touched((("changed", "mm/x.c"),)))
+        monkeypatch.setattr(attacking, "plan_search", self._plan)
+        monkeypatch.setattr(attacking, "Hunter", lambda *cell: FakeHunter(self, *cell))
+        monkeypatch.setattr(Session, "run", self._run)
+        clock = itertools.count()  # a second passes at each look
+        monkeypatch.setattr(attacking, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    def _kernel(self, arm: Arm) -> Any:
+        kernel = SimpleNamespace(id=str(arm), has_debug_info=True, release="6.1.192")
+        return SimpleNamespace(kernel=kernel, applied=SimpleNamespace(commit=str(arm)), arm=arm)
+
+    def _plan(self, _session: Any, built: Any, _race: Any, workload: Any, _options: Any) -> Any:
+        if workload.name in self.absent:
+            raise NotHereError("no such selftest")
+        return built.arm, workload.name
+
+    def _run(self, built: Any, _race: Any, workload: Any, _options: Any) -> Any:
+        return self.boot(built.arm, workload.name, WINDOWS)
+
+    def boot(self, arm: Arm, workload: str, way: str) -> Any:
+        self.made.append((arm, workload, way))
+        number = len(self.made)
+        fields = self.fails(number, arm, workload, way)
+        return made_run(self.home.runs, name=f"run-{number}", **fields)
+
+    def attack(self, seconds: float = 40, known: tuple[str, ...] = ()) -> Attacked:
+        session = made_session(self.home)
+        with Attack(session, self.arms, RACE, RunOptions(seed=1)) as one:
+            return one.run(seconds, known)
+
+
+class FakeHunter:
+    """A search whose boots are made runs, and whose second failure is proven."""
+
+    def __init__(self, guests: Guests, _session: Any, _built: Any, cell: Any, _seed: int) -> None:
+        self._guests = guests
+        self._arm, self._workload = cell
+        self.proven = False
+        self.finding = None
+        self.missed = 0.5
+        self.ground = SimpleNamespace(sites=())
+        self.search = SimpleNamespace(watched=False, profile=Profile(), tried=Tried())
+
+    def __enter__(self) -> "FakeHunter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def sow(self, seeds: Any) -> None:
+        self._guests.sown[self._workload] = seeds
+
+    def step(self, _seconds: float, _tell: Any) -> Boot:
+        run = self._guests.boot(self._arm, self._workload, SEARCH)
+        if self.search.watched:
+            self.search.tried.boots += 1
+            self.search.tried.schedules += 9
+        self.search.watched = True
+        return Boot(run.judgement(), SimpleNamespace(), 1.0, 1.0, run)  # type: ignore[arg-type]
+
+    def prove(self, _boot: Boot, seconds: float, _tell: Any) -> None:
+        self._guests.proofs.append(seconds)
+        self.proven = len(self._guests.proofs) == 2
+
+
+def test_each_way_has_its_turn_and_the_search_begins_with_what_is_known_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests = Guests(tmp_path, monkeypatch)
+    done = guests.attack()
+    after = [(name, way) for arm, name, way in guests.made if arm is Arm.AFTER]
+    names = [item.name for item in attackable(RACE, "6.1.192")]
+    steered = [name for name in names if RACE.windows_for(name)]
+    turns = [*((name, SEARCH) for name in names), *((name, WINDOWS) for name in steered)]
+    assert after[: len(turns)] == turns
+    assert set(guests.sown) == set(names)
+    assert (done.failure, done.regressions, done.exit_code) == (None, (), 0)
+    assert done.faced.tried == done.words
+    assert "schedules" in dict(rows(done, "w"))[f"schedules, {names[0]}"]
+    assert details(done)[0].startswith("nothing found")
+    assert "Attack" in sections(done)[0].title
+
+
+def test_the_races_own_failure_ends_it_and_is_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(number: int, arm: Arm, _workload: str, way: str) -> dict[str, Any]:
+        hit = number >= 4 and arm is Arm.AFTER and way == SEARCH
+        return {"channel": FAILED} if hit else {}
+
+    guests = Guests(tmp_path, monkeypatch, fails)
+    done = guests.attack(seconds=60)
+    assert done.failure
+    assert done.exit_code == 1
+    assert done.failure.title in done.faced.failure
+    assert len(guests.proofs) == 2  # the first failure did not show its order
+    assert done.document("w")["failure"] == done.failure.title
+    assert details(done)[0].startswith("NOT_FIXED")
+
+
+def test_a_failure_by_a_window_has_no_schedule_to_be_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests = Guests(
+        tmp_path, monkeypatch, lambda *boot: {"channel": FAILED} if boot[-1] == WINDOWS else {}
+    )
+    done = guests.attack(seconds=60)
+    assert done.failure
+    assert done.failure.way == WINDOWS
+    assert not guests.proofs
+
+
+@pytest.mark.parametrize("shown_before", [False, True])
+def test_a_foreign_failure_counts_when_only_the_kernel_after_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown_before: bool
+) -> None:
+    def fails(_number: int, arm: Arm, workload: str, way: str) -> dict[str, Any]:
+        watched = sum(one == (arm, workload, way) for one in guests.made) > 1
+        broken = arm is Arm.AFTER or (shown_before and watched)
+        first = workload == attackable(RACE, "6.1.192")[0].name
+        return dict(FOREIGN) if broken and first and way == SEARCH else {}
+
+    guests = Guests(tmp_path, monkeypatch, fails)
+    done = guests.attack()
+    controls = Counter(arm for arm, _, _ in guests.made)[Arm.BEFORE] - len(guests.sown)
+    assert done.failure is None
+    assert bool(done.regressions) is not shown_before
+    assert controls == (1 if shown_before else CONTROLS * _failures(done))
+    assert done.exit_code == (0 if shown_before else 3)
+    known = Guests(tmp_path / "known", monkeypatch, fails)
+    guests = known
+    assert known.attack(known=("kernel BUG in elsewhere",)).regressions == ()
+
+
+def _failures(done: Attacked) -> int:
+    return sum(one.arm is Arm.AFTER and bool(one.title) for one in done.attempts)
+
+
+def test_what_cannot_run_is_left_out_and_a_broken_host_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests = Guests(tmp_path, monkeypatch)
+    guests.absent = {attackable(RACE, "6.1.192")[0].name}
+    done = guests.attack()
+    assert [one.workload for one in done.not_run] == sorted(guests.absent)
+    broken = Guests(tmp_path / "broken", monkeypatch, lambda *_: dict(SPOILT))
+    with pytest.raises(InfraError, match=f"{LOST} boots"):
+        broken.attack(seconds=60)
+
+
+def test_a_kernel_that_cannot_be_searched_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests = Guests(tmp_path, monkeypatch)
+    with pytest.raises(UserError, match="--accel tcg"):
+        check_attackable(guests.arms, RunOptions(accel="kvm"))
+    guests.arms[Arm.AFTER].kernel.has_debug_info = False
+    with pytest.raises(UserError, match="CONFIG_DEBUG_INFO"):
+        check_attackable(guests.arms, RunOptions())
+
+
+@pytest.mark.parametrize("name", race_names())
+def test_an_attack_has_every_workload_that_decides_a_path(name: str) -> None:
+    race: Race = load_race(name)
+    for release in ("6.1.192", "7.3.4"):
+        found = [item.name for item in attackable(race, release)]
+        assert len(found) == len(set(found))
+        assert {item.name for item in race.paths(release).decided.values()} <= set(found)
+    one = race.workload[-1].name
+    assert [item.name for item in attackable(race, "6.1.192", one)] == [one]
+
+
+def _said(fixed: bool) -> Combined:
+    campaign = Campaign(Rules(pairs=20), ["only"])
+    while fixed and not campaign.done:
+        pair = campaign.next_pair()
+        assert pair
+        campaign.record(pair.path, *_judged())
+    return campaign.statement()
+
+
+def _judged() -> Any:
+    return Judgement(Outcome.CRASH, "x", signature_matched=True), Judgement(Outcome.PASS)
+
+
+def test_an_attack_can_only_take_fixed_away() -> None:
+    fixed, open_ = _said(True), _said(False)
+    assert fixed.verdict is Verdict.FIXED
+    held = face(fixed, Faced("", (), "9 schedules"))
+    assert (held.verdict, "9 schedules" in held.line) == (Verdict.FIXED, True)
+    assert face(open_, Faced("", (), "9 schedules")) == open_
+    wrong = face(fixed, Faced("KASAN in f (w, schedules)", (), ""))
+    assert (wrong.verdict, wrong.exit_code) == (Verdict.NOT_FIXED, 1)
+    assert "KASAN in f" in wrong.line
+    worse = face(fixed, Faced("", ("WARNING in g",), ""))
+    assert worse.verdict is Verdict.INCONCLUSIVE
+    assert "WARNING in g" in worse.line
