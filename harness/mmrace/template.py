@@ -15,6 +15,7 @@ from mmrace.definitions.race import find_race
 from mmrace.definitions.reproducer import BUILT_ELSEWHERE, is_reproducer
 from mmrace.errors import UserError
 from mmrace.home import Home, publish, write_file
+from mmrace.judging.channel import parse
 from mmrace.runs.record import RunDir
 from mmrace.userland.reproducer import reproducer_folder
 
@@ -63,7 +64,9 @@ def race_from_run(home: Home, name: str, into: Path, run: RunDir) -> Path:
 
 def _from_run(name: str, run: RunDir) -> Mapping[str, Any]:
     spec, judged = run.spec(), run.judgement()
+    counted = parse(run.channel()).counters
     counts = {key: max(1, count // _SHARE) for key, (count, _) in judged.exercised.items()}
+    execution = spec.workload.execution
     argv = ["mmrace", "run", "--race", name, "--tree", spec.tree]
     for series in spec.series:
         argv += ["--series", series]
@@ -74,11 +77,13 @@ def _from_run(name: str, run: RunDir) -> Mapping[str, Any]:
         "release": f"{spec.tree} ({spec.release})",
         "race": spec.race,
         "workload": spec.workload,
-        "functions": [probe.function[0] for probe in spec.race.probe],
+        "functions": [
+            probe.function[0] for probe in spec.race.probe if counted.get(f"probe:{probe.name}")
+        ],
         "machine": spec.machine.name,
         "boot": spec.boot[len(spec.machine.boot) :],
         "env": f"{{ {env} }}" if env else "",
-        "execution": spec.workload.execution.model_dump(mode="json", exclude_defaults=True),
+        "execution": execution.model_dump(mode="json", exclude_defaults=True, exclude={"given"}),
         "exercised": counts,
         "shown": judged.title or str(judged.outcome),
         "command": shlex.join(argv),

@@ -271,11 +271,19 @@ def kept(home, tmp_path, write):
     """A run of a reproducer, of which a race is made."""
     made = read_reproducer([write("a.c", '#include "b.h"\n' + PROGRAM), write("b.h", "")])
     keep_reproducer(home, made)
-    race = made.race(Execution(procs=3, fails_by=(FailsBy.EXIT,)), configs=("tun",))
+    how = Execution(procs=3, fails_by=(FailsBy.EXIT,), given=("/home/a.c",))
+    race = made.race(how, configs=("tun",))
     race = with_functions(with_failure(race, r"^kernel BUG in made\.to\"fail$"), COUNTED)
     race = with_delays(race, COUNTED)
     channel = BEGIN + "# count probe:walk 95\n"
     return made_run(tmp_path, channel=channel, console=BUG, end=VmEnd.STOPPED, of=race)
+
+
+def test_the_command_that_repeats_a_steered_run_names_the_run(kept) -> None:
+    spec = kept.spec().model_copy(update={"origin": ""})
+    assert spec.command == f"mmrace again {spec.id}"
+    unsteered = spec.model_copy(update={"steered": False}).command
+    assert unsteered.startswith("mmrace run --repro /home/a.c --procs 3")
 
 
 def test_a_race_is_made_from_a_run(home, kept) -> None:
@@ -294,10 +302,10 @@ def test_a_race_is_made_from_a_run(home, kept) -> None:
     assert race.probe == was.race.probe
     assert race.delays
     assert race.delays == was.race.delays
-    assert race.workload[0].execution == was.workload.execution
+    assert race.workload[0].execution == was.workload.execution.model_copy(update={"given": ()})
     assert race.workload[0].exercised == {"executions": 1, "functions": 9}
     assert race.own_config == ("reproducer", "tun")
-    assert race.functions == ("walk", "free_it")
+    assert race.functions == ("walk",)  # what the run executed
     assert (folder / "race.toml").read_text().count("TODO") >= 3
     assert subprocess.run(program.files, check=False).returncode == 0
 
@@ -307,6 +315,7 @@ def test_the_command_line_makes_a_race_from_a_run(kept, home, monkeypatch, tmp_p
     done = CliRunner().invoke(cli, ["race", "new", "my-bug", "--from", str(kept.folder)])
     assert done.exit_code == 0, done.output
     assert "a.c" in done.stdout
+    assert "next: mmrace run --race my-bug --tree debian:6.1 --series vulnerable" in done.stdout
     assert (home.races / "my-bug" / "race.toml").is_file()
 
 

@@ -2,6 +2,7 @@
 """``doctor`` and ``races``: what this host has, what mmrace knows."""
 
 import os
+import shlex
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -131,10 +132,12 @@ def race_new(app: App, name: str, into: Path | None, run: str | None) -> None:
 
     Races are found among those that mmrace brings, in ./mmrace-races and in the home.
     """
-    where, tree = into or app.home.races, "debian:6.1"
+    where, kernel = into or app.home.races, "--tree debian:6.1"
     if run:
         found = find_run(app.home, run)
-        folder, tree = race_from_run(app.home, name, where, found), found.spec().tree
+        folder, spec = race_from_run(app.home, name, where, found), found.spec()
+        series = [word for one in spec.series for word in ("--series", one)]
+        kernel = shlex.join(["--tree", spec.tree, *series])
     else:
         folder = new_race(app.home, name, where)
     files = sorted(path.name for path in folder.iterdir())
@@ -144,7 +147,7 @@ def race_new(app: App, name: str, into: Path | None, run: str | None) -> None:
     app.out.print(f"{folder}: {', '.join(files)}", markup=False)
     if find_race(name) is None:
         app.note("it is found once this directory is named mmrace-races, in the current one")
-    app.out.print(f"next: mmrace run --race {name} --tree {tree} --for 10s", markup=False)
+    app.out.print(f"next: mmrace run --race {name} {kernel} --for 10s", markup=False)
 
 
 @race_group.command("check")

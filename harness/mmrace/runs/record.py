@@ -99,11 +99,17 @@ class Spec(Table):
 
     @property
     def command(self) -> str:
-        """The command line that makes such a run, with a new seed."""
+        """The command line that makes such a run, with a new seed.
+
+        No words name the functions that a reproducer is steered in: its run itself does.
+        """
         if self.origin:
             return self.origin
+        program = words_of(self.race)
+        if program and self.steered:
+            return f"mmrace again {self.id}"
         race = ["--race", self.race.name, "--workload", self.workload.name]
-        words = ["mmrace", "run", *(words_of(self.race) or race), "--tree", self.tree]
+        words = ["mmrace", "run", *(program or race), "--tree", self.tree]
         for name in self.series:
             words += ["--series", name]
         return shlex.join([*words, *self.options.words()])
