@@ -14,6 +14,7 @@ from made_runs import BUG, FAILED, PASSED, made_run
 from made_session import made_session
 from mmrace.definitions.race import Execution, FailsBy, Race, load_race
 from mmrace.definitions.reproducer import Reproducer
+from mmrace.errors import UserError
 from mmrace.experiments import reproducing
 from mmrace.experiments.reproducing import (
     OWN_END,
@@ -30,6 +31,7 @@ from mmrace.outcome import Judgement, Outcome, VmEnd
 from mmrace.runs.exercise import Touched
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
+from mmrace.symbols.resolve import Resolved
 from mmrace.verdicts.sight import Sight, sight
 from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
@@ -47,6 +49,15 @@ def held(walk: int = 1000) -> dict[str, Any]:
     return {"channel": HELD.format(walk)}
 
 
+class Names:
+    """The debug information of a kernel in which no driver is built."""
+
+    def resolve(self, points: tuple[str, ...]) -> Resolved:
+        if " of drivers/" in points[0]:
+            raise UserError(f"no code: {points[0]}")
+        return Resolved(points[0], (1,))
+
+
 class Kernels:
     """Two kernels whose runs are what a test says: the n-th of ``before``, of ``after``."""
 
@@ -60,6 +71,7 @@ class Kernels:
             arm: SimpleNamespace(
                 kernel=SimpleNamespace(id=str(arm), config=config, release="6.1.192"),
                 applied=SimpleNamespace(commit=str(arm)),
+                resolver=Names,
             )
             for arm in Arm
         }
@@ -249,6 +261,20 @@ def test_functions_beyond_what_can_be_counted_are_said(
     monkeypatch.setattr(reproducing, "touched_by", lambda *_: Touched(()))
     kernels.learn()
     assert "proof of exercise: executions alone, as the series changes no function" in kernels.notes
+
+
+def test_functions_that_no_kernel_has_take_no_place(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = [(f"f{number}", "drivers/x/y.c") for number in range(20)]
+    elsewhere += [(f"f{number}", "arch/arm64/mm/fault.c") for number in range(20)]
+    touched = Touched((*elsewhere, *CHANGED))
+    monkeypatch.setattr(reproducing, "touched_by", lambda *_: touched)
+    assert kernels.learn(steer=True).race.workload[0].probes == ("walk", "free_it")
+    monkeypatch.setattr(reproducing, "touched_by", lambda *_: Touched(tuple(elsewhere)))
+    kernels.learn()
+    said = "proof of exercise: executions alone: the kernels have none of the 40 functions that"
+    assert any(note.startswith(said) for note in kernels.notes)
 
 
 def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itself(

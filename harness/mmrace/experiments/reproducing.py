@@ -30,7 +30,7 @@ from mmrace.experiments.work import Work
 from mmrace.home import Home
 from mmrace.judging import channel
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs.exercise import min_counts, touched_by
+from mmrace.runs.exercise import compiled, min_counts, touched_by
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
@@ -107,9 +107,12 @@ def learn_for_arms(
         return Learnt(race)
     before, after = (arms[arm].applied.commit for arm in (Arm.BEFORE, Arm.AFTER))
     touched = touched_by(session.home, before, after)
-    counted = with_functions(race, touched.functions)
+    with session.step("functions that the series changes") as tell:
+        tell("reading the kernels' debug information")
+        functions = compiled(touched.functions, [arms[arm].resolver() for arm in Arm])
+    counted = with_functions(race, functions)
     if options.steer is not False:
-        counted = with_delays(counted, touched.functions)
+        counted = with_delays(counted, functions)
     found = _learn(session, arms[Arm.BEFORE], counted, options, budget)
     if found.trouble:
         return found
@@ -218,6 +221,11 @@ def _told(run: RunDir) -> tuple[Judgement, Sequence[str]]:
 def _proof(race: Race, changed: int) -> str:
     """What proves exercise, of so many functions that a series changes."""
     names = race.workload[0].probes
+    if not names and changed:
+        return (
+            f"executions alone: the kernels have none of the {changed} functions that the series"
+            " changes; --config may be missing an option"
+        )
     if not names:
         return "executions alone, as the series changes no function"
     more = f"; {changed - len(names)} more are not counted" if changed > len(names) else ""

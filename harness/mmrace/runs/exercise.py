@@ -6,18 +6,20 @@ trace. A run of "after" has to execute each of them a tenth as often as runs of 
 they failed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 
 from mmrace.definitions.race import Race, Workload
-from mmrace.definitions.reproducer import EVENT, FUNCTIONS
-from mmrace.errors import NotHereError
+from mmrace.definitions.reproducer import EVENT, FUNCTIONS, FUNCTIONS_COUNTED
+from mmrace.errors import NotHereError, UserError
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
 from mmrace.patching.subject import read_change
 from mmrace.symbols.countable import Countable
 from mmrace.symbols.counted import KernelCounters
+from mmrace.symbols.resolve import Resolver
 
 SHARE = 0.1
 
@@ -49,6 +51,29 @@ def touched_by(home: Home, before: str, after: str) -> Touched:
     files = (".c", ".h")
     functions = tuple((name, file) for name, file in change.changed if file.endswith(files))
     return Touched(functions, change.dropped)
+
+
+def compiled(
+    functions: Iterable[tuple[str, str]], resolvers: Sequence[Resolver]
+) -> list[tuple[str, str]]:
+    """Return those of the functions that one of the kernels has, as many as are counted.
+
+    Functions of drivers and architectures that are not built would take the others' places.
+    """
+    found: list[tuple[str, str]] = []
+    for name, file in functions:
+        foreign = file.startswith("arch/") and not file.startswith("arch/x86/")
+        if not foreign and any(_has(one, f"entry of {file}:{name}") for one in resolvers):
+            found.append((name, file))
+        if len(found) == FUNCTIONS_COUNTED:
+            break
+    return found
+
+
+def _has(resolver: Resolver, point: str) -> bool:
+    with suppress(UserError):
+        return bool(resolver.resolve([point]).addresses)
+    return False
 
 
 def min_counts(
