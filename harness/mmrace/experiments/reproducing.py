@@ -165,7 +165,7 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
         session.when_told(slots.end)
     failure = learning.failure()
     if failure is None:
-        return Learnt(race, tuple(runs), None, _trouble(bad, race, options, learning))
+        return Learnt(race, tuple(runs), None, _trouble(bad, race, options, learning, runs))
     if known:
         session.note(f"the kernel before fails with `{failure.name}`")
         return Learnt(race, tuple(runs), failure)
@@ -237,14 +237,18 @@ def _failed(run: RunDir) -> bool:
     return judged.outcome.failed and judged.signature_matched
 
 
-def _trouble(bad: Built, race: Race, options: RunOptions, learning: Learning) -> str:
+def _trouble(
+    bad: Built, race: Race, options: RunOptions, learning: Learning, runs: Sequence[RunDir]
+) -> str:
     """Why nothing can be decided, and what would help."""
     seen = ", ".join(f"{title} ({count})" for title, count in learning.titles)
     said = f"only: {seen}" if seen else "not once"
     kasan = "CONFIG_KASAN=y" in bad.kernel.config.read_text(encoding="utf-8").splitlines()
     cpus = load_machine(options.machine or race.machine).cpus
     helps = advice(kasan, cpus, options.seconds)
+    steered = sum(run.spec().steered for run in runs)
+    how = f", {steered} of them steered" if steered else ""
     return (
-        f"the failure was not seen {WANTED} times in {learning.runs} runs of the kernel before "
-        f"({said}); what may help: {helps}"
+        f"the failure was not seen {WANTED} times in {learning.runs} runs of the kernel before"
+        f"{how} ({said}); what may help: {helps}"
     )
