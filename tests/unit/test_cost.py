@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import json
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from made_runs import BOOT, BUG, FAILED, made_run
+from made_session import made_session
 from mmrace.definitions.machine import load_machine
 from mmrace.definitions.race import Cost, Race, load_race, race_names
 from mmrace.errors import UserError
+from mmrace.experiments import cost as cost_module
 from mmrace.experiments.cost import choose_operations, figures
+from mmrace.home import Home
+from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.cost import REPEATS, Difference, figure
+from mmrace.verdicts.verdict import Arm
 
 OPERATION = Cost(
     name="op", summary="", workload="w", start="entry of f", stop="return of f", counters=("turns",)
@@ -94,3 +101,37 @@ def test_operations_are_chosen_by_name() -> None:
         choose_operations(("exec-stack-migration",), ("exec-3k",))
     with pytest.raises(UserError, match="no operation named 'exec-1k'"):
         choose_operations(("hugetlb-uffd",), ("exec-1k",))
+
+
+class Groups:
+    """An executor that notes what it is given."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def submit(self, plan: Any) -> Future[Any]:
+        self.seen.append(plan())
+        done: Future[Any] = Future()
+        done.set_result(self.seen[-1])
+        return done
+
+    def close(self) -> None:
+        pass
+
+
+def test_both_kernels_are_measured_at_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instructions are compared: a pair is one group, which one worker runs."""
+    race = next(one for one in map(load_race, race_names()) if one.cost)
+    groups = Groups()
+    session = made_session(Home(tmp_path, tmp_path), executor=groups)
+    monkeypatch.setattr(session, "arms", lambda *_: {arm: str(arm) for arm in Arm})
+    monkeypatch.setattr(cost_module, "_plan", lambda _s, built, *_: built)
+    known = race.cost[:1]
+    monkeypatch.setattr(cost_module, "figures", lambda *_: {known[0].name: None})
+    done = cost_module.measure_costs(session, "t", (), (), [(race, known)], RunOptions())
+    assert groups.seen == [("before", "after")]
+    assert done.runs == ("before", "after")

@@ -3,6 +3,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_session import made_session
+from made_session import made_session, quiet_step
 from mmrace.building.kernel import Kernel
 from mmrace.ci import ciplan, cireport
 from mmrace.ci.budget import Need, next_share
@@ -21,6 +22,7 @@ from mmrace.ci.unattended import Unattended
 from mmrace.cli import cli
 from mmrace.data import use_races
 from mmrace.errors import BuildError, UserError
+from mmrace.executors.local import LocalExecutor
 from mmrace.home import Home
 from mmrace.patching.series import Applied
 from mmrace.runs import kernels as kernels_module
@@ -67,8 +69,27 @@ accel = "tcg"
 TREE = Tree("t", "0" * 40, "1" * 40, "6.1.192", "t", "linux")
 
 
-def decide(home, wanted, note=str, **clock):
-    return Unattended(made_session(home, note), **clock).run(wanted)
+def decide(home, wanted, note=str, executor=None, **clock):
+    return Unattended(made_session(home, note, executor), **clock).run(wanted)
+
+
+class Counted(LocalExecutor):
+    """Knows how many groups were under way at a time, at most."""
+
+    def __init__(self, home, slots):
+        super().__init__(home, quiet_step, slots)
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+
+    def _run(self, plan):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            return super()._run(plan)
+        finally:
+            with self.lock:
+                self.now -= 1
 
 
 @pytest.fixture
@@ -209,6 +230,20 @@ def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_
     assert kernels[1] == [("t", ("bug",)), ("t", ("bug", "fix"))]
     assert any("kernel kernel-bug-fix: t, bug + fix: reused" in note for note in notes)
     assert not cireport.blamed(results)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("checks", [JOB, JOB.rpartition("[[check]]")[0]])
+def test_a_job_uses_all_slots_for_the_same_answer(home, kernels, tmp_path, checks):
+    """Cells side by side, or pairs of the one cell that there is."""
+    kernels[0]["bug", "fix"] = HOLDS.replace("channel ok", "sleep 0.3\nchannel ok")
+    executor = Counted(home, 3)
+    results = decide(home, job(checks, tmp_path), executor=executor)
+    executor.close()
+    assert [result.word for result in results] == ["FIXED", "PASS"][: len(results)]
+    assert executor.most == 3
+    alone = decide(home, job(checks, tmp_path), executor=Counted(home, 1))
+    assert [len(one.runs) for one in alone] == [len(one.runs) for one in results]
 
 
 @pytest.mark.whole

@@ -20,6 +20,7 @@ from mmrace.home import Home
 from mmrace.outcome import VmEnd
 from mmrace.reports.verdict import sections
 from mmrace.runs import kernels
+from mmrace.runs.host import Host
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.verdict import Arm, Rules, Verdict
@@ -121,6 +122,47 @@ def test_the_budget_ends_a_campaign_that_shows_nothing(kernels_: Any) -> None:
     done = kernels_({}).verify(DECIDED[PATHS[0]].name, pairs=3)
     assert done.said.verdict is Verdict.INCONCLUSIVE
     assert done.document("race")["more_runs_at_least"] == 30  # the share may still be 0.7
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "anew"),
+    [
+        ("x", "x", False),  # both arms by workers of one kind
+        ("x", "y", True),
+        ("x", None, True),  # one arm only: its partner may be made on another kind of host
+        (None, None, False),  # one arm only, on this host
+    ],
+)
+def test_a_pair_is_of_one_kind_of_host(
+    kernels_: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str | None,
+    second: str | None,
+    anew: bool,
+) -> None:
+    kernels = kernels_({"old": 1})
+    made = kernels.executor._make
+
+    def killed(*cell: Any) -> Any:
+        if len(kernels.made) == (2 if second else 1):
+            raise KeyboardInterrupt
+        run = made(*cell)
+        if kind := (second if len(kernels.made) == 2 else first):
+            host = Host(worker="w", host="h", qemu="7.2", cpu=kind, version="1")
+            (run.folder / "worker.json").write_text(host.model_dump_json())
+        return run
+
+    monkeypatch.setattr(kernels.executor, "_make", killed)
+    workload = DECIDED[PATHS[0]].name
+    with pytest.raises(KeyboardInterrupt):
+        kernels.verify(workload)
+    there = {run.name for run in kernels.home.runs.iterdir()}
+    monkeypatch.setattr(kernels.executor, "_make", made)
+    done = kernels.verify(workload)
+    counted = {run.id for _, run in done.runs}
+    assert there.isdisjoint(counted) == anew
+    assert len(counted) == len(done.runs) == 20
+    assert len(list(kernels.home.runs.iterdir())) == 20 + anew * len(there)
 
 
 def test_a_killed_campaign_goes_on_and_makes_what_the_host_spoilt_again(

@@ -53,8 +53,8 @@ class Deciding(Protocol):
         """What it still needs."""
         ...
 
-    def share(self) -> None:
-        """Make the next runs. Raises MmraceError."""
+    def share(self, width: int) -> None:
+        """Make the next runs, of which ``width`` may run at a time. Raises MmraceError."""
         ...
 
     def result(self) -> Result:
@@ -103,7 +103,7 @@ class _Verify:
             self._learnt.race, asked, arms[Arm.BEFORE].kernel.release, workload
         )
         rules = Rules(alpha=job.alpha, pairs=pairs)
-        self._pairs = Verification(session, arms, works, rules, undecided, ahead=1)
+        self._pairs = Verification(session, arms, works, rules, undecided)
         self._pairs.__enter__()
 
     def need(self) -> Need:
@@ -113,8 +113,8 @@ class _Verify:
         done = self._pairs.done or bool(self._learnt.trouble)
         return Need(2 * seconds, runs * seconds, bool(self._runs), done)
 
-    def share(self) -> None:
-        self._pairs.step()
+    def share(self, width: int) -> None:
+        self._pairs.step(width)
 
     def result(self) -> Result:
         done = self._pairs.result()
@@ -158,9 +158,10 @@ class _Hold:
         failed = any(run.judgement().outcome.failed for run in self._made)
         return Need(seconds, left * seconds, bool(self._made), failed or left <= 0)
 
-    def share(self) -> None:
+    def share(self, width: int) -> None:
+        count = min(width, self.cell.check.runs - len(self._made))
         done = run_workloads(
-            self._session, self._kernel, self.cell.race, [self._workload], self._options
+            self._session, self._kernel, self.cell.race, [self._workload], self._options, count
         )
         self._made += done.made
         if done.error:

@@ -3,7 +3,9 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from mmrace.ci.budget import next_share
 from mmrace.ci.checks import Deciding, Result, deciding, failed
@@ -60,21 +62,63 @@ class Unattended:
     def _decide(
         self, open_cells: dict[int, Deciding], results: dict[int, Result], end: float
     ) -> None:
-        while open_cells:
-            numbers = list(open_cells)
-            chosen = next_share([open_cells[n].need() for n in numbers], end - self.clock())
-            if chosen is None:
-                return
-            one = open_cells[numbers[chosen]]
+        """Give shares to cells, as many at a time as guests can run."""
+        executor = self.session.executor
+        busy: dict[Future[None], int] = {}
+        with ThreadPoolExecutor(max(1, executor.slots)) as pool:
             try:
-                one.share()
-            except MmraceError as error:
-                results[numbers[chosen]] = failed(one.cell, error, one.result().runs)
-                one.close()
-                del open_cells[numbers[chosen]]
-                self.session.note(f"{one.cell.name}: {error.message}")
-                continue
+                while open_cells:
+                    slots = executor.slots
+                    idle = [n for n in open_cells if n not in busy.values()]
+                    needs = [open_cells[n].need() for n in idle]
+                    chosen = None
+                    if len(busy) < slots:
+                        chosen = next_share(needs, end - self.clock())
+                    if chosen is None and not busy:
+                        return
+                    if chosen is not None:
+                        number = idle[chosen]
+                        width = max(1, slots // sum(not need.done for need in needs))
+                        share = partial(open_cells[number].share, width)
+                        busy[pool.submit(share) if slots > 1 else _done(share)] = number
+                    full = chosen is None or len(busy) >= slots
+                    for future in wait(busy, None if full else 0, FIRST_COMPLETED).done:
+                        self._settle(busy.pop(future), future, open_cells, results, end)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                executor.close()
+                raise
+
+    def _settle(
+        self,
+        number: int,
+        share: "Future[None]",
+        open_cells: dict[int, Deciding],
+        results: dict[int, Result],
+        end: float,
+    ) -> None:
+        """Take in what came of a share; a cell that failed takes no more."""
+        one = open_cells[number]
+        try:
+            share.result()
+        except MmraceError as error:
+            results[number] = failed(one.cell, error, one.result().runs)
+            one.close()
+            del open_cells[number]
+            self.session.note(f"{one.cell.name}: {error.message}")
+        else:
             self.session.note(_told(one, max(0.0, end - self.clock())))
+
+
+def _done(call: Callable[[], None]) -> "Future[None]":
+    """Call it now, in this thread, so that Ctrl-C ends the guest where it runs."""
+    made: Future[None] = Future()
+    try:
+        call()
+        made.set_result(None)
+    except MmraceError as error:
+        made.set_exception(error)
+    return made
 
 
 def _told(one: Deciding, left: float) -> str:

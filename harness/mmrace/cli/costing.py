@@ -6,7 +6,9 @@ import click
 from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
     UNSTEERED,
+    Place,
     given,
+    place_options,
     refuse,
     reproducer_options,
     run_options,
@@ -28,6 +30,7 @@ from mmrace.verdicts.cost import Difference, Figure
 @click.option("--before", multiple=True, required=True, help="Series; none: the tree as it is.")
 @click.option("--after", multiple=True, required=True, help="Series on top of --before.")
 @click.option("--operation", "operations", multiple=True, help="Operation. [default: all]")
+@place_options
 @run_options("10s")
 @json_option
 @click.pass_obj
@@ -39,6 +42,7 @@ def cost(
     before: tuple[str, ...],
     after: tuple[str, ...],
     operations: tuple[str, ...],
+    place: Place,
     options: RunOptions,
 ) -> int:
     """Count guest instructions per operation, before and after a fix.
@@ -47,7 +51,7 @@ def cost(
     """
     refuse("cost", UNSTEERED)
     options = options if given("seed") else options.with_(seed=1)
-    session = open_session(app)
+    session = open_session(app, place=place)
     if repro:
         if races or operations:
             raise UserError("--repro measures what the series changes; omit --race and --operation")

@@ -37,8 +37,8 @@ def _executor(app: App, slots: int, place: Place) -> Executor:
     if not re.match(r"(tcp|tls)://", place.on):
         raise UserError(f"not a place for cells: {place.on!r}; local, local:N, tcp:// or tls://")
     cluster = load_cluster("cluster")
-    address = cluster.Address(place.on, place.tls_ca, place.tls_cert, place.tls_key)
-    executor = cluster.ClusterExecutor(app.home, app.step, address, place.store)
+    address = load_cluster("address").Address(place.on, place.tls_ca, place.tls_cert, place.tls_key)
+    executor = cluster.ClusterExecutor(app.home, app.step, address, place.store, app.note)
     app.note(f"{executor.slots} guests at a time on {place.on}; dashboard {executor.dashboard}")
     made: Executor = executor
     return made

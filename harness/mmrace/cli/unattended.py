@@ -14,7 +14,7 @@ from mmrace.ci import ciplan, cireport
 from mmrace.ci.checks import Result, worst_exit_code
 from mmrace.ci.unattended import Unattended, guest_seconds
 from mmrace.cli.app import App, json_option
-from mmrace.cli.options import DURATION
+from mmrace.cli.options import DURATION, Place, place_options
 from mmrace.cli.printing import table
 from mmrace.cli.session import open_session
 from mmrace.home import write_file
@@ -40,6 +40,7 @@ from mmrace.reports.report import Section
 )
 @click.option("--github/--no-github", default=None, help="Annotations. [default: in its workflows]")
 @click.option("--keys", is_flag=True, help="Only print the key for the CI service's cache.")
+@place_options
 @json_option
 @click.pass_obj
 def ci(
@@ -49,6 +50,7 @@ def ci(
     out: Path | None,
     github: bool | None,
     keys: bool,
+    place: Place,
 ) -> int:
     """Decide all cells of a job within its budget of time; exit as the worst of them.
 
@@ -65,7 +67,7 @@ def ci(
         job = job.model_copy(update={"budget": budget})
     app.note(f"cache key {key}; home {app.home.cache} and {app.home.data}")
     started = time.monotonic()
-    results = Unattended(open_session(app)).run(job)
+    results = Unattended(open_session(app, place=place)).run(job)
     spent = Spent(time.monotonic() - started, guest_seconds(results))
     folder = out or new_folder(app.home)
     if github is None:

@@ -34,7 +34,7 @@ def worker(
     A worker needs QEMU, and neither a kernel tree nor a compiler. Whoever can reach a scheduler's
     port can run code on its workers: only loopback goes without TLS.
     """
-    security = load_cluster("cluster").Address(address, tls_ca, tls_cert, tls_key).security()
+    security = load_cluster("address").Address(address, tls_ca, tls_cert, tls_key).security()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     able = max(1, min(len(os.sched_getaffinity(0)) // 2, memory // MEMORY))
     app.note(f"{slots or able} guests at a time for {address}; home {app.home.cache}")

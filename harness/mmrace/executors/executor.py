@@ -3,7 +3,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
 from mmrace.runs.cell import Cell
@@ -12,6 +12,7 @@ from mmrace.runs.record import RunDir
 Group = tuple[Cell, ...]
 Runs = tuple[RunDir, ...]
 Plan = Callable[[], Group]
+FURTHER = 4
 
 
 class Executor(Protocol):
@@ -38,16 +39,24 @@ class Executor(Protocol):
 def in_order(executor: Executor, plans: Iterable[Plan], ahead: int = 0) -> Iterator[Runs]:
     """Run groups, as many at a time as the executor has slots; yield their runs in order.
 
-    ``ahead``: groups submitted before the first result is waited for; 0: one for each slot. The
-    next plan is taken from ``plans`` after the results so far have been yielded, so it may depend
-    on those. What planning or running raises ends it, and groups that have not begun are dropped.
+    ``ahead``: groups under way at a time; 0: one for each slot. A slot does not wait for the order:
+    while a group takes long, up to FURTHER times as many behind it are run. The next plan is taken
+    from ``plans`` after the results so far have been yielded, so it may depend on those. What
+    planning or running raises ends it, and groups that have not begun are dropped.
     """
     waiting: deque[Future[Runs]] = deque()
     try:
         for plan in plans:
             waiting.append(executor.submit(plan))
-            if len(waiting) >= (ahead or executor.slots):
-                yield waiting.popleft().result()
+            while waiting:
+                width = ahead or executor.slots
+                running = [one for one in waiting if not one.done()]
+                if waiting[0].done():
+                    yield waiting.popleft().result()
+                elif len(running) < width and len(waiting) < FURTHER * width:
+                    break
+                else:
+                    wait(running, return_when=FIRST_COMPLETED)
         while waiting:
             yield waiting.popleft().result()
     finally:

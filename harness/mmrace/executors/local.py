@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cells run by this process on this machine."""
 
+import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
@@ -28,7 +30,7 @@ class LocalExecutor:
     def submit(self, plan: Plan) -> "Future[Runs]":
         """Have a group planned and run."""
         if self._pool:
-            return self._pool.submit(self._run, plan)
+            return self._pool.submit(_with_event_loop, lambda: self._run(plan))
         done: Future[Runs] = Future()
         try:
             done.set_result(self._run(plan))
@@ -52,3 +54,14 @@ class LocalExecutor:
                 raise InfraError("interrupted; the same command goes on from here")
             made.append(run(self._home, cell, self._step))
         return tuple(made)
+
+
+def _with_event_loop(call: Callable[[], Runs]) -> Runs:
+    """Give a thread the event loop that QMP's library would leave open in it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return call()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -5,10 +5,10 @@ import hashlib
 import io
 import re
 import tarfile
+from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-
-import fsspec
 
 from mmrace.errors import InfraError
 from mmrace.home import Home, publish, write_file
@@ -61,38 +61,6 @@ def keep_object(home: Home, name: str, wanted: str, data: bytes) -> None:
         path.chmod(0o755)
 
 
-def read_stored(store: str, wanted: str) -> bytes | None:
-    """Read an object of a store (any URL of fsspec's); None when the store does not have it.
-
-    Raises InfraError when the store cannot be read.
-    """
-    try:
-        with fsspec.open(f"{store.rstrip('/')}/{wanted}", "rb") as file:
-            data: bytes = file.read()
-            return data
-    except FileNotFoundError:
-        return None
-    except (OSError, ImportError, ValueError) as error:
-        raise InfraError(f"store {store}: {error}; check its URL and its credentials") from error
-
-
-def write_stored(store: str, path: Path) -> None:
-    """Put a file into a store under its content's name, unless it is there.
-
-    Raises InfraError when the store cannot be written.
-    """
-    url = f"{store.rstrip('/')}/{file_digest(path)}"
-    try:
-        filesystem, inner = fsspec.core.url_to_fs(url)
-        if filesystem.exists(inner):
-            return
-        filesystem.makedirs(filesystem._parent(inner), exist_ok=True)
-        filesystem.put_file(str(path), f"{inner}.part")
-        filesystem.mv(f"{inner}.part", inner)
-    except (OSError, ImportError, ValueError) as error:
-        raise InfraError(f"store {store}: {error}; check its URL and its credentials") from error
-
-
 def pack_run(run: RunDir) -> bytes:
     """Return a run directory as a compressed tar archive."""
     buffer = io.BytesIO()
@@ -103,17 +71,22 @@ def pack_run(run: RunDir) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_run(home: Home, run_id: str, data: bytes, wanted: str) -> RunDir:
-    """Publish a run that arrived, by rename; a run of that id that is there already stays.
+def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[RunDir, ...]:
+    """Publish runs that arrived (id, SHA-256, archive), all or none of them.
 
-    Raises InfraError when it did not arrive as it was sent.
+    All are unpacked before the first gets its name, by rename; a run that is there already stays.
+    Raises InfraError when one did not arrive as it was sent.
     """
-    if digest(data) != wanted or not _RUN.fullmatch(run_id):
-        raise InfraError(f"run {run_id} arrived damaged; the same command makes it again")
-    with home.scratch(home.runs) as folder:
-        try:
-            with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-                archive.extractall(folder, filter="data")
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise InfraError(f"run {run_id} cannot be unpacked: {error}") from error
-        return RunDir(publish(folder, home.runs / run_id))
+    with ExitStack() as stack:
+        made = []
+        for run_id, wanted, data in arrived:
+            if digest(data) != wanted or not _RUN.fullmatch(run_id):
+                raise InfraError(f"run {run_id} arrived damaged; the same command makes it again")
+            folder = stack.enter_context(home.scratch(home.runs))
+            try:
+                with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+                    archive.extractall(folder, filter="data")
+            except (tarfile.TarError, EOFError) as error:
+                raise InfraError(f"run {run_id} cannot be unpacked: {error}") from error
+            made.append((folder, home.runs / run_id))
+        return tuple(RunDir(publish(folder, final)) for folder, final in made)

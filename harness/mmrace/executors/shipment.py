@@ -2,6 +2,7 @@
 """What goes to a worker and what comes back: plain values, so that nothing is trusted to pickle."""
 
 from mmrace.runs.cell import Cell
+from mmrace.runs.host import Host
 from mmrace.toml import Table
 
 
@@ -10,39 +11,28 @@ class Shipment(Table):
 
     ``files``: SHA-256 of each file that they need, by its name in the cache. ``store``: a URL of
     fsspec's where these lie by their SHA-256; empty: the submitter gives what is missing.
+    ``sender``: the host that they were planned on. ``tried``: workers that failed before.
     """
 
     version: str
     cells: tuple[Cell, ...]
     files: dict[str, str]
+    sender: Host
     store: str = ""
-
-
-class Failure(Table):
-    """An error of a worker: the exit code that it stands for, and its line."""
-
-    exit: int
-    message: str
+    tried: tuple[str, ...] = ()
 
 
 class Receipt(Table):
     """What came of a shipment on ``worker``.
 
-    ``missing``: files that have to be sent first; nothing has run then. ``runs``: id and SHA-256
-    of the archives that came with it, in the order of the cells.
+    ``missing``: files that have to be sent first; nothing has run then. ``failure``: why there are
+    no runs. ``spoilt``: what was the matter with runs that are INFRA. ``runs``: id and SHA-256 of
+    the archives that came with it, in the order of the cells. ``clock``: the worker's, in seconds.
     """
 
     worker: str
     missing: tuple[str, ...] = ()
-    failure: Failure | None = None
+    failure: str = ""
+    spoilt: str = ""
     runs: tuple[tuple[str, str], ...] = ()
-
-
-class Host(Table):
-    """Where a run was made; ``worker.json`` of its directory."""
-
-    worker: str
-    host: str
-    qemu: str
-    cpu: str
-    version: str
+    clock: float = 0.0

@@ -2,120 +2,132 @@
 """A host of a Dask cluster that runs cells: what its tasks do, and how it is served."""
 
 import asyncio
-import platform
-from pathlib import Path
+import json
+import time
+from dataclasses import replace
 
-from distributed import Security, Worker, get_worker
+from distributed import Security, Status, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from mmrace import __version__
 from mmrace.errors import InfraError, MmraceError
-from mmrace.executors.objects import digest, has_object, keep_object, pack_run, read_stored
-from mmrace.executors.shipment import Failure, Host, Receipt, Shipment
-from mmrace.guests.qemu import qemu_version
+from mmrace.executors.board import BEGUN
+from mmrace.executors.cache import WorkerCache
+from mmrace.executors.objects import digest, pack_run
+from mmrace.executors.shipment import Receipt, Shipment
+from mmrace.guests.accel import KVM, usable
 from mmrace.home import Home
+from mmrace.outcome import Outcome
 from mmrace.runs.cell import Cell, run_cell
+from mmrace.runs.host import FILE, Host, this_host
 from mmrace.runs.record import RunDir, write_json
 
 Answer = tuple[str, tuple[bytes, ...]]  # a receipt's JSON, and the archives that it lists
 RESOURCE = "guest"
-TOPIC = "mmrace-cells"  # events that say which worker began which cell
+TOPIC = "mmrace-cells"  # events: what a worker is doing with a cell
+TELLS = 2.0  # seconds between two such events
 
 
 class CellWorker(WorkerPlugin):
-    """Makes a Dask worker one of mmrace's: it knows its home."""
+    """Makes a Dask worker one of mmrace's: it knows its home and what it is."""
 
     name = "mmrace"
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    def __init__(self, home: Home, host: Host) -> None:
+        self.cache = WorkerCache(home)
+        self.host = host
+
+
+class _Task:
+    """The task that this thread runs: its worker, and whether its submitter still waits."""
+
+    def __init__(self) -> None:
+        self._worker = get_worker()
+        self._key = self._worker.get_current_task()
+        self._told = 0.0
+        self.name = str(self._worker.name)
+
+    @property
+    def plugin(self) -> CellWorker:
+        found = self._worker.plugins.get(CellWorker.name)
+        if not isinstance(found, CellWorker):
+            said = f"{self.name} is a plain Dask worker; start `mmrace worker` on its host instead"
+            raise InfraError(said)
+        return found
+
+    def tell(self, cell: Cell, state: str) -> None:
+        """Say what is under way; InfraError, which ends the guest, when nobody waits for it."""
+        task = self._worker.state.tasks.get(self._key)
+        if not task or task.state == "cancelled" or self._worker.status is not Status.running:
+            raise InfraError(f"run {cell.id} was given up")
+        if state == BEGUN or time.monotonic() - self._told > TELLS:
+            self._told = time.monotonic()
+            said = {"cell": cell.id, "at": self.name, "state": state}
+            self._worker.log_event(TOPIC, said)
 
 
 def run_shipment(text: str) -> Answer:
     """Run the cells of a shipment (a task); errors are part of the answer, not exceptions."""
-    worker = get_worker()
-    name = str(worker.name)
-    mine = worker.plugins.get(CellWorker.name)
-    if not isinstance(mine, CellWorker):
-        said = f"{name} is a plain Dask worker; start `mmrace worker` on its host instead"
-        return _failed(name, InfraError(said))
+    task = _Task()
     try:
-        return _run(mine.home, name, Shipment.model_validate_json(text))
+        return _run(task, task.plugin, text)
     except MmraceError as error:
-        return _failed(name, error)
+        return _failed(task.name, error.message)
     except (OSError, MemoryError) as error:
-        return _failed(name, InfraError(f"worker {name}: {error}; free space or memory there"))
+        return _failed(task.name, f"{error or 'out of memory'}; free space or memory there")
 
 
 def keep(name: str, wanted: str, data: bytes) -> str:
     """Keep a file that the submitter sent (a task); return an error's line, or nothing."""
-    mine = get_worker().plugins[CellWorker.name]
-    assert isinstance(mine, CellWorker)  # noqa: S101 - only such workers say that they lack files
     try:
-        keep_object(mine.home, name, wanted, data)
+        _Task().plugin.cache.keep(name, wanted, data)
     except MmraceError as error:
         return error.message
     except OSError as error:
-        return f"worker {get_worker().name}: {error}; free space there"
+        return f"{error}; free space there"
     return ""
 
 
-def _run(home: Home, name: str, sent: Shipment) -> Answer:
-    if sent.version != __version__:
+def _run(task: _Task, mine: CellWorker, text: str) -> Answer:
+    theirs = json.loads(text).get("version")
+    if theirs != __version__:
         raise InfraError(
-            f"worker {name} has mmrace {__version__}, the submitter {sent.version}; "
-            "install the same version on both"
+            f"it has mmrace {__version__}, the submitter {theirs}; install the same version on both"
         )
-    missing = tuple(
-        file
-        for file, wanted in sent.files.items()
-        if not has_object(home, file, wanted) and not _pulled(home, sent.store, file, wanted)
-    )
-    if missing:
-        return Receipt(worker=name, missing=missing).model_dump_json(), ()
-    runs = tuple(_cell(home, name, cell) for cell in sent.cells)
+    sent = Shipment.model_validate_json(text)
+    with mine.cache.with_files(sent.files, sent.store) as missing:
+        if missing:
+            return _answer(Receipt(worker=task.name, missing=missing)), ()
+        runs = tuple(_cell(task, mine, sent, cell) for cell in sent.cells)
     archives = tuple(pack_run(run) for run in runs)
     listed = tuple((run.id, digest(data)) for run, data in zip(runs, archives, strict=True))
-    return Receipt(worker=name, runs=listed).model_dump_json(), archives
+    judged = [run.judgement() for run in runs]
+    spoilt = next((one.title for one in judged if one.outcome is Outcome.INFRA), "")
+    mine.cache.forget_runs()
+    return _answer(Receipt(worker=task.name, runs=listed, spoilt=spoilt)), archives
 
 
-def _pulled(home: Home, store: str, file: str, wanted: str) -> bool:
-    data = read_stored(store, wanted) if store else None
-    if data is None:
-        return False
-    keep_object(home, file, wanted, data)
-    return True
-
-
-def _cell(home: Home, name: str, cell: Cell) -> RunDir:
-    get_worker().log_event(TOPIC, {"cell": cell.id, "worker": name})
-    run = run_cell(home, cell, lambda _text: None)
-    where = run.folder / "worker.json"
-    if not where.is_file():
-        write_json(where, _host(name).model_dump())
+def _cell(task: _Task, mine: CellWorker, sent: Shipment, cell: Cell) -> RunDir:
+    task.tell(cell, BEGUN)
+    run = run_cell(mine.cache.home, cell, lambda text: task.tell(cell, text))
+    if not (run.folder / FILE).is_file():
+        host = mine.host.model_copy(update={"worker": task.name})
+        judged = run.judgement()
+        notes = [f"worker {task.name}: {one}" for one in host.differences(sent.sender)]
+        if judged.outcome is Outcome.INFRA and sent.tried:
+            notes.append(f"failed before on {', '.join(sent.tried)}")
+        if notes:
+            run.store(replace(judged, notes=(*judged.notes, *notes)))
+        write_json(run.folder / FILE, host.model_dump())
     return run
 
 
-def _host(name: str) -> Host:
-    return Host(
-        worker=name,
-        host=platform.node(),
-        qemu=qemu_version(),
-        cpu=_cpu(),
-        version=__version__,
-    )
+def _failed(name: str, message: str) -> Answer:
+    return _answer(Receipt(worker=name, failure=message)), ()
 
 
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _failed(name: str, error: MmraceError) -> Answer:
-    failure = Failure(exit=error.exit_code, message=error.message)
-    return Receipt(worker=name, failure=failure).model_dump_json(), ()
+def _answer(receipt: Receipt) -> str:
+    return receipt.model_copy(update={"clock": time.time()}).model_dump_json()
 
 
 def serve(
@@ -123,23 +135,25 @@ def serve(
 ) -> None:
     """Run cells for a scheduler until it goes away; ``slots`` guests at a time.
 
-    Raises InfraError when the scheduler cannot be reached.
+    Raises InfraError when the scheduler cannot be reached, or this host has no QEMU.
     """
+    host = this_host(name or "", __version__)
     try:
-        asyncio.run(_serve(home, address, slots, security, name))
+        asyncio.run(_serve(home, address, slots, security, host))
     except (OSError, TimeoutError) as error:
         raise InfraError(f"no scheduler at {address}: {error}; start `dask scheduler`") from error
 
 
 async def _serve(
-    home: Home, address: str, slots: int, security: Security | None, name: str | None
+    home: Home, address: str, slots: int, security: Security | None, host: Host
 ) -> None:
+    kvm = {KVM.name: slots} if usable(KVM) else {}
     async with Worker(
         address,
-        nthreads=slots,
-        name=name or platform.node(),
-        resources={RESOURCE: slots},
-        plugins=(CellWorker(home),),
+        nthreads=slots + 1,  # one to take a file while all slots have guests
+        name=host.worker or host.host,
+        resources={RESOURCE: slots, **kvm},
+        plugins=(CellWorker(home, host),),
         security=security,
         memory_limit=0,  # guests are QEMU's, which Dask does not see
     ) as worker:

@@ -2,13 +2,15 @@
 """What a fix costs: operations measured on both kernels, in guest instructions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby, product
 from typing import Any
 
 from mmrace.definitions.race import Cost, Race, load_race, race_names
 from mmrace.errors import UserError
+from mmrace.executors.executor import Group, in_order
 from mmrace.experiments.session import Session
 from mmrace.judging.channel import parse
 from mmrace.outcome import Outcome
@@ -118,27 +120,34 @@ def measure_costs(
     options: RunOptions,
 ) -> Costs:
     """Measure operations on both kernels; those that share a workload share a run."""
+    groups = [
+        (race, session.arms(tree, before, after, options, race), tuple(together))
+        for race, costs in chosen
+        for _, together in groupby(costs, lambda item: (item.workload, item.machine))
+    ]
+    plans = [partial(_plan_pair, session, *group, options) for group in groups]
     made: list[Difference] = []
     runs: list[RunDir] = []
-    for race, costs in chosen:
-        arms = session.arms(tree, before, after, options, race)
-        for _, together in groupby(costs, lambda item: (item.workload, item.machine)):
-            group = tuple(together)
-            pair = [_measure(session, arms[arm], race, group, options) for arm in Arm]
-            runs += pair
-            before_, after_ = (figures(run, group) for run in pair)
-            made += [Difference(item.name, before_[item.name], after_[item.name]) for item in group]
+    pairs = in_order(session.executor, plans)
+    for (_, _, operations), pair in zip(groups, pairs, strict=True):
+        runs += pair
+        old, new = (figures(run, operations) for run in pair)
+        made += [Difference(item.name, old[item.name], new[item.name]) for item in operations]
     return Costs(tuple(made), tuple(runs))
 
 
-def _measure(
-    session: Session, built: Built, race: Race, costs: Sequence[Cost], options: RunOptions
-) -> RunDir:
-    """Run the workload that operations share, with a meter for each of them.
+def _plan_pair(
+    session: Session,
+    race: Race,
+    arms: Mapping[Arm, Built],
+    costs: Sequence[Cost],
+    options: RunOptions,
+) -> Group:
+    """Plan the workload that operations share on both kernels, with a meter for each operation.
 
-    Raises UserError for a point that the kernel does not have, or an accelerator without plugins.
+    Raises UserError for a point that a kernel does not have, or an accelerator without plugins.
     """
-    return session.run_cell(lambda: _plan(session, built, race, costs, options))
+    return tuple(_plan(session, arms[arm], race, costs, options) for arm in Arm)
 
 
 def _plan(

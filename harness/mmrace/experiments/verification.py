@@ -149,10 +149,11 @@ class Verification:
             self._session.when_told(self._slots.end)
         return self.result()
 
-    def step(self) -> None:
-        """Make the next pair."""
+    def step(self, pairs: int = 1) -> None:
+        """Make the next pairs, side by side."""
         begun = time.monotonic()
-        self._record(next(self._made(most=1)))
+        for one in self._made(most=pairs):
+            self._record(one)
         self._seconds += time.monotonic() - begun
         if self.done and self._slots:
             self._session.when_told(self._slots.end)
@@ -194,11 +195,18 @@ class Verification:
         return self._slots.slot(_place(pair, arm)) if self._slots else ""
 
     def _found(self, pair: Pair) -> dict[Arm, RunDir]:
-        """Runs of an earlier process at this pair's places."""
+        """Runs of an earlier process at this pair's places.
+
+        Both arms of a pair are made on one kind of host. A run of a worker whose partner is not
+        here, or is of another kind, does not count: the pair is made anew.
+        """
         if not self._slots:
             return {}
         found = {arm: self._slots.find(_place(pair, arm)) for arm in pair.order}
-        return {arm: run for arm, run in found.items() if run}
+        there = {arm: run for arm, run in found.items() if run}
+        hosts = [run.host() for run in there.values()]
+        kinds = {host.kind if host else None for host in hosts}
+        return {} if len(kinds) > 1 or (len(there) == 1 and any(hosts)) else there
 
     @contextmanager
     def _open(self) -> Iterator[Slots]:

@@ -42,6 +42,11 @@ def choose(
     return Accel("tcg", fault)
 
 
+def usable(device: Path = KVM) -> bool:
+    """Whether this user may open the device; a guest may still not boot under it."""
+    return os.access(device, os.R_OK | os.W_OK)
+
+
 def steering_under_kvm(chosen: Accel) -> str:
     """What a record says of steering under KVM, which no guest has been seen to do."""
     if chosen.name == "kvm":
@@ -61,7 +66,7 @@ def remembered(home: Home, version: str) -> str | None:
 def _fault(home: Home, version: str, probe: Callable[[], str], device: Path) -> str:
     if not device.exists():
         return f"there is no {device}"
-    if not os.access(device, os.R_OK | os.W_OK):
+    if not usable(device):
         return f"{device} may not be opened by this user"
     known = remembered(home, version)
     if known is not None:

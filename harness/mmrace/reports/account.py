@@ -15,6 +15,7 @@ from mmrace.errors import UserError
 from mmrace.judging import channel
 from mmrace.judging.channel import Channel
 from mmrace.outcome import Judgement, Outcome
+from mmrace.runs.host import Host
 from mmrace.runs.record import RunDir, Spec, VmRecord
 
 _HEADER_PLACE = re.compile(r"\bat ((?:\.?[\w+-]+/)*[\w+-]+\.[chS]:\d+)\b")
@@ -108,6 +109,11 @@ class Account:
         after = 0 if self._blamed is None else self._blamed + 1
         names = (item.function for item in self.places[after:])
         return tuple(name for name in names if name not in SKIP)
+
+    @property
+    def host(self) -> Host | None:
+        """The worker that made the run; None when this host did."""
+        return self.run.host()
 
     @property
     def again(self) -> str:

@@ -21,6 +21,7 @@ from mmrace.errors import UserError
 from mmrace.guests.attempts import Replay
 from mmrace.home import Home, publish, write_file
 from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
+from mmrace.runs.host import Host, read_host
 from mmrace.runs.options import RunOptions
 from mmrace.toml import Table
 
@@ -203,6 +204,10 @@ class RunDir:
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found
 
+    def host(self) -> Host | None:
+        """Read which worker of a cluster made the run; None for one of this host."""
+        return read_host(self.folder)
+
     def replay(self) -> Replay | None:
         """What was followed of a witness, with its failure once that is stored; None in a run."""
         path = self.folder / "replay.json"
@@ -258,8 +263,14 @@ class RunDir:
             ],
             "notes": [*spec.notes, *judged.notes],
             "run_dir": str(self.folder),
+            **self._host_json(),
             **self._replay_json(),
         }
+
+    def _host_json(self) -> dict[str, Any]:
+        """What a run of a worker has beside one of this host."""
+        host = self.host()
+        return {"worker": host.worker, "host": host.host} if host else {}
 
     def _replay_json(self) -> dict[str, Any]:
         """What a replay has beside a run."""

@@ -68,7 +68,10 @@ def _state(path: Path) -> tuple[int, bool]:
 
 
 def _runs(home: Home, name: str) -> dict[str, RunDir]:
-    """Finished runs of one campaign, by slot; those that the host spoilt are made again."""
+    """Finished runs of one campaign, by slot, the latest of each.
+
+    Those that the host spoilt are made again.
+    """
     found: dict[str, RunDir] = {}
     mark = f'"{name}/'.encode()
     for folder in sorted(home.runs.glob("[!.]*")):
@@ -76,7 +79,7 @@ def _runs(home: Home, name: str) -> dict[str, RunDir]:
             if mark in (folder / "spec.json").read_bytes() and (folder / "outcome.json").is_file():
                 run = RunDir(folder)
                 if run.judgement().outcome is not Outcome.INFRA:
-                    found.setdefault(run.spec().slot, run)
+                    found[run.spec().slot] = run
         except (OSError, UserError):  # removed meanwhile, or not a run of ours
             continue
     return found
