@@ -27,6 +27,7 @@ ELSEWHERE = {
         for path in sorted((TOP / "harness" / "races").glob("*/README.md"))
     },
 }
+_LICENCE = "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n"  # a title has to be the first line
 _COMMENT = re.compile(r"^<!-- (keys|schemas)(?:: (\S+))? -->$", re.MULTILINE)
 
 
@@ -46,4 +47,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def part(found: re.Match[str]) -> str:
         return models.tables(models.find(found[2])) if found[1] == "keys" else models.listing()
 
-    return _COMMENT.sub(part, markdown)
+    return _COMMENT.sub(part, markdown.removeprefix(_LICENCE))
