@@ -19,6 +19,7 @@
 #define SLICE_NS 10000000ull
 #define DELAY_MIN_NS 10000.0
 #define DELAY_DECADES 4.0 /* 10 us to 100 ms */
+#define DELAY_OFTEN 20	  /* passes of a point, from which on it is delayed at less often */
 
 struct holding {
 	pthread_cond_t freed;
@@ -172,13 +173,25 @@ static void sleep_until(const struct director *director, uint64_t end)
 	}
 }
 
+/*
+ * A point that has been passed often is delayed at less often, or it took all of the share: where a
+ * branch is seldom taken, its points are what a race waits for.
+ */
+static uint32_t delay_ppm(const struct director *director, unsigned int point)
+{
+	uint64_t hits = __atomic_load_n(&director->points[point].hits, __ATOMIC_RELAXED);
+	uint64_t ppm = director->header->delay_ppm;
+
+	return hits > DELAY_OFTEN ? ppm * DELAY_OFTEN / hits : ppm;
+}
+
 static void delay(struct director *director, unsigned int number, unsigned int point)
 {
 	struct shared_header *header = director->header;
 	struct vcpu *vcpu = &director->vcpus[number];
 	uint64_t now = now_ns(), phase, length;
 
-	if (!chance(vcpu, header->delay_ppm))
+	if (!chance(vcpu, delay_ppm(director, point)))
 		return;
 	length = DELAY_MIN_NS * pow(10.0, DELAY_DECADES * draw_unit(&vcpu->random));
 	phase = header->armed_before + (now - header->armed_since);

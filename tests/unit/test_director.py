@@ -259,6 +259,21 @@ def test_delays_stay_below_their_share(stage: type[Stage]) -> None:
     assert 0 < on.director.delayed() <= 0.25 * 1.5
 
 
+def test_a_point_that_is_passed_often_leaves_delays_to_others(stage: type[Stage]) -> None:
+    delay = Delays.model_validate({"points": ["entry of f"], "probability": 1.0, "share": 0.2})
+    on = stage(Plan(delays=(point(HOLD), point(UNTIL)), delay=delay))
+    begun = time.monotonic()
+    while time.monotonic() - begun < 2:
+        for address in (*[HOLD] * 40, UNTIL):
+            on.player.reach(0, address)
+            on.player.answer()
+    events = [event.index for event in on.director.events() if event.kind is EventKind.DELAY]
+    on.director.disarm()
+    often, seldom = (events.count(index) for index in (0, 1))
+    assert often + seldom >= 10
+    assert seldom > (often + seldom) / 8  # a fortieth of the passes
+
+
 def test_meters_count_instructions_between_two_points(stage: type[Stage]) -> None:
     on = stage(Plan(meters=(PlannedMeter("m", point(0x7000), point(0x8000)),)))
     for length in (10, 25):

@@ -26,9 +26,10 @@ class Window(Table):
 class Delays(Table):
     """Stall whoever reaches one of ``points``, for 10 us to 100 ms, at random.
 
-    The chance is the same for each factor of ten. ``share`` is the largest part of the race
-    phase for which a vCPU is stalled this way. ``optional``: points that a kernel does not have are
-    left out.
+    The chance is the same for each factor of ten. ``probability`` is that of the first passes of
+    a place; later ones are stalled less often, so that rare places get their share. ``share`` is
+    the largest part of the race phase for which a vCPU is stalled this way. ``optional``: points
+    that a kernel does not have are left out.
     """
 
     points: tuple[Points, ...] = Field(min_length=1)
