@@ -44,6 +44,11 @@ def _send(link, message):
     link.sendall(json.dumps(message).encode() + b"\r\n")
 
 
+def _tell(monitor, event, data=None):
+    when = {"seconds": 0, "microseconds": 0}
+    _send(monitor, {"event": event, "data": data or {}, "timestamp": when})
+
+
 def _greet(monitor, machine):
     version = {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}
     _send(monitor, {"QMP": {"version": version, "capabilities": []}})
@@ -75,9 +80,11 @@ class Machine:
             match request["execute"]:
                 case "stop":
                     self.goes.clear()
+                    _tell(monitor, "STOP")
                 case "cont":
                     os.write(1, b"going on\r\n")
                     self.goes.set()
+                    _tell(monitor, "RESUME")
                 case "memsave":
                     asked = request["arguments"]
                     assert -(2**63) <= asked["val"] < 2**63, "QMP's int is signed"
@@ -171,9 +178,7 @@ def step(word, rest, channel, monitor):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif word in ("poweroff", "reset"):
         reason = {"poweroff": "guest-shutdown", "reset": "guest-reset"}[word]
-        data = {"guest": True, "reason": reason}
-        when = {"seconds": 0, "microseconds": 0}
-        _send(monitor, {"event": "SHUTDOWN", "data": data, "timestamp": when})
+        _tell(monitor, "SHUTDOWN", {"guest": True, "reason": reason})
         return 0
     elif word == "die":
         return int(rest)

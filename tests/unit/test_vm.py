@@ -135,6 +135,15 @@ def test_a_failure_on_the_console_ends_the_run_after_its_grace(tmp_path):
     assert b"trace" in (tmp_path / "console.log").read_bytes()
 
 
+def test_a_failure_that_prints_nothing_more_needs_no_whole_grace(tmp_path):
+    script = "channel # start x\nconsole BUG: it\nsleep 0.3\nconsole trace\nsleep 30\n"
+    hooks = Hooks(failing=lambda data: b"BUG" in data, grace=20, quiet=1)
+    ended = play(tmp_path, script, hooks=hooks)
+    assert ended.end is VmEnd.STOPPED
+    assert ended.seconds < 15
+    assert b"trace" in (tmp_path / "console.log").read_bytes()
+
+
 def test_a_machine_is_stopped_and_goes_on_as_often_as_somebody_asks(tmp_path):
     asked = iter([True, False, True])
     script = "channel # start x\nsleep 0.2\nchannel a\nsleep 0.2\nchannel b\nsleep 0.2\npoweroff\n"

@@ -8,7 +8,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,16 +230,18 @@ class Guest:
 
     def reason(self) -> VmEnd:
         """Why QEMU closed its terminal, from the SHUTDOWN event that it sent before."""
-        try:
-            events = self._monitor.get_events(wait=0.5)
-        except (QMPError, OSError, TimeoutError):
-            events = []
-        for event in events:
+        for event in self._events():
             if event.get("event") == "SHUTDOWN":
                 data = event.get("data")
                 reason = data.get("reason", "") if isinstance(data, dict) else ""
                 return _ENDS.get(str(reason), VmEnd.QEMU_DIED)
         return VmEnd.QEMU_DIED
+
+    def _events(self) -> Iterator[Mapping[str, object]]:
+        """What the monitor has told, as long as it goes on: a pause has left events before."""
+        with suppress(QMPError, OSError, TimeoutError):
+            while event := self._monitor.pull_event(0.5):
+                yield event
 
     def interact(self) -> None:
         """Connect the console with this process's terminal until QEMU ends, or Ctrl-]."""

@@ -36,13 +36,15 @@ class Hooks:
     ``line`` gets each line of the result channel, and returns what is to be written to the guest
     on it, if anything. ``pause`` says after them whether the machine has to be stopped and let go
     on. ``failing`` looks at each piece of console output and says whether a kernel failure has
-    been seen: the machine is then given ``grace`` seconds to print the rest.
+    been seen: the machine is then given ``grace`` seconds to print the rest, less where it prints
+    nothing for ``quiet`` seconds.
     """
 
     line: Callable[[str], bytes | None] = lambda _line: None
     pause: Callable[[], bool] = lambda: False
     failing: Callable[[bytes], bool] = lambda _data: False
     grace: float = 3.0
+    quiet: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,15 @@ class _Watch:
     started: bool = False
     progress: float = 0
     failing: float | None = None
+    printed: float = 0
     partial: bytes = b""
     patience: Patience = field(default_factory=Patience)
     tail: bytes = b""
 
     def console(self, chunk: bytes) -> None:
         """A kernel whose panic is over prints nothing more, and need not reboot."""
+        if chunk:
+            self.printed = time.monotonic()
         if self.failing is None and is_over(self.tail + chunk):
             self.failing = time.monotonic()
         self.tail = chunk[-64:]
@@ -91,10 +96,11 @@ class _Watch:
             answers += hooks.line(line) or b""
         return answers
 
-    def expiry(self, grace: float) -> tuple[float, VmEnd]:
+    def expiry(self, hooks: Hooks) -> tuple[float, VmEnd]:
         """When to give up, and what that would mean."""
         if self.failing is not None:
-            return self.failing + grace, VmEnd.STOPPED
+            silent = max(self.failing, self.printed) + hooks.quiet
+            return min(self.failing + hooks.grace, silent), VmEnd.STOPPED
         if not self.started:
             stalled = time.monotonic() + self.limits.stall - self.patience.silence
             return min(
@@ -138,7 +144,7 @@ def _pump(guest: Guest, watch: _Watch, hooks: Hooks) -> VmEnd | None:
     heard = Heard()
     while not heard.ended:
         watch.patience.look()
-        expiry, meaning = watch.expiry(hooks.grace)
+        expiry, meaning = watch.expiry(hooks)
         left = expiry - time.monotonic()
         if left <= 0:
             return meaning
