@@ -19,7 +19,7 @@ from mmrace.searching.boots import Boot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.explanation import Line, columns
-from mmrace.searching.files import choose_files
+from mmrace.searching.files import BESIDE, choose_files
 from mmrace.searching.listing import list_pairs
 from mmrace.searching.naming import Names
 from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
@@ -61,6 +61,12 @@ def test_a_profile_grows_with_each_boot_and_comes_back_from_its_file(tmp_path: P
     assert load_profile(tmp_path / "none.json") == Profile()
 
 
+def test_accesses_beside_count_where_they_meet_others() -> None:
+    other = Pair(3, 4, 3, (True, False), 0.001, 64)
+    both = Profile().merged(searched(NEAR, other), 2.0, {2, 3, 4})
+    assert both.pairs == (NEAR,)
+
+
 def test_only_sites_that_communicate_are_scheduled_with_their_functions_stacks() -> None:
     sites = (
         AccessSite(1, "f", 2),
@@ -81,7 +87,8 @@ def test_only_sites_that_communicate_are_scheduled_with_their_functions_stacks()
 
 def test_files_are_chosen_by_patterns_in_their_order() -> None:
     files = ("mm/rmap.c", "mm/slub.c", "fs/exec.c", "net/core/dev.c")
-    assert choose_files(files) == {"mm/rmap.c", "fs/exec.c"}
+    assert choose_files(files) == {"mm/rmap.c"}
+    assert choose_files(files, BESIDE) == {"fs/exec.c"}
     assert choose_files(files, ("mm/*", "!mm/r*")) == {"mm/slub.c"}
     with pytest.raises(UserError, match="no source file of this kernel matches 'drm/"):
         choose_files(files, ("drm/*",))

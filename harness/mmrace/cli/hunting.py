@@ -42,7 +42,7 @@ from mmrace.searching.windowing import render_windows
     multiple=True,
     metavar="PATTERN",
     help="Source files whose accesses are watched; !PATTERN leaves files out. "
-    "[default: mm/ without allocators, fs/exec.c]",
+    "[default: mm/ without allocators, and what meets it]",
 )
 @out_option("RACE-WORKLOAD.witness.toml")
 @click.option("--window", is_flag=True, help="Print windows for race.toml made of the witness.")

@@ -99,8 +99,8 @@ class _Watch:
     def expiry(self, hooks: Hooks) -> tuple[float, VmEnd]:
         """When to give up, and what that would mean."""
         if self.failing is not None:
-            silent = max(self.failing, self.printed) + hooks.quiet
-            return min(self.failing + hooks.grace, silent), VmEnd.STOPPED
+            quiet = max(self.failing, self.printed) + hooks.quiet
+            return min(self.failing + hooks.grace, quiet), VmEnd.STOPPED
         if not self.started:
             stalled = time.monotonic() + self.limits.stall - self.patience.silence
             return min(

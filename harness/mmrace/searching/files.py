@@ -6,12 +6,10 @@ from fnmatch import fnmatchcase
 
 from mmrace.errors import UserError
 
-# Memory management, and the callers of it that handle page tables and mappings themselves. Left
-# out is what every path goes through and orders by itself: allocators and counters. They would
-# take most holds.
+# Memory management. Left out is what every path goes through and orders by itself: allocators and
+# counters. They would take most holds.
 DEFAULT = (
     "mm/*",
-    "fs/exec.c",
     "!mm/slab*",
     "!mm/slub*",
     "!mm/slob*",
@@ -28,17 +26,46 @@ DEFAULT = (
     "!mm/page_ext.c",
 )
 
+# What system calls reach beside it: of this only the accesses count that meet one of the above, as
+# exec's to a stack and its page tables. Left out is what runs all the time, whatever the workload.
+BESIDE = (
+    "arch/*/mm/*",
+    "fs/*",
+    "io_uring/*",
+    "ipc/*",
+    "kernel/*",
+    "virt/*",
+    "!arch/*/mm/tlb.c",
+    "!kernel/bpf/*",
+    "!kernel/debug/*",
+    "!kernel/entry/*",
+    "!kernel/irq/*",
+    "!kernel/irq_work.c",
+    "!kernel/kcsan/*",
+    "!kernel/locking/*",
+    "!kernel/printk/*",
+    "!kernel/rcu/*",
+    "!kernel/sched/*",
+    "!kernel/smp*",
+    "!kernel/softirq.c",
+    "!kernel/stop_machine.c",
+    "!kernel/time/*",
+    "!kernel/trace/*",
+    "!kernel/watchdog*",
+    "!kernel/workqueue*",
+)
+
 
 def choose_files(files: Iterable[str], patterns: Sequence[str] = DEFAULT) -> frozenset[str]:
     """Choose the files that match a pattern and none that begins with ``!``.
 
-    UserError names a pattern that no file matches; those of the default may be in vain.
+    UserError names a pattern that no file matches; those of this module may be in vain.
     """
     known = tuple(files)
     found: set[str] = set()
     for pattern in patterns:
         fitting = {name for name in known if fnmatchcase(name, pattern.removeprefix("!"))}
-        if not fitting and tuple(patterns) != DEFAULT:
+        if not fitting and tuple(patterns) not in (DEFAULT, BESIDE):
             raise UserError(f"no source file of this kernel matches {pattern!r}; write mm/*.c")
         found = found - fitting if pattern.startswith("!") else found | fitting
     return frozenset(found)

@@ -5,19 +5,19 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mmrace.errors import UserError
 from mmrace.home import Home, write_file
-from mmrace.searching.files import DEFAULT, choose_files
+from mmrace.searching.files import BESIDE, DEFAULT, choose_files
 from mmrace.searching.profile import Profile, load_profile, save_profile
 from mmrace.symbols.accesses import AccessSite, list_files, list_sites
 from mmrace.symbols.resolve import Resolved, Resolver
 
 # The kernel passes one of these when it begins to report a failure.
 MARKS = ("entry of add_taint", "entry of panic")
-_FORMAT = 1  # of the list of sites that is kept
+_FORMAT = 2  # of the list of sites that is kept
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,12 @@ def _sites(kept: Path, resolver: Resolver, files: Sequence[str]) -> tuple[Access
             return tuple(AccessSite(**fields) for fields in content["sites"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # none is kept, or another version's
-    wanted = choose_files(list_files(resolver.debug), files)
+    known = list_files(resolver.debug)
+    wanted = choose_files(known, files)
     sites = list_sites(resolver.debug, wanted.__contains__)
+    if more := choose_files(known, BESIDE) - wanted if tuple(files) == DEFAULT else ():
+        beside = list_sites(resolver.debug, more.__contains__)
+        sites += tuple(replace(site, beside=True) for site in beside)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_file(kept, json.dumps({"format": _FORMAT, "sites": [asdict(site) for site in sites]}))
     return sites

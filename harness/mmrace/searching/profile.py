@@ -26,13 +26,19 @@ class Profile:
     accesses: int = 0
     pairs: tuple[Pair, ...] = ()
 
-    def merged(self, searched: Searched, seconds: float) -> "Profile":
-        """Return this profile with what one more boot has seen."""
+    def merged(self, searched: Searched, seconds: float, beside: Collection[int] = ()) -> "Profile":
+        """Return this profile with what one more boot has seen.
+
+        Of the addresses ``beside`` those accesses count that met another one.
+        """
+        seen = (
+            pair for pair in searched.pairs if not (pair.first in beside and pair.second in beside)
+        )
         return Profile(
             boots=self.boots + 1,
             seconds=self.seconds + seconds,
             accesses=self.accesses + searched.counts.accesses,
-            pairs=_merged((*self.pairs, *searched.pairs)),
+            pairs=_merged((*self.pairs, *seen)),
         )
 
     def ranked(self) -> tuple[Pair, ...]:

@@ -106,6 +106,7 @@ class Search:
     ) -> None:
         self._boots = boots
         self._sites = sites
+        self._beside = frozenset(site.address for site in sites if site.beside)
         self._marks = marks
         self._seeds = seeds
         self._chance = random.Random(seed)  # noqa: S311 - nobody has to be kept from guessing it
@@ -124,7 +125,7 @@ class Search:
         """Boot once without holding anybody, for the profile."""
         plan = Plan(search=make_search(self._sites, WATCH), marks=self._marks)
         boot = self._boots(plan, self._seed(), seconds)
-        self.profile = self.profile.merged(boot.searched, boot.seconds)
+        self.profile = self.profile.merged(boot.searched, boot.seconds, self._beside)
         return boot
 
     def once(self, seconds: float = BOOT_SECONDS) -> Boot:

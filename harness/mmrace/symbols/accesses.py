@@ -29,7 +29,8 @@ class AccessSite:
 
     ``symbol`` is the function's with what the compiler gave it (``f.isra.0``), ``entry`` its
     address. ``next`` is the address of the instruction after it. ``stack``: it pushes to the stack,
-    and is the first of its function that does; all others access memory otherwise.
+    and is the first of its function that does; all others access memory otherwise. ``beside``: it
+    counts only where it meets an access that is not.
     """
 
     address: int
@@ -38,6 +39,7 @@ class AccessSite:
     stack: bool = False
     symbol: str = ""
     entry: int = 0
+    beside: bool = False
 
 
 def list_files(debug: Debug) -> tuple[str, ...]:
