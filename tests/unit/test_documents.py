@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from documents import DOCS, HOWS, PAGES, RUN, TOP, Block, blocks, run, to_run
 from mmrace.ci.ciplan import Job
@@ -147,3 +147,15 @@ def test_readme_is_short_and_has_one_picture() -> None:
     assert len(re.findall(r"^!\[", text, re.MULTILINE)) == 1
     links = re.findall(r"\]\(([^)#]+)", text)
     assert not [link for link in links if not (TOP / link).exists()]
+
+
+@pytest.mark.parametrize("model", [Race, Machine, Witness, Job], ids=lambda model: model.__name__)
+def test_each_key_of_a_file_has_its_meaning(model: type[BaseModel]) -> None:
+    whole = model.model_json_schema()
+    lacking = [
+        f"{table.get('title')}.{name}"
+        for table in (whole, *whole.get("$defs", {}).values())
+        for name, field in table.get("properties", {}).items()
+        if not field.get("description") and "$ref" not in json.dumps(field)
+    ]
+    assert not lacking

@@ -40,35 +40,47 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class Check(Table):
-    """A ``[[check]]``: races on trees.
+    """Races on trees.
 
     With ``before`` and ``after`` the question is whether the series ``after`` fixes the race, as
-    ``mmrace verify`` asks it; without them, whether the tree with ``series`` holds for ``runs``
-    runs. ``races``: all of the tree's base that share kernels. ``workloads``: those of all paths.
-    ``repro``: a program in place of races, as of the command line, with ``crash``, ``procs``,
-    ``user`` and ``fails_by``. ``seconds`` and ``at_most``: least and longest guest time of a run.
+    `mmrace verify` asks it; without them, whether the tree with ``series`` holds.
     """
 
-    tree: Words = Field(min_length=1)
-    races: Words = ()
-    repro: Words = ()
-    crash: str | None = None
-    procs: int = Field(default=1, ge=1, le=64)
-    user: bool = False
-    fails_by: tuple[FailsBy, ...] = ()
-    workloads: Words = ()
-    before: Words | None = None
-    after: Words | None = None
-    series: Words = ()
-    runs: int = Field(default=1, ge=1, le=10_000)
-    pairs: int = Field(default=200, ge=1, le=10_000)
-    seconds: Seconds = 30.0
-    at_most: Seconds | None = None
-    steer: bool | None = None
-    machine: str | None = None
-    accel: str = Field(default="auto", pattern="^(auto|kvm|tcg)$")
-    boot: Words = ()
-    configs: Words = ()
+    tree: Words = Field(min_length=1, description="One or more trees, as `--tree` takes them.")
+    races: Words = Field(
+        default=(), description="Races; by default those of the tree's base that share kernels."
+    )
+    repro: Words = Field(
+        default=(), description="Reproducer in place of races, as `--repro` takes it."
+    )
+    crash: str | None = Field(default=None, description="The reproducer's failure, as `--crash`.")
+    procs: int = Field(default=1, ge=1, le=64, description="Instances of the reproducer.")
+    user: bool = Field(default=False, description="Run the reproducer as nobody.")
+    fails_by: tuple[FailsBy, ...] = Field(
+        default=(), description="Ends of the reproducer that count as failures."
+    )
+    workloads: Words = Field(default=(), description="Workloads; by default those of all paths.")
+    before: Words | None = Field(
+        default=None, description="Series of the kernel before; `none` is the tree as it is."
+    )
+    after: Words | None = Field(default=None, description="Series on top of `before`.")
+    series: Words = Field(default=(), description="Series of the kernel that has to hold.")
+    runs: int = Field(default=1, ge=1, le=10_000, description="Runs that have to hold.")
+    pairs: int = Field(default=200, ge=1, le=10_000, description="Most pairs for a verdict.")
+    seconds: Seconds = Field(
+        default=30.0,
+        description='Least guest time in the race phase of a run: 90, "90s", "2m" or "1h".',
+    )
+    at_most: Seconds | None = Field(
+        default=None, description="Most guest time of a run; four times `seconds` by default."
+    )
+    steer: bool | None = Field(
+        default=None, description="Whether to steer; by default where windows exist."
+    )
+    machine: str | None = Field(default=None, description="Machine in place of the race's.")
+    accel: str = Field(default="auto", pattern="^(auto|kvm|tcg)$", description="QEMU accelerator.")
+    boot: Words = Field(default=(), description="Kernel parameters to add.")
+    configs: Words = Field(default=(), description="Fragments to add, as `--config`.")
 
     def options(self, ltp: str | None) -> RunOptions:
         """Return what it chooses for runs."""
@@ -93,12 +105,16 @@ class Check(Table):
 
 
 class Job(Table):
-    """The file: ``budget`` is wall time for everything, ``alpha`` the error of each verdict."""
+    """An unattended job."""
 
-    title: str = "mmrace"
-    budget: Seconds
-    alpha: float = Field(default=0.001, gt=0, lt=1)
-    ltp: str | None = None
+    title: str = Field(default="mmrace", description="Title of the reports.")
+    budget: Seconds = Field(
+        description='Wall time for everything, building included: 90, "90s", "40m" or "2h".'
+    )
+    alpha: float = Field(
+        default=0.001, gt=0, lt=1, description="Probability of a wrong FIXED, in each verdict."
+    )
+    ltp: str | None = Field(default=None, description="Name of an LTP tree.")
     check: tuple[Check, ...] = Field(min_length=1)
 
 

@@ -9,22 +9,22 @@ from mmrace.toml import Table, read_toml
 
 
 class Node(Table):
-    """A NUMA node: one socket, its memory (MiB) and its 2 MiB huge pages."""
+    """A NUMA node: one socket and its memory."""
 
-    cpus: int = Field(default=1, ge=0, le=64)
-    memory: int = Field(ge=64, le=65536)
-    hugepages: int = Field(default=0, ge=0)
+    cpus: int = Field(default=1, ge=0, le=64, description="vCPUs of the node.")
+    memory: int = Field(ge=64, le=65536, description="Memory (MiB).")
+    hugepages: int = Field(default=0, ge=0, description="Huge pages of 2 MiB in the node's pool.")
 
 
 class Machine(Table):
-    """What QEMU is asked for; ``boot`` are kernel parameters, ``devices`` QEMU arguments."""
+    """A machine that QEMU makes."""
 
-    name: str
-    summary: str
+    name: str = Field(description="Also the file's name.")
+    summary: str = Field(description="The machine in one line.")
     node: tuple[Node, ...] = Field(min_length=1)
-    cpu: str = "max"
-    boot: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
+    cpu: str = Field(default="max", description="QEMU's CPU model.")
+    boot: tuple[str, ...] = Field(default=(), description="Kernel parameters.")
+    devices: tuple[str, ...] = Field(default=(), description="More arguments of QEMU.")
 
     @property
     def cpus(self) -> int:

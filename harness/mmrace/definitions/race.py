@@ -43,27 +43,33 @@ __all__ = [
 
 
 class Signature(Table):
-    """How this race's own failure looks, apart from any other.
+    """What identifies the race's own failure. All patterns that are given must match."""
 
-    ``title`` is searched in a crash's title and alternative titles, ``report`` in the whole text
-    of the crash, ``output`` in what the workload said. All that are given must match.
-    """
-
-    title: Regex = ""
-    report: Regex = ""
-    output: Regex = ""
+    title: Regex = Field(
+        default="",
+        description="Regular expression, searched in a crash's title and alternative titles.",
+    )
+    report: Regex = Field(
+        default="", description="The same, searched in the whole text of the crash."
+    )
+    output: Regex = Field(
+        default="", description="The same, searched in what the workload printed."
+    )
 
 
 class RacePath(Table):
     """One way to reach a race's bug, or a place that a fix may move the hole to.
 
-    The first of ``workloads`` that runs on a kernel decides the path there; a path of which none
-    does is no path of that kernel.
+    A path without a workload that runs on a kernel is left out there.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    summary: str
-    workloads: tuple[str, ...] = Field(min_length=1)
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the path, as a verdict gives it."
+    )
+    summary: str = Field(description="What the path is, in half a line.")
+    workloads: tuple[str, ...] = Field(
+        min_length=1, description="The first of these that runs on a kernel decides the path there."
+    )
 
 
 @dataclass(frozen=True)
@@ -80,37 +86,40 @@ class Paths:
 class Cost(Table):
     """An operation that pays for a race's fix, and where it is measured.
 
-    Guest instructions from ``start`` to the next ``stop`` on the one vCPU of ``machine``, while
-    ``workload`` repeats the operation. ``counters`` are shown beside it.
+    `mmrace cost` counts guest instructions from ``start`` to the next ``stop`` on one vCPU.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    summary: str
-    workload: str
-    start: Points
-    stop: Points
-    counters: tuple[str, ...] = ()
-    machine: str = "one"
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="Name of the operation.")
+    summary: str = Field(description="What the operation is.")
+    workload: str = Field(description="Workload that repeats it.")
+    start: Points = Field(description="Sync point where counting begins, or alternatives.")
+    stop: Points = Field(description="Sync point where counting ends, or alternatives.")
+    counters: tuple[str, ...] = Field(default=(), description="Counters that are shown beside it.")
+    machine: str = Field(default="one", description="Machine with one vCPU.")
 
 
 class Race(Table):
-    """One race: what to run, what proves it was exercised, what its failure looks like.
+    """One race: what to run, what proves that it was exercised, what its failure looks like.
 
-    ``config`` is in the kernels of all races, which so are the same ones; ``own_config`` only in
-    a kernel that is built for this race: fragments by name, or files beside race.toml. ``demo``:
-    whether ``mmrace demo`` runs it. ``hunt``: the workload in which `mmrace hunt` looks for an
-    order, one that seldom fails of itself. Where no ``path`` is given, each default workload
-    decides one of its own name.
+    Without a ``path``, each default workload decides a path of its own name.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    title: str
-    summary: str
-    functions: tuple[str, ...] = ()
-    machine: str = "numa2"
-    boot: tuple[str, ...] = ()
-    config: tuple[str, ...] = ()
-    own_config: tuple[str, ...] = ()
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="Also the directory's name.")
+    title: str = Field(description="The bug in one line.")
+    summary: str = Field(description="The bug in a paragraph: who does what, and what goes wrong.")
+    functions: tuple[str, ...] = Field(
+        default=(),
+        description="Functions of the bug; a series that changes one is about this race.",
+    )
+    machine: str = Field(default="numa2", description="Machine of `qemu/machines`.")
+    boot: tuple[str, ...] = Field(default=(), description="Kernel parameters beside the machine's.")
+    config: tuple[str, ...] = Field(
+        default=(), description="Fragments in the kernel that all races share."
+    )
+    own_config: tuple[str, ...] = Field(
+        default=(),
+        description="Fragments, or files beside race.toml, in a kernel of this race alone.",
+    )
     signature: tuple[Signature, ...] = Field(min_length=1)
     probe: tuple[Probe, ...] = ()
     workload: tuple[Workload, ...] = Field(min_length=1)
@@ -118,8 +127,11 @@ class Race(Table):
     window: tuple[Window, ...] = ()
     delays: Delays | None = None
     cost: tuple[Cost, ...] = ()
-    demo: bool = False
-    hunt: str = ""
+    demo: bool = Field(default=False, description="Whether `mmrace demo` runs it.")
+    hunt: str = Field(
+        default="",
+        description="Workload in which `mmrace hunt` searches: one that seldom fails by itself.",
+    )
 
     @model_validator(mode="after")
     def _check_paths(self) -> Self:

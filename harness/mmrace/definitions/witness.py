@@ -17,25 +17,40 @@ _LIMIT = 5 * 1024  # bytes of a file
 
 
 class Step(Table):
-    """``actor`` runs until it is at ``point`` for the ``hit``-th time, and is held there.
+    """An actor runs until it is at ``point`` for the ``hit``-th time, and is held there.
 
-    An actor is a vCPU: with its first step it becomes the one that gets there first of all that
-    are not held. With its later ones it runs alone, the others stand still, unless ``alone`` is
-    false: then only those stand still that are held. It is held until its next step; after the
-    last step of all everybody runs.
-
-    With ``seconds`` in place of a point the actor goes on for so long, and is held no more.
-
-    ``task``: a vCPU runs one task after another. With this name, which the witness chooses, the
-    step counts only for the task that made the first step with it.
+    An actor is a vCPU. With its first step it becomes the vCPU that gets there first, of all that
+    are not held; with later steps it runs alone. It is held until its next step. After the last
+    step all vCPUs run.
     """
 
-    actor: str = Field(pattern=r"^[A-Za-z]\w*$")
-    point: PointsOrNone = ()
-    seconds: float = Field(default=0.0, ge=0, le=2)
-    hit: int = Field(default=1, ge=1)
-    alone: bool = True
-    task: str = Field(default="", pattern=r"^\w*$")
+    actor: str = Field(
+        pattern=r"^[A-Za-z]\w*$",
+        description=(
+            "Name of a vCPU; with its first step it becomes the vCPU that gets there first."
+        ),
+    )
+    point: PointsOrNone = Field(
+        default=(), description="Sync point where the actor is held, or alternatives."
+    )
+    seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="In place of `point`: run for so long, and be held no more.",
+    )
+    hit: int = Field(default=1, ge=1, description="Which time that the actor reaches `point`.")
+    alone: bool = Field(
+        default=True,
+        description="Whether all other vCPUs stand still while the actor runs to `point`.",
+    )
+    task: str = Field(
+        default="",
+        pattern=r"^\w*$",
+        description=(
+            "Name of a task; the step counts only for the task that made the first step with it."
+        ),
+    )
 
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Self:
@@ -47,20 +62,28 @@ class Step(Table):
 class Witness(Table):
     """One order, and where it was found.
 
-    ``patience``: seconds from the first hold to the end of the last, after which the order is
-    infeasible. The guest's clock runs on: beyond about 20 s its watchdogs would bite. ``settle``:
-    seconds for the failure to show once all are let go.
+    The guest's clock runs on during a hold; beyond about 20 s its watchdogs would bite.
     """
 
-    race: str
-    workload: str
-    machine: str
-    seed: int = Field(ge=0)
-    found_on: str
-    release: str
-    note: str = ""
-    patience: float = Field(default=2.0, gt=0, le=10)
-    settle: float = Field(default=0.3, gt=0, le=10)
+    race: str = Field(description="Race whose failure it shows.")
+    workload: str = Field(description="Workload of the race.")
+    machine: str = Field(description="Machine of `qemu/machines`.")
+    seed: int = Field(ge=0, description="Seed of the run.")
+    found_on: str = Field(description="Id of the kernel on which it was found.")
+    release: str = Field(description="Release of that kernel.")
+    note: str = Field(default="", description="Where it comes from.")
+    patience: float = Field(
+        default=2.0,
+        gt=0,
+        le=10,
+        description=(
+            "Seconds from the first hold to the end of the last, after which the order is "
+            "infeasible."
+        ),
+    )
+    settle: float = Field(
+        default=0.3, gt=0, le=10, description="Seconds for the failure to show once all vCPUs run."
+    )
     step: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -34,28 +34,39 @@ class Source(StrEnum):
 class Probe(Table):
     """A kprobe event that the guest counts, as proof that the contested point was reached.
 
-    ``function`` may list alternatives for kernels where the name differs; the first that the
-    kernel has is used. With ``returns`` only returns of that value count. With ``every`` all
-    copies of the one function in ``file`` are counted, those that the compiler inlined too; they
-    are looked up in the kernel's debug information before a run.
+    The copies of ``every`` are looked up in the kernel's debug information before a run.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=48)
-    function: tuple[str, ...] = Field(min_length=1)
-    returns: int | None = None
-    every: bool = False
-    file: str = ""
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=48,
+        description="Name of the counter, `probe:NAME`.",
+    )
+    function: tuple[str, ...] = Field(
+        min_length=1,
+        description=(
+            "Kernel function, or alternatives for other versions; the first that the kernel has is "
+            "used."
+        ),
+    )
+    returns: int | None = Field(default=None, description="Count only returns of this value.")
+    every: bool = Field(
+        default=False, description="Count all copies of the function in `file`, inlined ones too."
+    )
+    file: str = Field(default="", description="Source file of the function, for `every`.")
 
 
 class Tolerated(Table):
-    """What a test fails with on kernels of some versions, whether or not they have the race.
+    """A failure that an LTP test shows on kernels of some versions, with the race or without it.
 
-    ``output`` is searched in each failure that the test announces; ``reason`` is for people.
+    An iteration with these failures alone has not failed; it still has to be exercised.
     """
 
-    versions: Versions
-    output: Annotated[Regex, Field(min_length=1)]
-    reason: str
+    versions: Versions = Field(description="Kernel versions that fail so, such as `<5.11`.")
+    output: Annotated[Regex, Field(min_length=1)] = Field(
+        description="Regular expression, searched in each failure that the test prints."
+    )
+    reason: str = Field(description="Why, for people.")
 
     def covers(self, release: str) -> bool:
         """Whether a kernel of this release may fail so; not one whose release is unknown."""
@@ -70,48 +81,74 @@ class FailsBy(StrEnum):
 
 
 class Execution(Table):
-    """How a reproducer is executed: so many instances at once, as root or as nobody.
+    """How a reproducer is executed. Its end, or that it has none, is no failure by default."""
 
-    Without ``fails_by`` only the kernel can fail: the program may end as it likes, or never.
-    ``given``: how its user named it, for a command that makes such runs.
-    """
-
-    procs: int = Field(default=1, ge=1, le=64)
-    user: bool = False
-    fails_by: tuple[FailsBy, ...] = ()
-    given: tuple[str, ...] = ()
+    procs: int = Field(default=1, ge=1, le=64, description="Instances at once.")
+    user: bool = Field(default=False, description="Run as nobody, not as root.")
+    fails_by: tuple[FailsBy, ...] = Field(
+        default=(),
+        description=(
+            "Ends of the program that count as failures; without it only the kernel can fail."
+        ),
+    )
+    given: tuple[str, ...] = Field(
+        default=(),
+        description="The words that named the program, for a command that repeats such runs.",
+    )
 
 
 class Workload(Table):
-    """A program that the guest runs in a loop.
+    """A program that the guest runs in a loop."""
 
-    ``argv[0]`` is the program's name in the image. ``silence``: seconds without progress on the
-    result channel that make a HANG. ``exercised`` maps counters to the
-    min count below which the run is NOT_EXERCISED. ``sources`` are files beside race.toml, or paths
-    in the kernel tree (alternatives for other versions), or an LTP test's directory. ``rare``: may
-    hold on a vulnerable kernel when nobody steers. ``iterations``: at most so many a boot, where
-    one uses up what the next would need; 0: as many as the time allows. ``tolerated``: failures of
-    an LTP test that are not the race's; an iteration with these alone is no failure, and still has
-    to be exercised. ``versions``: kernels that it can run on, any by default. ``execution`` is a
-    reproducer's; its ``sources`` are C files, one static executable, ``selftest:PATH`` of the
-    kernel tree or ``ltp:NAME``.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    summary: str
-    source: Source
-    argv: tuple[str, ...] = Field(min_length=1)
-    sources: tuple[str, ...] = Field(min_length=1)
-    env: dict[str, str] = Field(default_factory=dict)
-    silence: int = Field(default=60, ge=5)
-    exercised: dict[str, int] = Field(default_factory=dict, validate_default=True)
-    invariants: tuple[str, ...] = ("hugepages_free", "hugepages_rsvd", "isolated")
-    probes: tuple[str, ...] = ()
-    default: bool = True
-    rare: bool = False
-    iterations: int = Field(default=0, ge=0)
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the workload.")
+    summary: str = Field(description="What it does, in one line.")
+    source: Source = Field(description="Where the program comes from.")
+    argv: tuple[str, ...] = Field(
+        min_length=1, description="Arguments; the first is the program's name in the guest."
+    )
+    sources: tuple[str, ...] = Field(
+        min_length=1,
+        description=(
+            "C files beside race.toml; paths in the kernel tree, as alternatives for other "
+            "versions; an LTP test's directory; or what `--repro` takes."
+        ),
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict,
+        description=(
+            "Environment variables, such as `STRESSOR_REST`, the longest rest of a stressor's "
+            "parties between rounds (milliseconds)."
+        ),
+    )
+    silence: int = Field(
+        default=60,
+        ge=5,
+        description="Seconds without progress on the result channel that make a HANG.",
+    )
+    exercised: dict[str, int] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Min counts: counters, and the value below which a run is NOT_EXERCISED.",
+    )
+    invariants: tuple[str, ...] = Field(
+        default=("hugepages_free", "hugepages_rsvd", "isolated"),
+        description="Counters that must have the same value before and after.",
+    )
+    probes: tuple[str, ...] = Field(
+        default=(), description="`[[probe]]` entries that this workload counts."
+    )
+    default: bool = Field(default=True, description="Whether it runs when no workload is named.")
+    rare: bool = Field(
+        default=False,
+        description="Whether it may hold on a vulnerable kernel when it is not steered.",
+    )
+    iterations: int = Field(
+        default=0, ge=0, description="Most iterations in one boot; 0: as many as the time allows."
+    )
     tolerated: tuple[Tolerated, ...] = ()
-    versions: Versions = ""
+    versions: Versions = Field(
+        default="", description="Kernel versions that can run it, such as `>=6.1`; any by default."
+    )
     execution: Execution = Execution()
 
     @field_validator("exercised")
