@@ -115,8 +115,7 @@ def test_json_is_a_record_of_a_run_or_a_document(block: Block) -> None:
 
 
 MEASURED = "\n".join(
-    path.read_text(encoding="utf-8")
-    for path in [*sorted((DOCS / "measurements").glob("*.md")), TOP / "patches" / "README.md"]
+    path.read_text(encoding="utf-8") for path in sorted((DOCS / "measurements").glob("*.md"))
 )
 
 
