@@ -320,9 +320,17 @@ def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) 
     assert learnt.document()["learnt"]["steered"] is True  # type: ignore[index]
 
 
-def test_where_steering_helps_no_more_the_campaign_is_not_steered(kernels: Kernels) -> None:
-    kernels.before, kernels.steered = [crash(walk=1000)], crash(walk=50)
+def test_a_bug_that_shows_in_every_run_is_not_steered(kernels: Kernels) -> None:
     learnt = kernels.learn()
+    assert [run.spec().steered for run in learnt.runs] == [False] * 3
+    assert learnt.race.delays is None
+
+
+def test_where_steering_helps_no_more_the_campaign_is_not_steered(kernels: Kernels) -> None:
+    kernels.before = [crash(), held(), held(), held(), crash()]
+    kernels.steered = held()
+    learnt = kernels.learn()
+    assert [run.spec().steered for run in learnt.runs[:5]] == [False, False, True, True, False]
     assert learnt.race.delays is None
     assert learnt.race.workload[0].exercised["probe:walk"] == 100
 
