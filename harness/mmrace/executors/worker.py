@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 
+import dask
 from distributed import Security, Status, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -25,6 +26,7 @@ from mmrace.runs.record import RunDir, write_json
 Answer = tuple[str, tuple[bytes, ...]]  # a receipt's JSON, and the archives that it lists
 RESOURCE = "guest"
 TOPIC = "mmrace-cells"  # events: what a worker is doing with a cell
+SETTINGS = {"distributed.worker.profile.enabled": False}  # its sampling takes time from guests
 TELLS = 2.0  # seconds between two such events
 
 
@@ -138,6 +140,7 @@ def serve(
     Raises InfraError when the scheduler cannot be reached, or this host has no QEMU.
     """
     host = this_host(name or "", __version__)
+    dask.config.set(SETTINGS)
     try:
         asyncio.run(_serve(home, address, slots, security, host))
     except (OSError, TimeoutError) as error:
