@@ -21,6 +21,7 @@ from pathlib import Path
 
 from fakes.kerneltree import commit_all, git
 from mmrace.cli import cli, records, sources, verifying
+from mmrace.errors import MmraceError
 from mmrace.home import Home
 from mmrace.runs.record import RunDir
 from mmrace.sources.tree import add_tree
@@ -84,7 +85,8 @@ class Lab:
     def words(self) -> list[str]:
         fix = str(self.top / "fix.patch")
         words = ["--json", "verify", "--race", "toy", "--tree", "toy", "--before", "none"]
-        return [*words, "--after", fix, "--alpha", ALPHA, "--accel", "tcg", "--for", "1s"]
+        words += ["--after", fix, "--alpha", ALPHA, "--accel", "tcg", "--for", "1s"]
+        return [*words, "--no-attack"]  # the toy kernel has nothing to steer by
 
     def prepare(self) -> None:
         repo = shutil.copytree(FAKES / "linux", self.top / "repo")
@@ -145,6 +147,7 @@ class Lab:
             code = cli.main(words, standalone_mode=False) or 0
         except BaseException as error:
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            code = error.exit_code if isinstance(error, MmraceError) else code
         finally:
             os._exit(code)
 

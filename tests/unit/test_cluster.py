@@ -3,13 +3,16 @@
 
 import json
 import os
+import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clusters import GOOD, Cluster, cell, guests, wait_for
+from clusters import GOOD, TOP, Cluster, cell, guests, wait_for
 from mmrace.errors import InfraError
 from mmrace.home import Home
 from mmrace.outcome import Outcome
@@ -181,3 +184,12 @@ def test_a_crash_is_the_same_crash_on_a_worker(cluster: Cluster) -> None:
     executor.close()
     assert run.judgement().outcome is Outcome.CRASH
     assert run.judgement().signature_matched
+
+
+def test_five_kills_of_a_cluster_lose_nothing_and_count_nothing_twice() -> None:
+    """Of workers, the scheduler and the submitter; `make test-slow` has a hundred."""
+    env = {**os.environ, "PYTHONPATH": f"{TOP}/harness:{TOP}/tests"}
+    words = [sys.executable, "-m", "fakes.clusterkills", "5", str(secrets.randbelow(2**31))]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}\n{done.stderr}"
+    assert done.stdout.startswith("5 kills in ")

@@ -83,3 +83,12 @@ def test_ten_kills_of_real_runs(mmrace):
     now = {run["id"] for run in mmrace("runs", "--last", "100000").document["runs"]}
     assert set(counted) <= now
     assert code in (0, 1, 3)
+
+
+def test_a_hundred_kills_of_a_cluster_lose_nothing_and_count_nothing_twice():
+    env = {**os.environ, "PYTHONPATH": f"{TOP}/harness:{TOP}/tests"}
+    words = [sys.executable, "-m", "fakes.clusterkills", "100", str(secrets.randbelow(2**31))]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}\n{done.stderr}"
+    assert re.match(r"100 kills in \d+ campaigns", done.stdout)
+    print(done.stdout)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cells run on a Dask cluster (https://distributed.dask.org), behind the executors' interface."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class ClusterExecutor:
         self._step = step
         self._address = address.url
         self.board = Board()
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors are ours to tell
         try:
             self._client = Client(address.url, security=address.security(), timeout=WAIT)
             self._client.wait_for_workers(1, timeout=WAIT)

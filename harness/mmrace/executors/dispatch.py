@@ -140,14 +140,10 @@ class Dispatch:
 
     def _arrived(self, future: "Remote[Any]", first: str) -> Arrived:
         try:
-            while True:
-                try:
-                    text, archives = future.result(timeout=POLL)
-                    return Receipt.model_validate_json(text), archives
-                except TimeoutError:
-                    if len(self._board.begun(first)) > TRIES:
-                        future.cancel()
-                        raise self._killed(first) from None
+            if not _ended(future, lambda: len(self._board.begun(first)) > TRIES):
+                raise self._killed(first)
+            text, archives = future.result()
+            return Receipt.model_validate_json(text), archives
         except KilledWorker as error:
             raise self._killed(first) from error
         except GONE as error:
@@ -181,15 +177,11 @@ class Dispatch:
         try:
             moved = self._client.scatter(data, workers=[at], direct=True, hash=False)
             kept = self._client.submit(worker.keep, file, wanted, moved, workers=[at], pure=False)
-            while True:
-                try:
-                    return str(kept.result(timeout=POLL))
-                except TimeoutError:
-                    if self._addresses().get(name) != at:
-                        kept.cancel()
-                        return ""
+            if _ended(kept, lambda: self._addresses().get(name) != at):
+                return str(kept.result())
         except GONE:
-            return ""
+            pass
+        return ""
 
     def _addresses(self) -> dict[str, str]:
         """Addresses of mmrace's workers by name."""
@@ -205,6 +197,20 @@ class Dispatch:
                 f"worker {receipt.worker}: its clock is {abs(skew):.0f} s {how} this host's; "
                 "no result depends on it, but dates in its files do"
             )
+
+
+def _ended(future: "Remote[Any]", hopeless: Callable[[], bool]) -> bool:
+    """Wait for a task; False, and it is cancelled, once there is no hope for it.
+
+    Not by ``result(timeout=...)``: in distributed 2026.8 that fails on a busy host.
+    """
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    while not done.wait(POLL):
+        if hopeless():
+            future.cancel()
+            return False
+    return True
 
 
 def guests_of(info: Mapping[str, Mapping[str, float]]) -> int:
