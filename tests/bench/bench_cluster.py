@@ -38,6 +38,11 @@ from mmrace.runs.record import RunDir, finish  # noqa: E402
 SECONDS = 10.0  # of a cell
 BATCH = 6
 BATCHES = 5
+# What each worker does for itself many times a second; two hundred in one process starve by it.
+SPARSE = {
+    "distributed.admin.tick.interval": "2s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 CONSOLE = b"[    1.000000] a line as a console has thirty thousand bytes of\n" * 500
 
 
@@ -95,7 +100,7 @@ def sleep_for_a_cell(home: Home, one: Any, tell: Callable[[str], None]) -> RunDi
 async def serve_many(url: str, top: Path, count: int) -> None:
     """Be so many workers, each with runs of its own."""
     worker_module.run_cell = sleep_for_a_cell  # type: ignore[assignment]
-    dask.config.set(worker_module.SETTINGS)
+    dask.config.set({**worker_module.SETTINGS, **SPARSE})
     host = this_host("", __version__)
 
     def one(number: int) -> Worker:

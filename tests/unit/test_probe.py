@@ -2,6 +2,7 @@
 """A revision's kernel is built once; what cannot be run is skipped, what the host spoils is not."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,26 @@ class Bench:
     def __init__(self, runs: Iterator[RunDir]) -> None:
         self.built: list[str] = []
         self.notes: list[str] = []
-        self.probe = KernelProbe(self.build, lambda _built, _seed: next(runs), self.notes.append)
+        self.slots = 1
+        self.begun = self.dropped = 0
+        self._runs = runs
+        self._probe = KernelProbe(self.build, self.make, self.notes.append, lambda: self.slots)
+
+    def probe(self, revision: str, wanted: int = 1) -> Result:
+        return self._probe(revision, wanted)
+
+    def make(self, _built: object, _seed: int) -> Future[tuple[RunDir, ...]]:
+        self.begun += 1
+        bench = self
+
+        class Begun(Future[tuple[RunDir, ...]]):
+            def cancel(self) -> bool:
+                bench.dropped += 1
+                return True
+
+        made = Begun()
+        made.set_result((next(self._runs),))
+        return made
 
     def build(self, revision: str) -> object:
         self.built.append(revision)
@@ -73,3 +93,19 @@ def test_what_the_host_spoils_is_made_again(run: Callable[..., RunDir]) -> None:
     assert bench.probe("a") is Result.GOOD
     with pytest.raises(InfraError):
         bench.probe("a")
+
+
+def test_runs_of_one_revision_are_side_by_side_and_taken_in_order(
+    run: Callable[..., RunDir],
+) -> None:
+    """No more than are wanted; what a bisection does not want any more is dropped."""
+    bench = Bench(iter([run(), run(), run(channel=FAILED), *(run() for _ in range(9))]))
+    bench.slots = 4
+    assert bench.probe("a", 9) is Result.GOOD
+    assert bench.begun == 1, "the first one says whether it boots"
+    assert bench.probe("a", 3) is Result.GOOD
+    assert bench.begun == 4
+    assert bench.probe("a", 2) is Result.BAD
+    assert bench.begun == 4
+    assert bench.probe("b", 9) is Result.GOOD
+    assert (bench.begun, bench.dropped) == (5, 1)

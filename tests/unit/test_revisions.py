@@ -152,7 +152,7 @@ def planted(toy: Toy, culprit: str, broken: tuple[str, ...] = ()) -> Probe:
     commits = between(toy.path, toy.ids[0], toy.ids[-1])
     dag, runs = graph(commits, toy.ids[0]), count()
 
-    def probe(revision: str) -> Result:
+    def probe(revision: str, _wanted: int = 1) -> Result:
         if revision in broken:
             return Result.SKIP
         bad = dag.contains(dag.rows[revision])[dag.rows[culprit]] and next(runs) % 4
@@ -186,12 +186,12 @@ def test_a_command_is_bisected_and_git_replays_the_log(toy: Toy, tmp_path: Path)
 def test_a_killed_bisection_goes_on_where_it_was(toy: Toy, tmp_path: Path) -> None:
     log, probe, made = tmp_path / "log", planted(toy, toy.ids[8]), 0
 
-    def killed(revision: str) -> Result:
+    def killed(revision: str, _wanted: int) -> Result:
         nonlocal made
         made += 1
         if made > 12:
             raise KeyboardInterrupt
-        return probe(revision)
+        return probe(revision, 1)
 
     with pytest.raises(KeyboardInterrupt):
         drive(bisection(toy), killed, log)
@@ -215,18 +215,18 @@ def test_a_log_of_something_else_is_refused(toy: Toy, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("hello\n")
     with pytest.raises(UserError, match="no"):
-        drive(bisection(toy), lambda _: Result.GOOD, log)
+        drive(bisection(toy), lambda *_: Result.GOOD, log)
     other = Model(graph(between(toy.path, toy.ids[2], toy.ids[-1]), toy.ids[2]))
     log.write_text(render(Bisection(other), ()))
     with pytest.raises(UserError, match="other ends"):
-        drive(bisection(toy), lambda _: Result.GOOD, log)
+        drive(bisection(toy), lambda *_: Result.GOOD, log)
     log.write_text(render(bisection(toy), ()) + f"# run {toy.ids[3]} purple\n")
     with pytest.raises(UserError, match="purple"):
-        drive(bisection(toy), lambda _: Result.GOOD, log)
+        drive(bisection(toy), lambda *_: Result.GOOD, log)
 
 
 def test_a_bisection_stops_at_its_most_runs(toy: Toy, tmp_path: Path) -> None:
-    answer = drive(bisection(toy), lambda _: Result.GOOD, tmp_path / "log", most=7)
+    answer = drive(bisection(toy), lambda *_: Result.GOOD, tmp_path / "log", most=7)
     assert answer.runs[Phase.LEARN] == 7
     assert not answer.done
 
@@ -236,7 +236,9 @@ def test_git_replays_the_log_of_a_fix_bisection(toy: Toy, tmp_path: Path) -> Non
     model = Model(graph(commits, toy.ids[0]), fix=True)
     dag, log = model.dag, tmp_path / "log"
     held = {name for name in dag.names if dag.contains(dag.rows[name])[dag.rows[toy.ids[7]]]}
-    answer = drive(Bisection(model), lambda name: Result.GOOD if name in held else Result.BAD, log)
+    answer = drive(
+        Bisection(model), lambda name, _: Result.GOOD if name in held else Result.BAD, log
+    )
     assert answer.culprit == toy.ids[7]
     clone = share(toy.path, tmp_path / "clone")
     assert f"{toy.ids[7]} is the first fixed commit" in git(clone, "bisect", "replay", str(log))

@@ -13,7 +13,7 @@ from mmrace.errors import InfraError, UserError
 from mmrace.home import write_file
 from mmrace.outcome import Judgement, Outcome
 
-Probe = Callable[[str], Result]
+Probe = Callable[[str, int], Result]  # one run of a revision, of which so many are wanted
 Tell = Callable[[Bisection, Request, Result], None]
 
 
@@ -27,14 +27,15 @@ def drive(
 ) -> Answer:
     """Run until the answer is there or ``most`` runs were made, those in the log included.
 
-    ``probe`` makes one run; ``tell`` hears of each. The log is written after every run, so that a
-    killed bisection goes on where it was. What ``probe`` raises goes through.
+    ``probe`` makes one run, and may begin others that are wanted; ``tell`` hears of each. The log
+    is written after every run, so that a killed bisection goes on where it was. What ``probe``
+    raises goes through.
     """
     past = parse(log.read_text(encoding="utf-8"), bisection) if log.exists() else []
     for one in past:
         bisection.observe(one.revision, one.result)
     while len(past) < most and (request := bisection.request()) is not None:
-        result = probe(request.revision)
+        result = probe(request.revision, request.runs)
         bisection.observe(request.revision, result)
         past.append(Observation(request.revision, result))
         write_file(log, render(bisection, past))
@@ -82,7 +83,7 @@ def command_probe(clone: Path, argv: Sequence[str], deadline: float) -> Probe:
         raise UserError("there is no command to run; give one after --")
     last = ""
 
-    def probe(revision: str) -> Result:
+    def probe(revision: str, _wanted: int) -> Result:
         nonlocal last
         if revision != last:
             revisions.checkout(clone, revision)

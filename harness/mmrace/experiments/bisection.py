@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
 from mmrace.building.kernel import built_among
 from mmrace.definitions.base import Base, base_for
 from mmrace.errors import UserError
+from mmrace.executors.executor import Runs
 from mmrace.experiments.revision import KernelProbe
 from mmrace.experiments.session import Session
 from mmrace.experiments.work import Work
@@ -123,11 +125,11 @@ class KernelCases:
     def _probe(self, build: Callable[[str], Built]) -> KernelProbe:
         session, work = self._session, self._work
 
-        def make(built: Built, seed: int) -> RunDir:
+        def make(built: Built, seed: int) -> "Future[Runs]":
             planner = session.planner
-            return session.run_cell(lambda: work.plan(planner, built, seed))
+            return session.executor.submit(lambda: (work.plan(planner, built, seed),))
 
-        return KernelProbe(build, make, session.note)
+        return KernelProbe(build, make, session.note, lambda: session.executor.slots)
 
     def _ready(self, found: Sequence[revisions.Commit], base: Base) -> tuple[str, ...]:
         """Those whose kernels are there, of this bisection or another."""

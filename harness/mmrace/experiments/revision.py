@@ -2,11 +2,14 @@
 """From a revision of a kernel to what one run of it showed: what a bisection asks."""
 
 import secrets
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from mmrace.bisect.loop import result_of
 from mmrace.bisect.values import Result
 from mmrace.errors import BuildError, InfraError, UserError
+from mmrace.executors.executor import Runs
 from mmrace.judging import channel
 from mmrace.outcome import Outcome
 from mmrace.runs.kernels import Built
@@ -14,49 +17,72 @@ from mmrace.runs.record import RunDir
 
 ATTEMPTS = 3  # at a run that the host spoils
 
-Make = Callable[[Built, int], RunDir]  # one run of a kernel, with a seed
+Make = Callable[[Built, int], "Future[Runs]"]  # begins one run of a kernel, with a seed
 
 
 class KernelProbe:
-    """Builds each revision once; ``note`` is told why one is of no use."""
+    """Builds each revision once; ``note`` is told why one is of no use.
+
+    ``slots``: how many runs of one revision are under way at a time. They are taken in the order in
+    which they were begun, so that a bisection sees what it would see of one after another; those
+    that it does not want any more are dropped.
+    """
 
     def __init__(
-        self, build: Callable[[str], Built], make: Make, note: Callable[[str], None]
+        self,
+        build: Callable[[str], Built],
+        make: Make,
+        note: Callable[[str], None],
+        slots: Callable[[], int] = lambda: 1,
     ) -> None:
         self._build = build
         self._make = make
         self._note = note
+        self._slots = slots
+        self._begun: deque[Future[Runs]] = deque()
+        self._of = ""
         self._built: dict[str, Built] = {}
         self._booted: set[str] = set()
         self.runs: list[tuple[str, RunDir]] = []
 
-    def __call__(self, revision: str) -> Result:
-        """Make one run; InfraError when the host spoils it again and again."""
+    def __call__(self, revision: str, wanted: int) -> Result:
+        """Return what one run showed; InfraError when the host spoils it again and again."""
+        if revision != self._of:
+            self._drop()
+            self._of = revision
         try:
             if revision not in self._built:
                 self._built[revision] = self._build(revision)
         except (BuildError, UserError) as error:
             self._note(f"{revision[:12]} is skipped: {error.message}")
             return Result.SKIP
-        run = self._run(revision)
+        run = self._run(revision, wanted if revision in self._booted else 1)
         if revision not in self._booted and not _started(run):
             title = run.judgement().title
             self._note(f"{revision[:12]} did not come to the workload, {title}")
-            run = self._run(revision)
+            run = self._run(revision, 1)
             if not _started(run):
                 self._note(f"{revision[:12]} is skipped: it did not come to the workload twice")
                 return Result.SKIP
         self._booted.add(revision)
         return result_of(run.judgement())
 
-    def _run(self, revision: str) -> RunDir:
+    def _run(self, revision: str, wanted: int) -> RunDir:
         for _ in range(ATTEMPTS):
-            run = self._make(self._built[revision], secrets.randbelow(2**31))
+            while len(self._begun) < max(1, min(wanted, self._slots())):
+                seed = secrets.randbelow(2**31)
+                self._begun.append(self._make(self._built[revision], seed))
+            (run,) = self._begun.popleft().result()
             self.runs.append((revision, run))
             if run.judgement().outcome is not Outcome.INFRA:
                 return run
         title = run.judgement().title
         raise InfraError(f"{ATTEMPTS} runs of {revision[:12]} failed: {title}")
+
+    def _drop(self) -> None:
+        for future in self._begun:
+            future.cancel()
+        self._begun.clear()
 
 
 def _started(run: RunDir) -> bool:
