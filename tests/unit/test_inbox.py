@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fakes.inbox import Mail, letter, patches, public_inbox, write_mbox
-from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace.definitions import base as base_module
+from fakes.kerneltree import commit_all, git
+from fakes.toydesk import toy_home, toy_template
 from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import InfraError, UserError
 from mmrace.home import Home
@@ -72,12 +72,7 @@ def make_thread(repo: Path, cover: str = "Longer is better.") -> list[Mail]:
     ]
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    top = tmp_path_factory.mktemp("template")
-    repo = make_kernel(top / "repo")
-    git(repo, "tag", "start")
-    add_tree(Home(top / "cache", top / "data"), "toy", str(repo), None, quiet)
+def commit(repo: Path) -> None:
     for tag, value in (("one", "34"), ("two", "33")):
         git(repo, "reset", "-q", "--hard", "start")
         edit(repo / "mm/walk.c", "return 3", f"return {value}")
@@ -85,18 +80,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         edit(repo / "mm/walk.c", "return 5", "return 55")
         commit_all(repo, "mm/walk: make step 5 longer\n\nJürgen measured it.")
         git(repo, "tag", tag)
-    (top / "patches/6.1").mkdir(parents=True)
-    (top / "patches/6.1/BASE.toml").write_text(
-        'name = "6.1"\nversions = "==6.1.*"\ntested = "6.1.192"\n'
-    )
-    return top
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_template(tmp_path_factory.mktemp("template"), commit)
 
 
 @pytest.fixture
 def lists(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List:
-    shutil.copytree(template, tmp_path, symlinks=True, dirs_exist_ok=True)
-    home = Home(tmp_path / "cache", tmp_path / "data")
-    monkeypatch.setattr(base_module, "data_dir", lambda _kind: tmp_path / "patches")
+    home = toy_home(template, tmp_path, monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     for key in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace.definitions import base as base_module
+from fakes.kerneltree import commit_all, git
+from fakes.toydesk import toy_home, toy_template
 from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
@@ -65,27 +65,20 @@ class Desk:
         return git(self.repo, "rev-parse", "HEAD^{tree}")
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    top = tmp_path_factory.mktemp("template")
-    repo = make_kernel(top / "repo")
-    git(repo, "tag", "start")
-    add_tree(Home(top / "cache", top / "data"), "toy", str(repo), None, quiet)
+def commit(repo: Path) -> None:
     walk = repo / "mm/walk.c"
     walk.write_text(walk.read_text().replace("return 3;", "return 33;"))
     commit_all(repo, "mm/walk: make step 3 longer\n\nIt was too short.")
-    (top / "patches/6.1").mkdir(parents=True)
-    (top / "patches/6.1/BASE.toml").write_text(
-        'name = "6.1"\nversions = "==6.1.*"\ntested = "6.1.192"\n'
-    )
-    return top
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_template(tmp_path_factory.mktemp("template"), commit)
 
 
 @pytest.fixture
 def desk(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    shutil.copytree(template, tmp_path, symlinks=True, dirs_exist_ok=True)
-    home = Home(tmp_path / "cache", tmp_path / "data")
-    monkeypatch.setattr(base_module, "data_dir", lambda _kind: tmp_path / "patches")
+    home = toy_home(template, tmp_path, monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     repo = tmp_path / "repo"
     diff = git(repo, "diff", "start", "HEAD") + "\n"

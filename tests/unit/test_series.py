@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace.definitions import base as base_module
+from fakes.kerneltree import commit_all, git
+from fakes.toydesk import BASE, toy_home, toy_template
 from mmrace.definitions.base import Base, base_for, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
@@ -44,32 +43,27 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every test starts from, made once: a repository, the tree of its start, a base."""
-    top = tmp_path_factory.mktemp("template")
-    repo = make_kernel(top / "repo")
-    git(repo, "tag", "start")
-    add_tree(Home(top / "cache", top / "data"), "toy", str(repo), None, quiet)
+def commit(repo: Path) -> None:
     edit(repo / "mm/walk.c", "return 3", "return 33")
     commit_all(repo, "mm/walk: make step 3 longer\n\nJürgen measured it.")
     edit(repo / "mm/walk.c", "return 5", "return 55")
     (repo / "mm/new.c").write_text("int new;\n")
     git(repo, "mv", "mm/other.c", "mm/moved.c")
     commit_all(repo, "mm/walk: make step 5 longer")
-    (top / "patches/6.1").mkdir(parents=True)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every test starts from, made once: a repository, the tree of its start, a base."""
+    base = BASE + '[race.a]\npristine = "has"\n'
+    top = toy_template(tmp_path_factory.mktemp("template"), commit, base)
     (top / "patches/make.toml").write_text("")
-    (top / "patches/6.1/BASE.toml").write_text(
-        'name = "6.1"\nversions = "==6.1.*"\ntested = "6.1.192"\n[race.a]\npristine = "has"\n'
-    )
     return top
 
 
 @pytest.fixture
 def bench(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    shutil.copytree(template, tmp_path, symlinks=True, dirs_exist_ok=True)
-    home = Home(tmp_path / "cache", tmp_path / "data")
-    monkeypatch.setattr(base_module, "data_dir", lambda _kind: tmp_path / "patches")
+    home = toy_home(template, tmp_path, monkeypatch)
     return Bench(home, tmp_path / "repo", find_tree(home, "toy", quiet), load_bases()[0])
 
 
