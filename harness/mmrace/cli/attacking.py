@@ -8,6 +8,7 @@ import click
 from mmrace.cli.app import App, json_option
 from mmrace.cli.options import (
     UNSTEERED,
+    arms_options,
     chosen_race,
     out_option,
     race_option,
@@ -31,8 +32,7 @@ from mmrace.runs.options import RunOptions
 @race_option("Race that the fix is about. [default: the one that --after changes most]")
 @reproducer_options
 @tree_option()
-@click.option("--before", multiple=True, help="Series; repeatable. [default: the tree as it is]")
-@click.option("--after", multiple=True, required=True, help="Series on top of --before.")
+@arms_options
 @click.option("--workload", help="Attack with this workload alone. [default: all that decide]")
 @out_option("RACE-attack.witness.toml")
 @run_options("10m", "attack (wall time)")

@@ -114,6 +114,14 @@ def series_option(command: Command) -> Command:
     return click.option("--series", multiple=True, help=text)(command)
 
 
+def arms_options(command: Command) -> Command:
+    """Let the series of both kernels of a comparison be named."""
+    before = "Series; repeatable. [default: the tree as it is]"
+    after = "Series on top of --before; repeatable."
+    command = click.option("--after", multiple=True, required=True, help=after)(command)
+    return click.option("--before", multiple=True, help=before)(command)
+
+
 def race_option(
     text: str = "Race to run. [default: the races that the series is about]",
 ) -> Decorator:

@@ -11,6 +11,7 @@ from mmrace.cli.options import (
     FILE,
     WITNESS,
     Place,
+    arms_options,
     chosen_race,
     given,
     place_options,
@@ -44,8 +45,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 @race_option("Race to verify. [default: the witness's, else the one that --after changes most]")
 @reproducer_options
 @tree_option()
-@click.option("--before", multiple=True, help="Series; repeatable. [default: the tree as it is]")
-@click.option("--after", multiple=True, required=True, help="Series on top of --before.")
+@arms_options
 @click.option("--workload", help="Decide this workload's path alone. [default: all paths]")
 @click.option(
     "--alpha", type=float, default=0.001, show_default=True, help="Probability of a wrong FIXED."
@@ -76,7 +76,7 @@ REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 )
 @click.option("--each", is_flag=True, help="Run each prefix of --after once.")
 @place_options
-@run_options("30s")
+@run_options("15s")
 @json_option
 @click.pass_obj
 def verify(
