@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable, RichCast
+from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mmrace.errors import BuildError, InfraError, MmraceError, NotHereError, UserError
@@ -57,12 +58,14 @@ class App:
         self.as_json = as_json
         self.plain = False  # no live lines: several steps are under way at once
         self._after: list[Callable[[], None]] = []
+        self._live: Live | None = None
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     @property
     def out(self) -> Console:
         """Where a command's result for people goes: standard error beside a JSON document."""
+        self.end_live()
         return self.err if self.as_json else self._out
 
     def when_told(self, what: Callable[[], None]) -> None:
@@ -76,8 +79,22 @@ class App:
 
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, when JSON was asked for."""
+        self.end_live()
         if self.as_json:
             print_document(content)
+
+    def keep_live(self, shown: ConsoleRenderable | RichCast) -> None:
+        """Keep something on the terminal, below all lines, until the command has a result."""
+        self.plain = True
+        if self.err.is_terminal:
+            self._live = Live(shown, console=self.err, refresh_per_second=2, transient=True)
+            self._live.start()
+
+    def end_live(self) -> None:
+        """Take it from the terminal."""
+        if self._live:
+            self._live.stop()
+            self._live = None
 
     def note(self, text: str) -> None:
         """Say something to people."""

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables as the terminal shows them."""
 
+import time
 from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
+from mmrace.executors.board import Board
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.record import RunDir
 
@@ -25,6 +27,29 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table
     for row in rows:
         made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return made
+
+
+class BoardTable:
+    """Workers of a cluster and what each of them does, as of the moment in which it is drawn."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def __rich__(self) -> Table:
+        now = time.monotonic()
+        return table(
+            ("worker", "runs", "now", "", "s"),
+            (
+                (
+                    one.worker,
+                    str(one.ended),
+                    one.title or "waits",
+                    one.state,
+                    f"{now - one.since:.0f}" if one.title else "",
+                )
+                for one in self._board.rows()
+            ),
+        )
 
 
 def outcome_text(judged: Judgement) -> Text:

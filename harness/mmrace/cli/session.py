@@ -13,6 +13,7 @@ import click
 
 from mmrace.cli.app import App
 from mmrace.cli.options import Place
+from mmrace.cli.printing import BoardTable
 from mmrace.errors import UserError
 from mmrace.executors.executor import Executor
 from mmrace.executors.local import LocalExecutor
@@ -48,7 +49,11 @@ def open_session(app: App, slots: int = 1, place: Place | None = None) -> Sessio
     """Return what experiments work with; ``slots`` guests at a time where the place has no say."""
     executor = _executor(app, slots, place or Place())
     app.plain = executor.slots > 1
-    click.get_current_context().call_on_close(executor.close)
+    context = click.get_current_context()
+    context.call_on_close(executor.close)
+    if board := getattr(executor, "board", None):
+        context.call_on_close(app.end_live)
+        app.keep_live(BoardTable(board))
     return Session(
         app.home,
         app.step,
