@@ -82,14 +82,14 @@ class Cluster:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.url = ""
 
-    def scheduler(self) -> None:
-        """Start it, at the same port each time."""
+    def scheduler(self, *words: str) -> None:
+        """Start it, at the same port each time, with further options."""
         file = self.top / "scheduler.json"
         file.unlink(missing_ok=True)
         port = self.url.rpartition(":")[2] or "0"
         self.start(
             "scheduler", "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port",
-            port, "--no-dashboard", "--scheduler-file", str(file),
+            port, "--no-dashboard", "--scheduler-file", str(file), *words,
         )  # fmt: skip
         wait_for(lambda: file.is_file() and file.read_text())
         self.url = json.loads(file.read_text())["address"]
@@ -101,10 +101,10 @@ class Cluster:
                 [sys.executable, *words], env=env, stdout=log, stderr=log
             )
 
-    def worker(self, name: str, slots: int = 1, env: Mapping[str, str] | None = None) -> Home:
-        """Start one; returns where its files and its runs are."""
-        words = ("-m", "mmrace", "worker", self.url, "--slots", str(slots), "--name", name)
-        self.start(name, *words, env=env)
+    def worker(self, name: str, *more: str, env: Mapping[str, str] | None = None) -> Home:
+        """Start one, with further options; returns where its files and its runs are."""
+        words = ("-m", "mmrace", "worker", self.url, "--slots", "1", "--name", name)
+        self.start(name, *words, *more, env=env)
         return Home(self.top / name / "cache", self.top / name / "data" / "worker")
 
     def executor(

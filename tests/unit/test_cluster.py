@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import Security
 
 from clusters import GOOD, TOP, Cluster, cell, guests, wait_for
+from made_session import quiet_step
 from mmrace.errors import InfraError
+from mmrace.executors.address import Address
+from mmrace.executors.cluster import ClusterExecutor
 from mmrace.home import Home
 from mmrace.outcome import Outcome
 from mmrace.runs.record import RunDir, all_runs
@@ -184,6 +188,35 @@ def test_a_crash_is_the_same_crash_on_a_worker(cluster: Cluster) -> None:
     executor.close()
     assert run.judgement().outcome is Outcome.CRASH
     assert run.judgement().signature_matched
+
+
+def test_a_cluster_under_tls_runs_cells_and_lets_nobody_else_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Security.temporary()
+    files = {"ca": made.tls_ca_file, "cert": made.tls_client_cert, "key": made.tls_client_key}
+    for name, text in files.items():
+        (tmp_path / name).write_text(str(text))
+    ca, cert, key = (str(tmp_path / name) for name in files)
+    cluster = Cluster(tmp_path)
+    monkeypatch.setenv("PATH", cluster.env["PATH"])
+    try:
+        cluster.scheduler(
+            "--protocol", "tls", "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key
+        )
+        assert cluster.url.startswith("tls://")
+        cluster.worker("first", "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key)
+        address = Address(cluster.url, ca, cert, key)
+        executor = ClusterExecutor(cluster.home, quiet_step, address)
+        (run,) = executor.submit(lambda: (cell(cluster.home, 1),)).result(timeout=60)
+        executor.close()
+        assert run.judgement().outcome is Outcome.PASS
+        monkeypatch.setattr("mmrace.executors.cluster.WAIT", 2.0)
+        plain = Address(cluster.url.replace("tls", "tcp"))
+        with pytest.raises(InfraError, match=r"^no workers at [^\n]*mmrace worker"):
+            ClusterExecutor(cluster.home, quiet_step, plain)
+    finally:
+        cluster.close()
 
 
 def test_five_kills_of_a_cluster_lose_nothing_and_count_nothing_twice() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from clusters import cell
 from mmrace import __version__
-from mmrace.errors import InfraError
+from mmrace.errors import InfraError, UserError
 from mmrace.executors import worker as worker_module
+from mmrace.executors.address import Address
 from mmrace.executors.cache import KEPT_RUNS, WorkerCache
 from mmrace.executors.objects import (
     digest,
@@ -228,3 +229,17 @@ def test_this_host_is_of_the_kind_of_its_qemu_and_cpu() -> None:
     assert one.kind == this_host("b", "2").kind
     assert not one.differences(this_host("b", "2"))
     assert one.model_copy(update={"cpu": "other"}).kind != one.kind
+
+
+def test_only_loopback_goes_without_tls() -> None:
+    assert Address("tcp://127.0.0.1:8786").security() is None
+    assert Address("tcp://[::1]:8786").security() is None
+    for url in ("tcp://10.0.0.7:8786", "tcp://host:8786", "tls://0.0.0.0:1"):
+        with pytest.raises(UserError, match="not encrypted"):
+            Address(url).security()
+    with pytest.raises(UserError, match="three files"):
+        Address("tls://host:8786", ca="ca.pem").security()
+    with pytest.raises(UserError, match="three files"):
+        Address("tls://127.0.0.1:8786").security()
+    with pytest.raises(UserError, match="give a tls:// address"):
+        Address("tcp://host:8786", "ca", "cert", "key").security()

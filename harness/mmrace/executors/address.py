@@ -26,6 +26,9 @@ class Address:
         address of another host without TLS, or half of the files.
         """
         files = (self.ca, self.cert, self.key)
+        encrypted = self.url.startswith("tls://")
+        if all(files) and not encrypted:
+            raise UserError(f"{self.url} is not encrypted; with TLS files give a tls:// address")
         if all(files):
             return Security(
                 require_encryption=True,
@@ -35,7 +38,7 @@ class Address:
                 tls_worker_cert=self.cert,
                 tls_worker_key=self.key,
             )
-        if any(files):
+        if any(files) or (encrypted and self._loopback):
             raise UserError("TLS needs three files; give --tls-ca, --tls-cert and --tls-key")
         if not self._loopback:
             raise UserError(
