@@ -28,6 +28,7 @@ ELSEWHERE = {
     },
 }
 _LICENCE = "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n"  # a title has to be the first line
+_LATER = ("measurements/", "races/", "investigations", "changes", "reference/patches")
 _COMMENT = re.compile(r"^<!-- (keys|schemas)(?:: (\S+))? -->$", re.MULTILINE)
 
 
@@ -42,7 +43,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put generated parts in place of the comments that ask for them."""
+    """Put generated parts in place of the comments that ask for them.
+
+    In search results tables of measurements come after the pages that explain.
+    """
+    if page.file.src_uri.startswith(_LATER):
+        page.meta.setdefault("search", {"boost": 0.3})
 
     def part(found: re.Match[str]) -> str:
         return models.tables(models.find(found[2])) if found[1] == "keys" else models.listing()
