@@ -17,8 +17,8 @@ from mmrace.building import checkout as checkout_module
 from mmrace.building import kernel as kernel_module
 from mmrace.building import kernelconfig
 from mmrace.building.bench import Bench, missing_tools
-from mmrace.building.kernel import Kernel, build_kernel, build_module, load_kernel
-from mmrace.definitions.base import Base, Build
+from mmrace.building.kernel import Kernel, build_kernel, build_module, built_among, load_kernel
+from mmrace.definitions.base import Base, Build, Mark, Need
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home
 from mmrace.proc import Completed, Sandbox
@@ -106,6 +106,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(Sandbox, "wrap", on_the_host)
     monkeypatch.setattr(checkout_module, "checkout", made.checkout)
     monkeypatch.setattr(kernel_module, "check_names", lambda *_args: None)  # there is no git
+    monkeypatch.setattr(kernel_module, "find_needs", lambda *_args: ())
     monkeypatch.setattr(kernel_module, "missing_tools", lambda **_named: None)
     monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
     return made
@@ -278,6 +279,19 @@ def test_the_base_adds_lines_and_the_user_overrides(lab: Lab, tmp_path: Path) ->
     lines = built.config.read_text().splitlines()
     assert "CONFIG_PREEMPT=y" in lines
     assert "# CONFIG_COMPACTION is not set" in lines
+
+
+def test_a_trees_own_needs_are_in_its_kernels_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = Mark(file="mm/rmap.c", contains="anything")
+    need = Need(lines=("CONFIG_PREEMPT=y",), marks=(mark,), why="it does not link without")
+    needs = {"b": (need,)}
+    monkeypatch.setattr(kernel_module, "find_needs", lambda _home, tree: needs.get(tree, ()))
+    plain, needy = lab.build("a"), lab.build("b")
+    assert "CONFIG_PREEMPT=y" not in plain.config.read_text()
+    assert "CONFIG_PREEMPT=y" in needy.config.read_text()
+    assert built_among(lab.home, ["a", "b", "c"], base(), ["migration"]) == {"a", "b"}
 
 
 def test_other_starts(lab: Lab, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mmrace.building.buildlog import blame, first_failure, warnings
 from mmrace.building.checkout import check_out
 from mmrace.building.kconfig import ConfigRequest, config_request
 from mmrace.building.kernelconfig import check_names, configure
+from mmrace.building.needs import find_needs
 from mmrace.definitions.base import Base
 from mmrace.errors import BuildError, InfraError, disk_full, no_room
 from mmrace.home import CCACHE_LOCK, Home, build_lock, publish, write_file
@@ -128,7 +129,7 @@ def build_kernel(
     Without ``sandboxed`` makefiles have all the rights that mmrace has.
     """
     started = time.monotonic()
-    config, inputs, asked = _asked(base, configs, sandboxed=sandboxed)
+    config, inputs, asked = _asked(home, tree_hash, base, configs, sandboxed=sandboxed)
     order = _Order(base.name, commit, tree_hash, config, asked, inputs, dict(touched))
     bench = _bench(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
     memo = _memo(home, tree_hash, asked)
@@ -163,7 +164,7 @@ def build_module(
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.iterdir())}
     final = home.programs / f"{sources.name}-{_hash([kernel.id, files])[:16]}"
     if not keep(final):
-        config, _, asked = _asked(base, configs, sandboxed=sandboxed)
+        config, _, asked = _asked(home, tree_hash, base, configs, sandboxed=sandboxed)
         bench = _bench(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
         with _no_room(home), _locks(bench, progress):
             try:
@@ -286,12 +287,20 @@ def built_among(
     home: Home, tree_hashes: Iterable[str], base: Base, configs: Sequence[str | Path]
 ) -> set[str]:
     """Return those trees whose kernels are in the home; same errors as ``build_kernel``."""
-    _, _, asked = _asked(base, configs)
-    return {one for one in tree_hashes if _recall(home, _memo(home, one, asked))}
+    return {
+        one
+        for one in tree_hashes
+        if _recall(home, _memo(home, one, _asked(home, one, base, configs)[2]))
+    }
 
 
 def _asked(
-    base: Base, configs: Sequence[str | Path], *, sandboxed: bool = True
+    home: Home,
+    tree_hash: str,
+    base: Base,
+    configs: Sequence[str | Path],
+    *,
+    sandboxed: bool = True,
 ) -> tuple[ConfigRequest, tuple[object, ...], str]:
     """Return the config, what else goes into an id but the tree, and the hash of both."""
     if error := missing_tools(sandboxed=sandboxed):
@@ -299,8 +308,9 @@ def _asked(
     env = tuple(sorted(base.build.env.items()))
     inputs: tuple[object, ...] = (RECIPE, toolchain(dict(env)), env, sorted(FIXED_ENV.items()))
     inputs += () if sandboxed else ("no sandbox",)  # it sees other paths
-    name = f"patches/{base.name}/BASE.toml"
-    config = config_request(configs, extra=base.build.config, extra_name=name)
+    needs = [line for need in find_needs(home, tree_hash) for line in need.lines]
+    name = "patches/make.toml" if needs else f"patches/{base.name}/BASE.toml"
+    config = config_request(configs, extra=(*base.build.config, *needs), extra_name=name)
     asked = asdict(config)
     if not config.lenient:
         del asked["lenient"]  # as requests were before there was the word

@@ -86,10 +86,19 @@ class Make(Table):
     why: str
 
 
+class Need(Table):
+    """Config ``lines`` without which a tree that all ``marks`` hold for does not link."""
+
+    lines: tuple[str, ...] = Field(min_length=1)
+    marks: tuple[Mark, ...] = Field(min_length=1)
+    why: str
+
+
 class Toolchain(Table):
     """``patches/make.toml``."""
 
     make: tuple[Make, ...] = ()
+    need: tuple[Need, ...] = ()
 
     def env(self, version: str) -> dict[str, str]:
         """Return the variables for a kernel version."""
@@ -170,9 +179,13 @@ def base_for(version: str) -> Base:
     base = found or Base(
         name=f"{here.major}.{here.minor}", versions=f"=={here.major}.{here.minor}.*", covered=False
     )
-    path = data_dir("patches") / "make.toml"
-    env = read_toml(path, Toolchain).env(version) | base.build.env
+    env = load_toolchain().env(version) | base.build.env
     return base.model_copy(update={"build": base.build.model_copy(update={"env": env})})
+
+
+def load_toolchain() -> Toolchain:
+    """Read what builds need whichever base their tree has."""
+    return read_toml(data_dir("patches") / "make.toml", Toolchain)
 
 
 def nearest_bases(version: str) -> list[Base]:
