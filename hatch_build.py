@@ -19,7 +19,7 @@ class ManualPage(BuildHookInterface):
         sys.path.insert(0, str(Path(self.root) / "harness"))
         try:
             cli = importlib.import_module("mmrace.cli").cli
-            render = importlib.import_module("mmrace.cli.manual").render
+            render = importlib.import_module("manual").render
         finally:
             sys.path.pop(0)
         page = Path(self.directory) / "mmrace.1"

@@ -15,7 +15,8 @@ from mmrace.experiments.reproducing import race_of
 from mmrace.experiments.session import Session
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.runs.kernels import Built, Tell
+from mmrace.progress import Tell
+from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.userland.program import compile_program

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a host needs and has: pure checks over facts that the command line collects."""
+"""What a host needs and has."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmrace.data import data_dir
+from mmrace.guests import accel, qemu
+from mmrace.home import Home
+from mmrace.proc import sandbox_fault
+from mmrace.sources.tree import list_trees
 
 GIB = 1024**3
 TESTED_QEMU = ("7.2", "10.0", "11.1")
@@ -44,6 +50,23 @@ def packages() -> tuple[Package, ...]:
     return tuple(Package(name, Path(file), purpose) for name, file, purpose in words)
 
 
+def examine_host(home: Home) -> tuple[Check, ...]:
+    """Look at this host, and judge it."""
+    there = next(path for path in (home.cache, *home.cache.parents) if path.exists())
+    version = qemu.qemu_version() if shutil.which(qemu.QEMU) else ""
+    return examine(
+        packages(),
+        cpus=os.cpu_count() or 1,
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        disk=shutil.disk_usage(there).free,
+        kvm=accel.state(home, version) if version else "no QEMU",
+        kvm_steering=accel.steering_state(home, version),
+        sandbox=sandbox_fault(),
+        sources=tuple(tree.name for tree in list_trees(home)),
+        version=version,
+    )
+
+
 def examine(
     wanted: tuple[Package, ...],
     *,
@@ -54,13 +77,13 @@ def examine(
     kvm_steering: str,
     sandbox: str = "",
     sources: tuple[str, ...] = (),
-    qemu: str = "",
+    version: str = "",
 ) -> tuple[Check, ...]:
     """Judge the host. ``memory`` and ``disk`` are bytes, ``kvm`` what is known of it,
     ``kvm_steering`` of steering under it.
 
     ``sandbox`` says why builds of series from outside cannot be confined; empty: they can.
-    ``qemu`` is its version; empty: there is none.
+    ``version`` is QEMU's; empty: QEMU is not installed.
     """
     checks = [
         Check(
@@ -71,7 +94,7 @@ def examine(
         )
         for package in wanted
     ]
-    checks.append(_qemu(qemu))
+    checks.append(_qemu(version))
     checks.append(
         Check("CPUs", cpus >= 2, str(cpus), "" if cpus >= 2 else "two vCPUs cannot race on one")
     )

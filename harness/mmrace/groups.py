@@ -75,18 +75,19 @@ def database(home: Home, *, anew: bool = False) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def groups(connection: sqlite3.Connection) -> tuple[Group, ...]:
-    """All groups of crashes, the most frequent first."""
+def groups(connection: sqlite3.Connection, race: str | None = None) -> tuple[Group, ...]:
+    """All groups of crashes, or those that a race has seen, the most frequent first."""
     rows = connection.execute(
         """SELECT kind, title, count(*), count(DISTINCT run), group_concat(DISTINCT race),
                   group_concat(DISTINCT release), min(run), max(run)
            FROM crash JOIN run ON run.id = crash.run
            GROUP BY kind, title ORDER BY count(DISTINCT run) DESC, title"""
     )
-    return tuple(
+    found = (
         Group(kind, title, crashes, runs, _split(races), _split(releases), first, last)
         for kind, title, crashes, runs, races, releases, first, last in rows
     )
+    return tuple(one for one in found if not race or race in one.races)
 
 
 def history(connection: sqlite3.Connection, race: str) -> tuple[Rate, ...]:

@@ -28,7 +28,7 @@ from mmrace.leftover import (
 
 _SWEPT = (
     *("runs", "kernels", "programs", "trees", "reports", "mails"),
-    *("benches", "sources", "bisections"),
+    *("builds", "sources", "bisections"),
 )
 LIMIT = 20 * 10**9  # bytes
 
@@ -100,13 +100,13 @@ class Home:
         return self.cache / "kernels"
 
     @property
-    def benches(self) -> Path:
+    def builds(self) -> Path:
         """Source and build directories, one pair for each tree and config, kept incremental."""
         return self.cache / "benches"
 
     @property
     def sources(self) -> Path:
-        """One checked out tree for each base; those of ``benches`` are links to its files."""
+        """One checked out tree for each base; those of ``builds`` are links to its files."""
         return self.cache / "sources"
 
     @property
@@ -144,14 +144,14 @@ class Home:
         """Remove what killed processes left; returns how many files and directories."""
         inner = (self.kernels / "requests", self.cache / "series", self.trees / "applied")
         folders = {getattr(self, name) for name in _SWEPT} | {self.cache, self.data, *inner}
-        folders |= {path.parent for path in self.benches.glob("*/state.json")}
+        folders |= {path.parent for path in self.builds.glob("*/state.json")}
         count = sweep(folders) + sweep([shared_memory()], f"{HELD}*")
-        return count + sum(self._sweep_bench(path) for path in self.benches.glob("*-outside"))
+        return count + sum(self._sweep_build(path) for path in self.builds.glob("*-outside"))
 
-    def _sweep_bench(self, bench: Path) -> bool:
-        """Remove a bench that was to be thrown away, unless a build is at work in it."""
-        with self.free(build_lock(bench.name)) as nobody:
-            return nobody and take_away(bench)
+    def _sweep_build(self, folder: Path) -> bool:
+        """Remove a build directory that was to be thrown away, unless a build is at work in it."""
+        with self.free(build_lock(folder.name)) as nobody:
+            return nobody and take_away(folder)
 
     @contextmanager
     def free(self, name: str) -> Iterator[bool]:
@@ -200,7 +200,7 @@ class Home:
 
 
 def build_lock(name: str) -> str:
-    """Name of the lock of one bench."""
+    """Name of the lock of one build directory."""
     return f"bench-{name}"
 
 

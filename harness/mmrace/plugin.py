@@ -26,8 +26,9 @@ import pytest
 from mmrace.boottest import Vm, Wish, listed, teller, told
 from mmrace.data import use_races
 from mmrace.home import Home
+from mmrace.progress import Tell
 from mmrace.runs import kernels
-from mmrace.runs.kernels import Built, Tell
+from mmrace.runs.kernels import Built
 from mmrace.sources.tree import Tree, find_tree
 
 _KERNELS = pytest.StashKey[dict[tuple[object, ...], Built]]()

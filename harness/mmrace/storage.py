@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,20 +14,22 @@ from mmrace.leftover import take_away
 
 # Trees are not here: a user added them, `mmrace tree` is their place.
 KINDS = (
-    *("benches", "sources", "kernels", "programs", "images", "downloads"),
+    *("builds", "sources", "kernels", "programs", "images", "downloads"),
     *("reports", "runs", "bisections", "ccache"),
 )
 # What can be made again, in the order in which it goes where it was used at the same time.
-REBUILT = ("benches", "kernels", "programs", "images", "downloads", "sources", "ccache")
+REBUILT = ("builds", "kernels", "programs", "images", "downloads", "sources", "ccache")
 _LOCKS: dict[str, Callable[[str], str]] = {
-    "benches": build_lock,
+    "builds": build_lock,
     "programs": program_lock,
     "sources": source_lock,
     "ccache": lambda _name: CCACHE_LOCK,
 }
 # The compiler cache keeps itself under a share of the limit, and saves more time than anything.
-_DROPPED = ("benches", "kernels", "programs", "images", "downloads")
-SIZE = "bytes"  # in a bench's state.json: what it takes, without files that others link to
+_DROPPED = ("builds", "kernels", "programs", "images", "downloads")
+SIZE = (
+    "bytes"  # in a build directory's state.json: what it takes, without files that others link to
+)
 _SPARE = 2 * 10**9  # bytes of the disk that are left to others
 _NOTES = ("requests", "objects")  # beside the kernels: what was asked for, and how large it is
 _FRESH = 3600.0  # seconds in which a download may not have been imported yet
@@ -74,7 +76,7 @@ class Dropped:
 
 
 _WORDS = {
-    "benches": "build directories",
+    "builds": "build directories",
     "sources": "sources",
     "kernels": "kernels",
     "programs": "programs",
@@ -92,7 +94,7 @@ def holdings(home: Home, kinds: Iterable[str] = KINDS) -> tuple[Holding, ...]:
         top: Path = getattr(home, kind)
         for path in _objects(top, kind):
             try:
-                size = _bench_size(path) if kind == "benches" else _size(path)
+                size = _build_size(path) if kind == "builds" else _size(path)
                 found.append(Holding(kind, path, size, now - _used(path)))
             except OSError:  # it went away meanwhile
                 continue
@@ -138,6 +140,27 @@ def choose(
     ]
 
 
+@dataclass(frozen=True)
+class Cleaned:
+    """What the home held, what was chosen of it, and what is in use and stays.
+
+    ``dropped``: whether the rest of what was chosen is gone, or would be.
+    """
+
+    totals: Mapping[str, tuple[int, int]]
+    chosen: tuple[Holding, ...]
+    kept: tuple[Holding, ...]
+    dropped: bool
+
+
+def clean(home: Home, kinds: Sequence[str], days: int | None, *, really: bool) -> Cleaned:
+    """Free what ``choose`` chooses, or only look what that is."""
+    held = holdings(home)
+    chosen = choose(held, kinds, days, full=full(home))
+    kept = [item for item in chosen if really and not drop(home, item)]
+    return Cleaned(totals(held), tuple(chosen), tuple(kept), really)
+
+
 def make_room(home: Home, wanted: int = 0) -> Dropped:
     """Drop what was used longest ago until the home, and ``wanted`` bytes more, are in its limit.
 
@@ -158,8 +181,8 @@ def make_room(home: Home, wanted: int = 0) -> Dropped:
         if drop(home, item):
             gone.append(item)
             total -= item.size
-    if total + wanted > limit and not any(home.benches.glob("[!.]*")):
-        for item in held:  # their files are linked to by no bench any more
+    if total + wanted > limit and not any(home.builds.glob("[!.]*")):
+        for item in held:  # their files are linked to by no build directory any more
             if item.kind == "sources" and drop(home, item):
                 gone.append(item)
                 total -= item.size
@@ -212,15 +235,15 @@ def _objects(top: Path, kind: str) -> list[Path]:
 
 
 def _used(path: Path) -> float:
-    """When an object was used last: a bench's state is written by each of its builds."""
+    """When an object was used last: a build directory's state is written by each of its builds."""
     if path.is_file():
         return path.stat().st_ctime  # a download's time of change is its packager's
     state = path / "state.json"
     return max(path.stat().st_mtime, state.stat().st_mtime if state.is_file() else 0)
 
 
-def _bench_size(path: Path) -> int:
-    """What a bench takes: it has noted that, for it has 100,000 files."""
+def _build_size(path: Path) -> int:
+    """What a build directory takes: noted there, for it has 100,000 files."""
     try:
         return int(json.loads((path / "state.json").read_bytes())[SIZE])
     except (OSError, ValueError, KeyError, TypeError):

@@ -16,12 +16,28 @@ from mmrace.definitions.reproducer import BUILT_ELSEWHERE, is_reproducer
 from mmrace.errors import UserError
 from mmrace.home import Home, publish, write_file
 from mmrace.judging.channel import parse
-from mmrace.runs.record import RunDir
+from mmrace.runs.record import RunDir, find_run
 from mmrace.userland.reproducer import reproducer_folder
 
 _FILES = {"race.toml": "race.toml", "stressor.c": "{program}.c", "README.md": "README.md"}
 _FROM_RUN = {"race.toml": "reproducer.toml", "README.md": "reproducer.md"}
 _SHARE = 10  # of what a run counted one part is asked of others
+
+
+def make_race(home: Home, name: str, into: Path | None, run: str | None) -> tuple[Path, str]:
+    """Make a race's directory, out of a run of a reproducer where one is named.
+
+    ``into`` is its parent, None: the home. Returns the directory and the command that runs it.
+    Errors as of ``new_race`` and ``race_from_run``.
+    """
+    where, words = into or home.races, ["mmrace", "run", "--race", name]
+    if not run:
+        folder, kernel = new_race(home, name, where), ["--tree", "debian:6.1"]
+    else:
+        found = find_run(home, run)
+        folder, spec = race_from_run(home, name, where, found), found.spec()
+        kernel = ["--tree", spec.tree, *(w for one in spec.series for w in ("--series", one))]
+    return folder, shlex.join([*words, *kernel, "--for", "10s"])
 
 
 def new_race(home: Home, name: str, into: Path) -> Path:

@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from mmrace.building.bench import FIXED_ENV, Bench
+from mmrace.building.build import build_kernel
+from mmrace.building.directory import FIXED_ENV, BuildDirectory
 from mmrace.building.kconfig import DEFAULT_FRAGMENTS
-from mmrace.building.kernel import Kernel, build_kernel
+from mmrace.building.kernel import Kernel
 from mmrace.definitions.base import base_for
 from mmrace.home import Home
 from mmrace.proc import Bind, Sandbox, run
@@ -55,7 +56,7 @@ def _report(home: Home, tree: Tree, work: Path) -> None:
     _line(f"a variant of {VARIED}", incremental, "plain make after the same change", again, 10)
 
     # All but the compiler cache goes, so the directory and the kernel are new ones.
-    for gone in (home.benches, home.kernels):
+    for gone in (home.builds, home.kernels):
         shutil.rmtree(gone)
     _spare_checkout(home, tree)
     warm, _ = _timed(lambda: _build(home, tree))
@@ -95,8 +96,8 @@ def _spare_checkout(home: Home, tree: Tree) -> None:
     try:
         _build(home, tree, until_configuring)
     except _Unpacked:
-        for state in home.benches.glob("*/state.json"):
-            Bench(home, state.parent.name).remember(building=None)
+        for state in home.builds.glob("*/state.json"):
+            BuildDirectory(home, state.parent.name).remember(building=None)
 
 
 def _plain_make(work: Path, kernel: Kernel) -> None:

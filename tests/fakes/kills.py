@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fakes.kerneltree import commit_all, git
-from mmrace.cli import cli, records, sources, verifying
+from mmrace.cli import cli, comparing, records, sources
 from mmrace.errors import MmraceError
 from mmrace.home import Home
 from mmrace.runs.record import RunDir
 from mmrace.sources.tree import add_tree
 
 FAKES = Path(__file__).parent
-PRELOADED = (records, sources, verifying)
+PRELOADED = (records, sources, comparing)
 ALPHA = "0.05"
 FEW = 20  # kills that do not pay for a warm home
 PAIRS = 5  # that only "before" fails: 2^-5 < ALPHA
@@ -193,7 +193,7 @@ class Lab:
         listed = json.loads((self.top / "out").read_text())["runs"]
         assert {run["id"] for run in listed} == now
         assert not list((self.top / "now").rglob(".tmp-*")), "left over"
-        assert not list(self.home.benches.glob("*-outside")), "left over"
+        assert not list(self.home.builds.glob("*-outside")), "left over"
 
     def stage(self) -> str:
         """How far the campaign was."""

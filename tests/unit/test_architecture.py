@@ -57,11 +57,38 @@ def test_only_proc_starts_processes_and_only_the_command_line_prints():
             ), path
 
 
+SHARED = {"app", "command", "options", "runoptions", "session", "document"}
+
+
+def cli_modules():
+    return {path.stem: path.read_text() for path in sorted((PACKAGE / "cli").glob("*.py"))}
+
+
 def test_commands_share_options_printing_and_the_session_and_nothing_else():
-    shared = {"app", "options", "printing", "session"}
-    for path in sorted((PACKAGE / "cli").glob("*.py")):
-        found = re.findall(r"^from mmrace\.cli(?:\.(\w+))? import", path.read_text(), re.MULTILINE)
-        assert set(found) <= shared, f"{path.name} imports {sorted(set(found) - shared)}"
+    for name, text in cli_modules().items():
+        if name == "__init__":  # it ties them together
+            continue
+        found = re.findall(r"^from mmrace\.cli(?:\.(\w+))? import", text, re.MULTILINE)
+        assert set(found) <= SHARED, f"{name} imports {sorted(set(found) - SHARED)}"
+
+
+def test_the_command_line_stays_small():
+    lines = {name: len(text.splitlines()) for name, text in cli_modules().items()}
+    assert sum(lines.values()) <= 1900, lines
+
+
+def test_commands_have_no_loop_and_lay_out_no_table():
+    """A command parses, has one experiment done, and returns what ``answers`` makes of it."""
+    loops = (ast.For, ast.While, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp)
+    for name, text in cli_modules().items():
+        if name not in SHARED | {"__init__", "commands"}:
+            tree = ast.parse(text)
+            found = [
+                f"{name}.py:{node.lineno}" for node in ast.walk(tree) if isinstance(node, loops)
+            ]
+            assert not found
+            assert "Table(" not in text
+            assert "table(" not in text
 
 
 def test_one_module_starts_qemu_and_one_makes_pairs():

@@ -4,10 +4,10 @@
 import io
 from pathlib import Path
 
+from mmrace.cli.printing import BoardTable
 from rich.console import Console
 
 from mmrace.cli.app import App
-from mmrace.cli.printing import BoardTable
 from mmrace.executors.board import BEGUN, Board
 from mmrace.home import Home
 

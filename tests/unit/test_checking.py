@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from fakes.executor import MadeRuns
 from fakes.inbox import patches
 from fakes.kerneltree import commit_all, git, make_kernel
-from mmrace.cli import checking, cli
+from mmrace.answers.answer import Answer
+from mmrace.cli import checking as cli_checking
+from mmrace.cli import cli
 from mmrace.cli import running as cli_running
 from mmrace.errors import InfraError
-from mmrace.experiments import running
+from mmrace.experiments import checking, running
 from mmrace.experiments.running import Runs
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
@@ -104,7 +106,7 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for module in (checking, running):
         monkeypatch.setattr(module, "run_workloads", run_workloads)
-    monkeypatch.setattr(checking, "report", lambda *_args: Path("/r/a.html"))
+    monkeypatch.setattr(cli_checking, "report", lambda *_args: Path("/r/a.html"))
     return outcomes
 
 
@@ -182,7 +184,7 @@ def test_none_fits_and_what_cannot_be_told_are_warnings(
 def test_run_without_a_race_takes_what_the_series_is_about(
     repo: Path, no_kernels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_running, "show", lambda *_args: None)
+    monkeypatch.setattr(cli_running.answers, "made", lambda *_args, **_named: Answer({}))
     words = ["run", "--tree", "toy", "--series", f"{repo}#start..main"]
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert no_kernels == ["hugetlb-uffd"], done.exception
@@ -203,7 +205,7 @@ def test_a_race_that_the_series_is_about_gets_the_kernel_that_it_shows_on(
         return built(*words, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(kernels, "build_kernel", build_kernel)
-    monkeypatch.setattr(cli_running, "show", lambda *_args: None)
+    monkeypatch.setattr(cli_running.answers, "made", lambda *_args, **_named: Answer({}))
     series = f"{repo}#HEAD~1..HEAD"
     for words in (["run", "--tree", "toy", "--series", series], ["check-series", "--tree", "toy"]):
         given = [] if words[0] == "run" else [series]
@@ -235,7 +237,7 @@ def test_verify_each_names_the_first_bad_patch_of_a_real_series(
         return SimpleNamespace(judgement=lambda: judged)
 
     made = MadeRuns(monkeypatch, make)
-    monkeypatch.setattr("mmrace.cli.session.LocalExecutor", lambda *_args: made)
+    monkeypatch.setattr("mmrace.executors.place.LocalExecutor", lambda *_args: made)
     series = f"{repo}#start..main"
     words = ["--json", "verify", "--each", "--tree", "toy", "--before", "none", "--after", series]
     done = CliRunner().invoke(cli, words, standalone_mode=False)

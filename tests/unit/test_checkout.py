@@ -23,7 +23,7 @@ def test_what_one_source_changes_no_other_sees(tmp_path: Path) -> None:
     (repo / "mm/walk.c").write_text("int walk(void)\n{\n\treturn 3333;\n}\n")
     commit_all(repo, "walk")
     second = add_tree(home, "second", str(repo), None, str)
-    one, two = (home.benches / name / "source" for name in ("one", "two"))
+    one, two = (home.builds / name / "source" for name in ("one", "two"))
     for folder in (one, two):
         check_out(home, "6.1", first.commit, folder, str)
     old = (one / "mm/walk.c").read_text()

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from mmrace.cli import MODULES, cli
 from mmrace.cli.app import App
 from mmrace.cli.options import DURATION
 from mmrace.errors import NotHereError, UserError
@@ -73,14 +72,6 @@ def test_races_as_json(tmp_path):
     found = {race["name"]: race for race in document["races"]}
     assert "6.1" in found["exec-stack-migration"]["bases"]
     assert "exec-storm" in found["exec-stack-migration"]["workloads"]
-
-
-def test_every_command_is_found_under_its_name():
-    for names in MODULES.values():
-        for name in names:
-            command = cli.get_command(None, name)
-            assert command is not None
-            assert command.name == name
 
 
 def test_json_may_stand_before_the_command(tmp_path):

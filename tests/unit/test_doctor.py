@@ -6,7 +6,7 @@ from mmrace.doctor import Check, examine
 
 def check(qemu: str) -> Check:
     known = {"cpus": 2, "memory": 8 << 30, "disk": 99 << 30, "kvm": "", "kvm_steering": ""}
-    checks = examine((), **known, qemu=qemu)  # type: ignore[arg-type]
+    checks = examine((), **known, version=qemu)  # type: ignore[arg-type]
     return next(check for check in checks if check.name == "QEMU")
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.building import bench as bench_module
 from mmrace.building import checkout as checkout_module
-from mmrace.building import kernel as kernel_module
-from mmrace.building.kernel import Kernel, build_kernel
+from mmrace.building import directory as directory_module
+from mmrace.building import request as request_module
+from mmrace.building.build import build_kernel
+from mmrace.building.kernel import Kernel
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, MmraceError
 from mmrace.home import Home
@@ -79,10 +80,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path)
     small = replace(Limits(), processes=60, file=8 * MIB, scratch=4 * MIB, disk=12 * MIB)
     small = replace(small, memory=300 * MIB, address=1024 * MIB, files=2000)
-    monkeypatch.setattr(bench_module, "Limits", lambda: small)
-    monkeypatch.setattr(bench_module, "DEADLINE", 20)
+    monkeypatch.setattr(directory_module, "Limits", lambda: small)
+    monkeypatch.setattr(directory_module, "DEADLINE", 20)
     monkeypatch.setattr(checkout_module, "checkout", made.checkout)
-    monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
+    monkeypatch.setattr(request_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
     return made
 
 
@@ -129,7 +130,7 @@ def test_what_a_makefile_tries_changes_and_learns_nothing(lab: Lab, evil: str) -
         learnt = f"{error.message} {error.detail}".encode()
     assert b"xyzzy" not in learnt
     assert lab.state() == before
-    assert not list(lab.home.benches.glob("*-outside"))
+    assert not list(lab.home.builds.glob("*-outside"))
     assert not processes(f"sleep {lab.mark}")
 
 
@@ -187,13 +188,13 @@ def test_what_takes_too_much_is_stopped(
     lab.build(outside=False)
     before = lab.state()
     # A fork bomb may come to its end, or to the build's; the others not, on a busy host either.
-    monkeypatch.setattr(bench_module, "DEADLINE", 4 if words is None else 30)
+    monkeypatch.setattr(directory_module, "DEADLINE", 4 if words is None else 30)
     started = time.monotonic()
     with pytest.raises((BuildError, InfraError), match=words):
         lab.build(f"{evil}; false" if words is None else evil)
     assert time.monotonic() - started < 60
     assert lab.state() == before
-    assert not list(lab.home.benches.glob("*-outside"))
+    assert not list(lab.home.builds.glob("*-outside"))
     assert not processes(f"sleep {lab.mark}")
 
 
@@ -227,7 +228,7 @@ def test_without_bubblewrap_it_is_refused_unless_the_user_wants_it(
 ) -> None:
     there = shutil.which
     monkeypatch.setattr(
-        bench_module.missing_tools,
+        directory_module.missing_tools,
         "__defaults__",
         (lambda tool: None if tool == "bwrap" else there(tool),),
     )

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from fake_guest import FakeGuest, FakeOracle
-from mmrace.cli.options import witness_place
 from mmrace.definitions.race import load_race, race_names
-from mmrace.definitions.witness import Step
+from mmrace.definitions.witness import Step, witness_place
 from mmrace.errors import UserError
 from mmrace.hunting import proof as proving
 from mmrace.hunting.minimise import Trial, minimise, parts

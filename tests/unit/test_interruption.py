@@ -15,8 +15,8 @@ import pytest
 from fakes.kerneltree import commit_all, make_kernel
 from mmrace import cli as command_line
 from mmrace import home as home_module
-from mmrace.building import bench as bench_module
-from mmrace.building.bench import Bench, Clock
+from mmrace.building import directory as directory_module
+from mmrace.building.directory import BuildDirectory, Clock
 from mmrace.errors import InfraError
 from mmrace.home import Home, build_lock, write_file
 from mmrace.leftover import hold, sweep
@@ -78,10 +78,10 @@ def test_what_a_killed_process_held_is_swept_by_the_next(home: Home, tmp_path: P
 
 def test_a_bench_for_patches_from_outside_is_swept_when_no_build_is_at_work(home: Home) -> None:
     for name in ("6.1-a-outside", "6.1-b-outside", "6.1-c"):
-        (home.benches / name / "build").mkdir(parents=True)
+        (home.builds / name / "build").mkdir(parents=True)
     with home.lock(build_lock("6.1-b-outside")):
         assert home.sweep() == 1
-    assert {path.name for path in home.benches.iterdir()} == {"6.1-b-outside", "6.1-c"}
+    assert {path.name for path in home.builds.iterdir()} == {"6.1-b-outside", "6.1-c"}
 
 
 def test_sweeping_does_not_follow_links(tmp_path: Path) -> None:
@@ -159,14 +159,14 @@ def test_short_memory_is_one_line(
     assert capsys.readouterr().err.startswith("mmrace: the host's memory is short")
 
 
-def bench(home: Home) -> Bench:
-    made = Bench(home, "one")
+def bench(home: Home) -> BuildDirectory:
+    made = BuildDirectory(home, "one")
     with made.at_work():
         (made.build / "old.o").write_text("good")
     return made
 
 
-def kill_build(made: Bench) -> None:
+def kill_build(made: BuildDirectory) -> None:
     def compile_and_die() -> None:
         (made.build / "cut.o").write_text("cut o")
         raise KeyboardInterrupt
@@ -179,7 +179,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, wall: float, up: float = 0.0) -> 
     """Let the host's clock be set by so much, after so much time."""
     now = Clock.now()
     changed = Clock(now.wall + wall + up, now.up + up)
-    monkeypatch.setattr(bench_module.Clock, "now", lambda: changed)
+    monkeypatch.setattr(directory_module.Clock, "now", lambda: changed)
 
 
 def test_make_does_not_go_by_files_from_before_a_clock_was_set_back(

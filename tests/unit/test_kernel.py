@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.building import bench as bench_module
+from mmrace.building import build as building
 from mmrace.building import checkout as checkout_module
-from mmrace.building import kernel as kernel_module
+from mmrace.building import directory as directory_module
 from mmrace.building import kernelconfig
-from mmrace.building.bench import Bench, missing_tools
-from mmrace.building.kernel import Kernel, build_kernel, build_module, built_among, load_kernel
+from mmrace.building import request as request_module
+from mmrace.building.build import build_kernel
+from mmrace.building.directory import BuildDirectory
+from mmrace.building.kernel import Kernel, load_kernel
+from mmrace.building.module import build_module
+from mmrace.building.request import built_among
+from mmrace.building.tools import missing_tools
 from mmrace.definitions.base import Base, Build, Mark, Need
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.home import Home
@@ -96,8 +101,8 @@ class Lab:
     def compiled(self) -> list[str]:
         return [text.split()[-1] for text in self.said if text.endswith(".o")]
 
-    def benches(self) -> list[Bench]:
-        return [Bench(self.home, path.name) for path in self.home.benches.glob("*")]
+    def benches(self) -> list[BuildDirectory]:
+        return [BuildDirectory(self.home, path.name) for path in self.home.builds.glob("*")]
 
 
 @pytest.fixture
@@ -105,10 +110,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path)
     monkeypatch.setattr(Sandbox, "wrap", on_the_host)
     monkeypatch.setattr(checkout_module, "checkout", made.checkout)
-    monkeypatch.setattr(kernel_module, "check_names", lambda *_args: None)  # there is no git
-    monkeypatch.setattr(kernel_module, "find_needs", lambda *_args: ())
-    monkeypatch.setattr(kernel_module, "missing_tools", lambda **_named: None)
-    monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
+    monkeypatch.setattr(building, "check_names", lambda *_args: None)  # there is no git
+    monkeypatch.setattr(request_module, "missing_tools", lambda **_named: None)
+    monkeypatch.setattr(request_module, "toolchain", lambda _env: ("gcc 12", "ld 2"))
+    monkeypatch.setattr(request_module, "find_needs", lambda *_args: ())
     return made
 
 
@@ -188,7 +193,7 @@ def test_outside_patches_find_what_an_equal_config_has_built(lab: Lab, tmp_path:
             shutil.rmtree(bench.folder)  # nobody knows of the other request any more
     lab.build("c", configs=same, outside=True)
     assert lab.compiled() == ["mm/rmap.o"]
-    assert not list(lab.home.benches.glob("*-outside"))
+    assert not list(lab.home.builds.glob("*-outside"))
 
 
 def test_a_bench_that_was_configured_otherwise_is_not_shared(
@@ -196,9 +201,11 @@ def test_a_bench_that_was_configured_otherwise_is_not_shared(
 ) -> None:
     lab.build()
     (bench,) = lab.benches()
-    first = Bench.has_built
+    first = BuildDirectory.has_built
     answers = iter([True, False])  # another process was faster
-    monkeypatch.setattr(Bench, "has_built", lambda *words: next(answers, False) and first(*words))
+    monkeypatch.setattr(
+        BuildDirectory, "has_built", lambda *words: next(answers, False) and first(*words)
+    )
     lab.build("b", configs=same_in_other_words(tmp_path))
     assert len(lab.compiled()) == 3
     assert len(bench.configured) == 1
@@ -250,7 +257,7 @@ def test_a_module_of_patches_from_outside_leaves_no_bench(lab: Lab, toy: Path) -
 def test_what_an_id_depends_on(lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     first = lab.build()
     if change == "tools":
-        monkeypatch.setattr(kernel_module, "toolchain", lambda _env: ("gcc 13", "ld 2"))
+        monkeypatch.setattr(request_module, "toolchain", lambda _env: ("gcc 13", "ld 2"))
     second = lab.build(
         "b" if change == "tree" else "a",
         ["migration", "hugetlb"] if change == "config" else ["migration"],
@@ -287,7 +294,7 @@ def test_a_trees_own_needs_are_in_its_kernels_alone(
     mark = Mark(file="mm/rmap.c", contains="anything")
     need = Need(lines=("CONFIG_PREEMPT=y",), marks=(mark,), why="it does not link without")
     needs = {"b": (need,)}
-    monkeypatch.setattr(kernel_module, "find_needs", lambda _home, tree: needs.get(tree, ()))
+    monkeypatch.setattr(request_module, "find_needs", lambda _home, tree: needs.get(tree, ()))
     plain, needy = lab.build("a"), lab.build("b")
     assert "CONFIG_PREEMPT=y" not in plain.config.read_text()
     assert "CONFIG_PREEMPT=y" in needy.config.read_text()
@@ -432,7 +439,7 @@ def test_a_full_disk_is_no_build_failure(lab: Lab, monkeypatch: pytest.MonkeyPat
     def full(*_args: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(kernel_module.shutil, "copyfile", full)
+    monkeypatch.setattr(directory_module.shutil, "copyfile", full)
     monkeypatch.setattr(checkout_module, "checkout", lambda *_args: None)
     with pytest.raises(InfraError, match="disk is full"):
         lab.build()
@@ -472,7 +479,7 @@ def test_outside_patches_build_what_they_change_and_nobody_sees_it(
     assert lab.compiled() == ["mm/rmap.o"]
     assert outside.vmlinux.read_bytes() != trusted.vmlinux.read_bytes()
     assert {path: path.read_bytes() for path in bench.build.rglob("*.o")} == before
-    assert not list(lab.home.benches.glob("*-outside"))
+    assert not list(lab.home.builds.glob("*-outside"))
     shutil.copyfile(FAKE / "mm/rmap.c", lab.tree / "mm/rmap.c")
     shutil.rmtree(trusted.folder)
     again = lab.build("a")
@@ -517,7 +524,7 @@ def test_progress_has_the_total_of_this_config_only(lab: Lab) -> None:
     assert any(text.startswith("1  ") for text in lab.said)
     lab.build(configs=["migration", "hugetlb"])
     assert any(text.startswith("1  ") for text in lab.said)
-    shutil.rmtree(lab.home.benches)
+    shutil.rmtree(lab.home.builds)
     (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 6;\n}\n")
     lab.build("b")
     assert any(text.startswith("1 of 3  ") for text in lab.said)
@@ -558,11 +565,11 @@ def test_missing_tools_are_named_with_their_packages() -> None:
 
 
 def test_toolchain_reads_the_first_lines() -> None:
-    gcc, linker = bench_module.toolchain({})
+    gcc, linker = directory_module.toolchain({})
     assert "gcc" in gcc
     assert "ld" in linker.lower()
     with pytest.raises(InfraError, match="no-such-gcc"):
-        bench_module.toolchain({"CC": "no-such-gcc"})
+        directory_module.toolchain({"CC": "no-such-gcc"})
 
 
 def test_make_sees_the_fixed_paths_and_environment(

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from mmrace.cli import pointing
+from mmrace.cli import search
 from mmrace.cli.app import App
 from mmrace.errors import UserError
 from mmrace.home import Home
@@ -44,7 +44,7 @@ def app(tmp_path, monkeypatch):
 
 
 def test_all_that_can_be_named_by_source_line(app):
-    done = CliRunner().invoke(pointing.points, ["body", "--tree", "t"], obj=app)
+    done = CliRunner().invoke(search.points, ["body", "--tree", "t"], obj=app)
     assert done.exception is None, done.output
     found = json.loads(done.stdout)
     assert [(item["name"], item["kind"]) for item in found["points"]] == [
@@ -58,6 +58,4 @@ def test_all_that_can_be_named_by_source_line(app):
 
 def test_a_function_that_is_not_there_is_named(app):
     with pytest.raises(UserError, match="no code of boddy; nearest: body"):
-        CliRunner().invoke(
-            pointing.points, ["boddy", "--tree", "t"], obj=app, catch_exceptions=False
-        )
+        CliRunner().invoke(search.points, ["boddy", "--tree", "t"], obj=app, catch_exceptions=False)

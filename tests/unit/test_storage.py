@@ -68,7 +68,7 @@ WAIT = "print('there', flush=True); sys.stdin.read()"
 @pytest.mark.parametrize(
     ("kind", "lock"),
     [
-        ("benches", build_lock("one")),
+        ("builds", build_lock("one")),
         ("programs", program_lock("one")),
         ("sources", source_lock("one")),
     ],
@@ -115,8 +115,8 @@ def test_what_is_gone_cannot_be_used(home: Home) -> None:
 
 
 def test_clean_frees_by_age_and_kind_and_leaves_what_is_in_use(home: Home, tmp_path: Path) -> None:
-    old, young = (thing(home, "benches", name, days=n) for name, n in (("old", 40), ("new", 1)))
-    busy = thing(home, "benches", "busy", days=40)
+    old, young = (thing(home, "builds", name, days=n) for name, n in (("old", 40), ("new", 1)))
+    busy = thing(home, "builds", "busy", days=40)
     run = thing(home, "runs", "run", days=40)
     (tmp_path / "m").mkdir()
     (tmp_path / "m/cache").symlink_to(home.cache)  # a home whose directories are links
@@ -161,21 +161,21 @@ def test_the_least_recently_used_goes_first_and_no_more_than_needed(home: Home) 
 
 def test_files_with_other_names_are_counted_once(home: Home) -> None:
     shared = thing(home, "sources", "6.1")
-    bench = thing(home, "benches", "6.1-a", size=MB)
+    bench = thing(home, "builds", "6.1-a", size=MB)
     os.link(shared / "file", bench / "linked")
     sizes = {item.kind: item.size for item in storage.holdings(home)}
     assert sizes["sources"] >= MB
-    assert MB <= sizes["benches"] < 1.1 * MB
+    assert MB <= sizes["builds"] < 1.1 * MB
 
 
 def test_a_shared_source_goes_when_nothing_is_built_from_it(home: Home) -> None:
     small = replace(home, limit=1)
     with home.lock(build_lock("6.1-a")):
         thing(home, "sources", "6.1")
-        thing(home, "benches", "6.1-a")
+        thing(home, "builds", "6.1-a")
         assert storage.make_room(small).items == ()
     gone = storage.make_room(small).items
-    assert [item.kind for item in gone] == ["benches", "sources"]
+    assert [item.kind for item in gone] == ["builds", "sources"]
 
 
 def test_a_download_that_may_be_on_its_way_in_stays(home: Home) -> None:
@@ -202,7 +202,7 @@ def test_a_bench_that_another_home_builds_in_is_neither_swept_nor_dropped(
     """Two homes whose caches are one: their locks are not."""
     other = Home(tmp_path / "link", tmp_path / "other-data", limit=1)
     other.cache.symlink_to(home.cache)
-    bench = thing(home, "benches", "6.1-a-outside", days=9)
+    bench = thing(home, "builds", "6.1-a-outside", days=9)
     with another(
         home, f"from mmrace.leftover import holding\nwith holding(Path({str(bench)!r})):\n {WAIT}"
     ):

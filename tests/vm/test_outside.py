@@ -102,7 +102,7 @@ def test_a_hostile_series_changes_and_learns_nothing(mmrace, home, tmp_path, mon
     assert set(user.iterdir()) == files
     assert not (Path.home() / MARK).exists()
     assert not (Path("/") / MARK).exists()
-    assert not list(home.benches.glob("*-outside"))
+    assert not list(home.builds.glob("*-outside"))
 
     # A home that has seen no attack, but for the compiler cache that the series could read.
     apart(home, tmp_path / "second", monkeypatch)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrace.building.kernel import build_kernel
+from mmrace.building.build import build_kernel
 from mmrace.definitions.base import Base, Pristine, base_for, load_bases
 from mmrace.definitions.race import load_race, race_dir
 from mmrace.errors import MmraceError

@@ -13,8 +13,8 @@ from pathlib import Path
 import kconfiglib
 
 from mmrace.building import kexplain
-from mmrace.building.bench import DEADLINE, Bench
 from mmrace.building.buildlog import first_failure
+from mmrace.building.directory import DEADLINE, BuildDirectory
 from mmrace.building.kconfig import (
     USER,
     ConfigRequest,
@@ -39,40 +39,42 @@ _KEYS = re.compile(r'^CONFIG_(\w+)="([^"/][^"]*\.pem)"$', re.M)
 _MADE = "certs/signing_key.pem"
 
 
-def configure(bench: Bench, request: ConfigRequest, digest: str) -> tuple[str, tuple[str, ...]]:
-    """Make the bench's .config; return its text, and a line for each option that was dropped.
+def configure(
+    directory: BuildDirectory, request: ConfigRequest, digest: str
+) -> tuple[str, tuple[str, ...]]:
+    """Make the directory's .config; return its text, and a line for each option that was dropped.
 
-    ``digest`` identifies the request and the toolchain; a bench that was configured for the same
-    one is left alone unless a Kconfig file changed. Raises BuildError when an option did not
+    ``digest`` identifies the request and the toolchain; a directory that was configured for the
+    same one is left alone unless a Kconfig file changed. Raises BuildError when an option did not
     stick, UserError for fragments that conflict or for a defconfig that the tree has not.
     """
-    final = bench.build / ".config"
+    final = directory.build / ".config"
     began = time.time()
-    if digest in bench.configured and final.is_file() and not _stale(bench):
-        told = bench.state.get("dropped")
-        return bench.read(".config"), tuple(map(str, told if isinstance(told, list) else ()))
-    makefile = (bench.source / "Makefile").read_text(encoding="utf-8", errors="replace")
+    if digest in directory.configured and final.is_file() and not _stale(directory):
+        told = directory.state.get("dropped")
+        return directory.read(".config"), tuple(map(str, told if isinstance(told, list) else ()))
+    makefile = (directory.source / "Makefile").read_text(encoding="utf-8", errors="replace")
     wanted = merge(request.fragments, kernel_version(makefile))
     if request.lenient:
         wanted = built_in(wanted)
-    whole, dropped = _without_keys(request.whole, bench.source)
+    whole, dropped = _without_keys(request.whole, directory.source)
     lines = "".join(f"{assignment(option.name, option.value)}\n" for option in wanted)
-    write_file(bench.build / _FRAGMENT, lines)
-    bench.remember(configured=None)
-    _run_kconfig(bench, replace(request, whole=whole), lines)
-    text = bench.read(_DRAFT)
+    write_file(directory.build / _FRAGMENT, lines)
+    directory.remember(configured=None)
+    _run_kconfig(directory, replace(request, whole=whole), lines)
+    text = directory.read(_DRAFT)
     config = parse_config(text)
     missed = not_stuck(wanted, config)
     if refused := [option for option in missed if not _may_go(option, request)]:
-        raise _refusal(bench, refused, config)
+        raise _refusal(directory, refused, config)
     missed += _lost(whole, wanted, config)
-    reasons = explain(bench, missed) if missed else {}
+    reasons = explain(directory, missed) if missed else {}
     dropped += [_line(option, config, reasons) for option in missed]
     if request.users and config.get("DEBUG_INFO") != "y":
         dropped.append("no debug information: no steering, no file names in traces")
-    if final.is_symlink() or not final.is_file() or bench.read(".config") != text:
+    if final.is_symlink() or not final.is_file() or directory.read(".config") != text:
         write_file(final, text)
-    bench.remember(configured=[digest], configured_at=began, dropped=dropped)
+    directory.remember(configured=[digest], configured_at=began, dropped=dropped)
     return text, tuple(dropped)
 
 
@@ -142,15 +144,15 @@ def _known_options(home: Home, commit: str) -> frozenset[str]:
     return frozenset(words[1] for words in lines if len(words) > 1)
 
 
-def _stale(bench: Bench) -> bool:
+def _stale(directory: BuildDirectory) -> bool:
     """Whether a Kconfig file that kconfig read last time has changed since."""
-    made = bench.state.get("configured_at")
+    made = directory.state.get("configured_at")
     try:
-        recorded = (bench.build / "include/config/auto.conf.cmd").read_text(encoding="utf-8")
+        recorded = (directory.build / "include/config/auto.conf.cmd").read_text(encoding="utf-8")
     except OSError:
         return True
     files = re.findall(r"^\t(?:/src/)?(\S*Kconfig\S*)", recorded, re.M)
-    paths = [bench.source / name for name in files]
+    paths = [directory.source / name for name in files]
     return (
         not paths
         or not isinstance(made, float)
@@ -158,34 +160,36 @@ def _stale(bench: Bench) -> bool:
     )
 
 
-def _run_kconfig(bench: Bench, request: ConfigRequest, lines: str) -> None:
-    draft = bench.build / _DRAFT
+def _run_kconfig(directory: BuildDirectory, request: ConfigRequest, lines: str) -> None:
+    draft = directory.build / _DRAFT
     where = f"KCONFIG_CONFIG=/build/{_DRAFT}"
     if request.whole:
         write_file(draft, f"{request.whole}\n{lines}")
     elif request.defconfig:
-        if not list(bench.source.glob(f"arch/*/configs/{request.defconfig}")):
+        if not list(directory.source.glob(f"arch/*/configs/{request.defconfig}")):
             raise UserError(f"this tree has no {request.defconfig} under arch/*/configs")
-        _make(bench, [where, request.defconfig])
-        write_file(draft, f"{bench.read(_DRAFT)}\n{lines}")
+        _make(directory, [where, request.defconfig])
+        write_file(draft, f"{directory.read(_DRAFT)}\n{lines}")
     else:
-        _make(bench, [where, f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}", "allnoconfig"])
-    _make(bench, [where, "olddefconfig"])
+        _make(directory, [where, f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}", "allnoconfig"])
+    _make(directory, [where, "olddefconfig"])
 
 
-def _make(bench: Bench, words: Sequence[str]) -> None:
-    done = bench.make(words)
+def _make(directory: BuildDirectory, words: Sequence[str]) -> None:
+    done = directory.make(words)
     if done.returncode == 0:
         return
     lines = f"{done.text}\n{done.errors}".splitlines()
     if any(map(no_room, lines)):
-        raise disk_full(bench.folder)
+        raise disk_full(directory.folder)
     failure = first_failure(lines)
     raise BuildError(f"make {words[-1]} failed: {failure.summary}", failure.detail)
 
 
-def _refusal(bench: Bench, missed: Sequence[Option], config: dict[str, str]) -> BuildError:
-    reasons = explain(bench, missed)
+def _refusal(
+    directory: BuildDirectory, missed: Sequence[Option], config: dict[str, str]
+) -> BuildError:
+    reasons = explain(directory, missed)
     lines = [
         f"CONFIG_{option.name}={option.value} ({option.fragment}) did not stick, it is "
         f"{config.get(option.name, 'n')}: {reasons.get(option.name, 'no explanation')}"
@@ -195,7 +199,7 @@ def _refusal(bench: Bench, missed: Sequence[Option], config: dict[str, str]) -> 
     return BuildError(lines[0] + more, "\n".join(lines[1:]))
 
 
-def explain(bench: Bench, missed: Sequence[Option]) -> dict[str, str]:
+def explain(directory: BuildDirectory, missed: Sequence[Option]) -> dict[str, str]:
     """Ask kconfiglib, inside the sandbox, why options of the draft config did not stick."""
     python = Path(sys.executable).resolve()
     binds = [
@@ -213,8 +217,8 @@ def explain(bench: Bench, missed: Sequence[Option]) -> dict[str, str]:
             *(f"{option.name}={option.value}" for option in missed),
         ],
         deadline=DEADLINE,
-        env={**bench.environment(), **_kconfig_env(bench)},
-        sandbox=bench.sandbox(*binds),
+        env={**directory.environment(), **_kconfig_env(directory)},
+        sandbox=directory.sandbox(*binds),
     )
     if done.returncode != 0:
         why = (done.errors.strip().splitlines() or ["it said nothing"])[-1]
@@ -225,13 +229,13 @@ def explain(bench: Bench, missed: Sequence[Option]) -> dict[str, str]:
     return reasons
 
 
-def _kconfig_env(bench: Bench) -> dict[str, str]:
+def _kconfig_env(directory: BuildDirectory) -> dict[str, str]:
     """What the top Makefile exports to Kconfig files."""
     return {
         "srctree": "/src",
         "ARCH": "x86",
         "SRCARCH": "x86",
-        "CC": dict(bench.env).get("CC", "gcc"),
+        "CC": dict(directory.env).get("CC", "gcc"),
         "HOSTCC": "gcc",
         "LD": "ld",
         "AR": "ar",

@@ -7,16 +7,30 @@ be red for a job that went well.
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from mmrace.ci.checks import Result
+from mmrace.ci.unattended import Done
+from mmrace.home import write_file
 from mmrace.reports import junit as junit_runs
 from mmrace.reports import summary
 from mmrace.reports.account import Traces, printable, read_all
+from mmrace.reports.publish import page
+from mmrace.reports.report import Section
 from mmrace.runs.record import RunDir
 
 _COLUMNS = ("cell", "result", "why", "runs", "guest time")
+
+
+def write(folder: Path, done: Done, decoded: Traces | None = None) -> None:
+    """Write report.html, junit.xml and summary.md."""
+    sections = (Section("Cells", table(done.results)),)
+    html = page(done.runs, done.title, sections=sections, decoded=decoded)
+    write_file(folder / "report.html", html)
+    write_file(folder / "junit.xml", junit(done.results, decoded))
+    write_file(folder / "summary.md", markdown(done.results, done.title, decoded))
 
 
 def blamed(results: Sequence[Result]) -> tuple[RunDir, ...]:

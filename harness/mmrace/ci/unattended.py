@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from mmrace.building.tools import toolchain
 from mmrace.ci.budget import next_share
 from mmrace.ci.checks import Deciding, Result, deciding, failed
-from mmrace.ci.ciplan import Cell, Check, Job, cells_of
+from mmrace.ci.ciplan import Cell, Check, Job, cache_key, cells_of, read_job
 from mmrace.errors import MmraceError
 from mmrace.experiments.reproducing import race_of
 from mmrace.experiments.session import Session
 from mmrace.runs.kernels import find_source
+from mmrace.runs.record import RunDir
 
 Clock = Callable[[], float]
 
@@ -125,6 +128,43 @@ def _told(one: Deciding, left: float) -> str:
     said, need = one.result(), one.need()
     more = "" if need.done else f", about {need.total:.0f} s more"
     return f"{one.cell.name}: {said.word}: {said.reason}{more}; {left:.0f} s are left"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job's cells; ``key``: of the CI service's cache; ``seconds`` of wall time in all."""
+
+    title: str
+    key: str
+    results: tuple[Result, ...]
+    seconds: float
+
+    @property
+    def guests(self) -> float:
+        """Seconds that all guests took."""
+        return guest_seconds(self.results)
+
+    @property
+    def runs(self) -> tuple[RunDir, ...]:
+        """All runs."""
+        return tuple(run for result in self.results for run in result.runs)
+
+
+def run_job(session: Session, path: Path, budget: float | None = None) -> Done:
+    """Read a job and run it; ``budget``: seconds in place of its own. Errors as of ``run``."""
+    job = read_job(path)
+    job = job.model_copy(update={"budget": budget}) if budget else job
+    key = job_key(path)
+    session.note(f"cache key {key}; home {session.home.cache} and {session.home.data}")
+    started = time.monotonic()
+    results = Unattended(session).run(job)
+    return Done(job.title, key, results, time.monotonic() - started)
+
+
+def job_key(path: Path) -> str:
+    """Return the key under which a CI service keeps the home for a job."""
+    read_job(path)
+    return cache_key(path, toolchain({}))
 
 
 def guest_seconds(results: Sequence[Result]) -> float:

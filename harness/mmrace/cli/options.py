@@ -4,22 +4,18 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from mmrace.building.kconfig import LENIENT, fragment_names
 from mmrace.definitions.race import FailsBy, Race, load_race
+from mmrace.definitions.witness import Witness, load_witness
 from mmrace.errors import UserError
 from mmrace.experiments.reproducing import race_of
-from mmrace.runs.options import CAP, RunOptions
-from mmrace.sources.checkout import is_checkout
-from mmrace.sources.worktree import take_worktree
+from mmrace.sources.worktree import name_content
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 _DIRTY = "mmrace.dirty"
@@ -43,7 +39,20 @@ class Duration(click.ParamType[float]):
         return float(match[1]) * _UNITS[match[2]]
 
 
+class WitnessFile(click.ParamType[Witness]):
+    """Converts the name of a file to the witness in it."""
+
+    name = "file"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Witness:
+        """Return the witness; UserError for a file that has none."""
+        return value if isinstance(value, Witness) else load_witness(Path(str(value)))
+
+
 DURATION = Duration()
+WITNESS_FILE = WitnessFile()
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 # Why a mode cannot honour an option.
@@ -60,12 +69,15 @@ COMMAND = dict.fromkeys(
 UNSTEERED = dict.fromkeys(("steer", "steer_by"), "this command chooses the steering itself")
 
 
-def tree_option(*, required: bool = True, multiple: bool = False) -> Decorator:
+def tree_option(
+    *, required: bool = True, multiple: bool = False, default: str | None = None
+) -> Decorator:
     """Return the options that name kernel sources."""
     tree = click.option(
         "--tree",
         "trees" if multiple else "tree",
-        required=required,
+        required=required and not default,
+        default=default,
         multiple=multiple,
         metavar="TREE",
         callback=_with_changes,
@@ -93,25 +105,35 @@ def _with_changes(
     """Name the content of a checkout in place of its path."""
     if not context.meta.get(_DIRTY) or not value:
         return value
+    app = context.find_root().obj
     names = (value,) if isinstance(value, str) else value
-    taken = tuple(_taken(context, name) for name in names)
+    taken = tuple(name_content(app.home, name, app.step) for name in names)
     return taken[0] if isinstance(value, str) else taken
 
 
-def _taken(context: click.Context, name: str) -> str:
-    if not is_checkout(name):
-        raise UserError(f"--dirty: {name} is not the path of a checkout; give one, or leave it out")
-    app = context.find_root().obj
-    with app.step(f"checkout {name}") as tell:
-        tree = take_worktree(app.home, name, tell)
-        tell(f"= Linux {tree.version}, content {tree.tree_hash[:12]}")
-    return tree.name
-
-
-def series_option(command: Command) -> Command:
-    """Let series be named."""
-    text = "Series to apply first: a name, mailbox, directory or message-id; repeatable."
-    return click.option("--series", multiple=True, help=text)(command)
+series_option = click.option(
+    "--series",
+    multiple=True,
+    help="Series to apply first: a name, mailbox, directory or message-id; repeatable.",
+)
+before_option = click.option(
+    "--before", multiple=True, help="Series; repeatable. [default: the tree as it is]"
+)
+after_option = click.option(
+    "--after", multiple=True, required=True, help="Series on top of --before."
+)
+workload_option = click.option(
+    "--workload", help="Workload. [default: the race's for hunts, or its first]"
+)
+runs_option = click.option(
+    "--runs", "count", type=click.IntRange(1), default=1, help="Runs of each workload."
+)
+alpha_option = click.option(
+    "--alpha", type=float, default=0.001, help="Probability of a wrong FIXED."
+)
+witness_option = click.option(
+    "--witness", type=WITNESS_FILE, help="Replay this file's schedule instead."
+)
 
 
 def arms_options(command: Command) -> Command:
@@ -129,159 +151,26 @@ def race_option(
     return click.option("--race", "race_name", metavar="RACE", help=text)
 
 
-_CONFIG = (
-    click.option(
-        "--config",
-        "configs",
-        multiple=True,
-        help="Fragment of mmrace's by name, defconfig or whole .config, packed or not; repeatable.",
-    ),
-    click.option(
-        "--with",
-        "checks",
-        multiple=True,
-        type=click.Choice(fragment_names()),
-        metavar="NAME",
-        help="Debugging options by name: kasan, lockdep, kcsan, faults ...; repeatable.",
-    ),
-    click.option(
-        "--config-lenient",
-        "lenient",
-        is_flag=True,
-        help="Drop options that this tree or compiler does not have; each is said.",
-    ),
-)
-_NO_SANDBOX = click.option(
-    "--no-sandbox",
-    is_flag=True,
-    help="Build with all your rights, where bubblewrap is missing; runs record it.",
-)
-_RUN = (
-    click.option(
-        "--at-most",
-        type=DURATION,
-        help=f"Maximum time of a run below its min counts. [default: {CAP} times --for]",
-    ),
-    click.option("--machine", help="Machine of qemu/machines. [default: the race's]"),
-    click.option(
-        "--accel",
-        type=click.Choice(["auto", "kvm", "tcg"]),
-        default="auto",
-        show_default=True,
-        help="QEMU accelerator; auto takes TCG for what windows steer, else KVM. "
-        "Steering under KVM: untested.",
-    ),
-    click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
-    click.option(
-        "--steer/--no-steer", default=None, help="Steer vCPUs. [default: where windows exist]"
-    ),
-    click.option(
-        "--steer-by",
-        type=click.Choice(["director", "kprobe"]),
-        default="director",
-        show_default=True,
-        help="Steering backend: QEMU plugin (TCG) or a kprobe module in the guest.",
-    ),
-    click.option("--ltp", help="LTP tree added by `mmrace tree add`. [default: the first one]"),
-    *_CONFIG,
-    _NO_SANDBOX,
-    click.option("--seed", type=click.IntRange(0), help="Random seed. [default: a new one]"),
-)
-_NAMES = tuple(RunOptions.model_fields)
+def gathered(name: str, make: Callable[..., Any], *options: Decorator) -> Decorator:
+    """Return the decorator that gives a command options, and as ``name`` what ``make`` returns.
 
-
-def run_options(seconds: str, what: str = "run") -> Decorator:
-    """Return the decorator that gives a command all options of runs, as one ``options``.
-
-    ``seconds`` is the default of ``--for``, of a ``what``.
+    ``make`` takes the options' values by their names.
     """
-    least = click.option(
-        "--for",
-        "seconds",
-        type=DURATION,
-        default=seconds,
-        show_default=True,
-        help=f"Minimum time in the race phase of a {what} (guest seconds).",
-    )
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def wrapped(*args: Any, no_sandbox: bool, **given: Any) -> Any:
-            given["configs"] = _configs(given)
-            chosen = {name: given.pop(name) for name in _NAMES if name != "sandbox"}
-            if chosen["at_most"] is not None and chosen["at_most"] < chosen["seconds"]:
-                raise UserError("--at-most is less than --for; name a longer time")
-            options = RunOptions(**chosen, sandbox=not no_sandbox)
-            return command(*args, options=options, **given)
+        def wrapped(*args: Any, **given: Any) -> Any:
+            made = make(**{key: given.pop(key) for key in names})
+            return command(*args, **{name: made}, **given)
 
-        for option in (*reversed(_RUN), least):
-            wrapped = option(wrapped)
+        params = wrapped.__dict__.setdefault("__click_params__", [])
+        before = len(params)
+        for option in reversed(options):
+            option(wrapped)
+        names = [one.name for one in params[before:] if one.expose_value]
         return wrapped
 
     return decorate
-
-
-def build_options(command: Command) -> Command:
-    """Give a command that boots nothing the options of a kernel's build, as one ``options``."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, no_sandbox: bool, **given: Any) -> Any:
-        options = RunOptions(configs=_configs(given), sandbox=not no_sandbox)
-        return command(*args, options=options, **given)
-
-    for option in (_NO_SANDBOX, *reversed(_CONFIG)):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-def _configs(given: dict[str, Any]) -> tuple[str, ...]:
-    """Take what chooses a kernel's config out of the options given, as one sequence of names."""
-    lenient = (LENIENT,) if given.pop("lenient") else ()
-    return (*given.pop("configs"), *given.pop("checks"), *lenient)
-
-
-def tls_options(command: Command) -> Command:
-    """Give a command the three files of TLS."""
-    path = click.Path(exists=True, dir_okay=False)
-    for name, what in (("key", "own key"), ("cert", "own certificate"), ("ca", "CA")):
-        text = f"PEM file with the {what}, for a scheduler that is not on this host."
-        command = click.option(f"--tls-{name}", type=path, help=text)(command)
-    return command
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where cells run: ``local``, ``local:N`` guests, or the address of a Dask scheduler."""
-
-    on: str = "local"
-    store: str = ""
-    tls_ca: str | None = None
-    tls_cert: str | None = None
-    tls_key: str | None = None
-
-
-def place_options(command: Command) -> Command:
-    """Let a user say where a command's cells run, as one ``place``."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **given: Any) -> Any:
-        chosen = {field.name: given.pop(field.name) for field in fields(Place)}
-        return command(*args, place=Place(**chosen), **given)
-
-    on = click.option(
-        "--on",
-        default="local",
-        show_default=True,
-        metavar="ADDRESS",
-        help="Where cells run: local, local:N guests, or a Dask scheduler (tcp://, tls://).",
-    )
-    store = click.option(
-        "--store",
-        default="",
-        metavar="URL",
-        help="Where workers find kernels: file://, sftp://, s3://. [default: from here]",
-    )
-    return on(store(tls_options(wrapped)))
 
 
 def given(name: str) -> bool:
@@ -317,7 +206,6 @@ _REPRODUCER = (
         "--procs",
         type=click.IntRange(1, 64),
         default=1,
-        show_default=True,
         help="Instances of the reproducer that run at once.",
     ),
     click.option("--user", is_flag=True, help="Run the reproducer as nobody, not as root."),
@@ -331,47 +219,36 @@ _REPRODUCER = (
 _OF_REPRODUCERS = dict.fromkeys(("crash", "procs", "user", "fails_by"), "it is about a reproducer")
 
 
-def reproducer_options(command: Command) -> Command:
-    """Give a command these options, as one ``repro``: the race that comes of them, or None.
+def _reproducer(words: tuple[str, ...], **chosen: Any) -> Race | None:
+    """Return the race that a reproducer becomes.
 
     UserError for a file that is none, and for an option that is about nothing.
     """
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, words: tuple[str, ...], **rest: Any) -> Any:
-        chosen = {name: rest.pop(name) for name in _OF_REPRODUCERS}
-        if not words:
-            refuse("a command without --repro", _OF_REPRODUCERS)
-            return command(*args, repro=None, **rest)
-        home = click.get_current_context().find_root().obj.home
-        return command(*args, repro=race_of(home, words, **chosen), **rest)
-
-    for option in reversed(_REPRODUCER):
-        wrapped = option(wrapped)
-    return wrapped
+    if not words:
+        refuse("a command without --repro", _OF_REPRODUCERS)
+        return None
+    home = click.get_current_context().find_root().obj.home
+    return race_of(home, words, **chosen)
 
 
-def chosen_race(name: str | None, repro: Race | None) -> Race | None:
-    """Return the race that was named, or that a reproducer has become; UserError for both."""
-    if name and repro:
-        raise UserError(f"--race {name} and --repro; name one of them")
-    return load_race(name) if name else repro
+reproducer_options = gathered("repro", _reproducer, *_REPRODUCER)
+
+
+def _race_or_reproducer(race_name: str | None, **chosen: Any) -> Race | None:
+    repro = _reproducer(**chosen)
+    if race_name and repro:
+        raise UserError(f"--race {race_name} and --repro; name one of them")
+    return load_race(race_name) if race_name else repro
+
+
+def subject_options(
+    text: str = "Race to run. [default: the races that the series is about]",
+) -> Decorator:
+    """Return the decorator that gives a command the race of --race or --repro, as one ``race``."""
+    return gathered("race", _race_or_reproducer, race_option(text), *_REPRODUCER)
 
 
 def out_option(default: str) -> Decorator:
     """Return the option that names the file of a witness to be written."""
     text = f"File for the witness. [default: {default}]"
     return click.option("--out", type=click.Path(path_type=Path), help=text)
-
-
-def witness_place(out: Path | None, name: str) -> Path:
-    """Return where a witness goes, known to be possible before the search that is to find it.
-
-    UserError for a directory, a device or a folder that is not there.
-    """
-    out = out or Path(f"{name}.witness.toml")
-    if out.exists() and not out.is_file():
-        raise UserError(f"not a file: {out}; --out names the witness to be written")
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"not a directory: {out.parent}; --out names the witness to be written")
-    return out

@@ -188,9 +188,10 @@ class Race(Table):
         """The workloads that run when none is named, of those that a kernel can run."""
         return [item for item in self.workload if item.default and item.runs_on(release)]
 
-    def hunted_workload(self) -> Workload:
-        """Return the workload for a hunt; UserError when the race names one that it has not."""
-        return self.find_workload(self.hunt) if self.hunt else self.workload[0]
+    def hunted_workload(self, name: str | None = None) -> Workload:
+        """Return the workload for a hunt, or that of a name; UserError when the race has it not."""
+        named = name or self.hunt
+        return self.find_workload(named) if named else self.workload[0]
 
     def find_workload(self, name: str) -> Workload:
         """Return the workload of that name, or raise UserError with the names there are."""

@@ -128,3 +128,16 @@ def _value(value: object) -> str:
         inner = ",\n".join(_value(item) for item in value)
         return "[\n" + textwrap.indent(inner, "    ") + ",\n]"
     return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+
+
+def witness_place(out: Path | None, name: str) -> Path:
+    """Return where a witness goes, known to be possible before the search that is to find it.
+
+    UserError for a directory, a device or a folder that is not there.
+    """
+    out = out or Path(f"{name}.witness.toml")
+    if out.exists() and not out.is_file():
+        raise UserError(f"not a file: {out}; --out names the witness to be written")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"not a directory: {out.parent}; --out names the witness to be written")
+    return out

@@ -17,7 +17,7 @@ from mmrace.executors.dispatch import GONE, Dispatch, guests_of
 from mmrace.executors.executor import Plan, Runs
 from mmrace.executors.worker import TOPIC
 from mmrace.home import Home
-from mmrace.runs.kernels import Step
+from mmrace.progress import Step
 from mmrace.runs.record import RunDir, find_finished
 
 WAIT = 30.0  # seconds for the first worker to be there

@@ -10,7 +10,7 @@ from mmrace import proc
 from mmrace.errors import InfraError
 from mmrace.executors.executor import Plan, Runs
 from mmrace.home import Home
-from mmrace.runs.kernels import Step
+from mmrace.progress import Step
 from mmrace.runs.planner import run
 
 

@@ -16,7 +16,7 @@ from mmrace.bisect.posterior import Model
 from mmrace.bisect.search import Costs
 from mmrace.bisect.subset import enough, prefixes, subset_of
 from mmrace.bisect.values import Answer, Phase, Request, Result, Settings
-from mmrace.building.kernel import built_among
+from mmrace.building.request import built_among
 from mmrace.definitions.base import Base, base_for
 from mmrace.errors import UserError
 from mmrace.executors.executor import Runs

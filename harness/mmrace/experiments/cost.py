@@ -68,6 +68,27 @@ def choose_operations(
     return [(race, costs) for race, costs in wanted if costs]
 
 
+def operations_of(
+    session: Session,
+    tree: str,
+    before: Sequence[str],
+    after: Sequence[str],
+    races: Sequence[str],
+    operations: Sequence[str],
+    repro: Race | None,
+    options: RunOptions,
+) -> list[tuple[Race, tuple[Cost, ...]]]:
+    """Return the operations of races, or of a reproducer the functions that the series changes.
+
+    Raises UserError as ``choose_operations`` and ``costs_of_series`` do, and for both at once.
+    """
+    if not repro:
+        return choose_operations(races, operations)
+    if races or operations:
+        raise UserError("--repro measures what the series changes; omit --race and --operation")
+    return costs_of_series(session, tree, before, after, repro, options)
+
+
 def costs_of_series(
     session: Session,
     tree: str,

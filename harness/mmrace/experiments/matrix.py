@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mmrace.definitions.machine import load_machine
-from mmrace.definitions.race import Race
+from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import MmraceError
 from mmrace.experiments.reproducing import learn_for_arms
 from mmrace.experiments.running import run_workloads
@@ -33,6 +33,12 @@ class Matrix:
     def exit_code(self) -> int:
         """Exit code of all cells together."""
         return worst_code(cell.code for cell in self.cells)
+
+
+def races_of(names: Sequence[str], repro: Race | None) -> list[Race]:
+    """Return the races named and that of a reproducer; without either all that are shared."""
+    races = [*map(load_race, names), *([repro] if repro else [])]
+    return races or [race for race in map(load_race, race_names()) if race.shared]
 
 
 def columns_of(
@@ -99,6 +105,25 @@ def verdicts(session: Session, options: RunOptions, rules: Rules) -> Fill:
         return Cell(race.name, column, str(done.said.verdict), detail, code, runs)
 
     return fill
+
+
+def run_matrix(
+    session: Session,
+    races: Sequence[Race],
+    columns: Sequence[Column],
+    options: RunOptions,
+    count: int | None,
+    alpha: float,
+) -> Matrix:
+    """Fill a matrix with verdicts at ``alpha`` where columns have series beneath, or outcomes.
+
+    ``count``: pairs a path, 60 by default; or runs, 1 by default.
+    """
+    if any(column.before for column in columns):
+        rules = Rules(alpha=alpha, pairs=count or 60, seed=options.seed or 0)
+        return fill_matrix(session, races, columns, verdicts(session, options, rules), options)
+    fill = outcomes(session, options, count or 1)
+    return fill_matrix(session, races, columns, fill, options)
 
 
 def fill_matrix(

@@ -52,7 +52,7 @@ class Replayed:
         }
 
 
-def replay(
+def follow_witness(
     session: Session,
     witness: Witness,
     tree: str,

@@ -12,9 +12,10 @@ from mmrace.executors.executor import Executor
 from mmrace.executors.local import LocalExecutor
 from mmrace.home import Home
 from mmrace.patching.intake import Intake
+from mmrace.progress import Step
 from mmrace.runs import kernels
 from mmrace.runs.cell import Cell
-from mmrace.runs.kernels import DEFAULT, Built, Step
+from mmrace.runs.kernels import DEFAULT, Built, Prepared
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import Planner
 from mmrace.runs.record import RunDir
@@ -82,6 +83,10 @@ class Session:
                     self.home, tree, series, configs, self.step, intake
                 )
             return self._built[key]
+
+    def prepare(self, tree: str, series: Sequence[str]) -> Prepared:
+        """Apply series to a tree. Raises UserError for one that is not there or does not apply."""
+        return kernels.prepare(self.home, tree, series, self.step, self.intake)
 
     def arms(
         self,

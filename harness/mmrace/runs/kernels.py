@@ -1,28 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From what a user names (tree, series, configs) to a kernel that can be booted."""
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmrace.building.build import build_kernel
 from mmrace.building.kconfig import DEFAULT_FRAGMENTS
-from mmrace.building.kernel import Kernel, build_kernel, build_module
+from mmrace.building.kernel import Kernel, load_kernel
+from mmrace.building.module import build_module
 from mmrace.data import data_dir
 from mmrace.definitions.base import Base, base_for
 from mmrace.definitions.race import Race, load_race, race_names
+from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
 from mmrace.patching.intake import Intake, said
 from mmrace.patching.series import Applied, Series, apply_series, with_build
 from mmrace.patching.subject import Subject, read_change, subjects, unfit
+from mmrace.progress import Step, Tell
 from mmrace.runs.options import DELAY_CONFIG
+from mmrace.runs.record import RunDir
 from mmrace.sources.history import find_revision, is_revision
 from mmrace.sources.tree import Tree, find_tree
 from mmrace.symbols.resolve import Resolver
 
-Tell = Callable[[str], None]
-Step = Callable[[str], AbstractContextManager[Tell]]
 DEFAULT = Intake()
 
 
@@ -66,6 +68,26 @@ def fragments() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*DEFAULT_FRAGMENTS, *wanted]))
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A tree of a base, and the commit that series on top of it are."""
+
+    tree: Tree
+    base: Base
+    resolved: tuple[Series, ...]
+    applied: Applied
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Names of the series, as they were found."""
+        return tuple(item.name for item in self.resolved)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know about the series and how they applied."""
+        return (*said(self.resolved), *self.applied.notes)
+
+
 def find_source(home: Home, name: str, tell: Tell) -> Tree:
     """Return a tree by name, or a revision of a repository."""
     return (find_revision if is_revision(name) else find_tree)(home, name, tell)
@@ -80,17 +102,12 @@ def build(
     intake: Intake = DEFAULT,
 ) -> Built:
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
-    names = tuple(name for name in series if name != "none")
     configs = tuple(configs)
     wanted = (*fragments(), *configs)
-    with step(f"tree {tree_name}") as tell:
-        tree = find_source(home, tree_name, tell)
-        tell(f"= Linux {tree.version}, {tree.commit[:12]}")
-    base = base_for(tree.version)
-    names = with_build(names, base)
-    resolved, applied = _apply(home, tree, names, base, step, intake)
-    outside = any(item.outside for item in resolved)
-    with step(f"build {tree.version} {' + '.join(names) or 'as it is'}") as tell:
+    prepared = prepare(home, tree_name, series, step, intake, building=True)
+    tree, base, applied = prepared.tree, prepared.base, prepared.applied
+    outside = any(item.outside for item in prepared.resolved)
+    with step(f"build {tree.version} {' + '.join(prepared.series) or 'as it is'}") as tell:
         kernel = build_kernel(
             home,
             applied.commit,
@@ -120,14 +137,12 @@ def build(
                 sandboxed=intake.sandboxed,
             )
             tell(f"= {module.parent.name}")
-    notes = [*said(resolved), *applied.notes]
-    notes += [] if intake.sandboxed else ["built without a sandbox"]
     return Built(
         tree,
-        tuple(item.name for item in resolved),
+        prepared.series,
         applied,
         kernel,
-        tuple(notes),
+        (*prepared.notes, *(() if intake.sandboxed else ("built without a sandbox",))),
         configs,
         module,
         guest_cc=base.build.guest_cc,
@@ -135,15 +150,39 @@ def build(
     )
 
 
-def _apply(
-    home: Home, tree: Tree, names: tuple[str, ...], base: Base, step: Step, intake: Intake
-) -> tuple[list[Series], Applied]:
+def prepare(
+    home: Home,
+    tree_name: str,
+    series: Iterable[str],
+    step: Step,
+    intake: Intake = DEFAULT,
+    *,
+    building: bool = False,
+) -> Prepared:
+    """Apply series to a tree; for ``building`` also those that make the tree compile.
+
+    Raises UserError for a tree or series that is not there or does not apply.
+    """
+    names = tuple(name for name in series if name != "none")
+    with step(f"tree {tree_name}") as tell:
+        tree = find_source(home, tree_name, tell)
+        tell(f"= Linux {tree.version}, {tree.commit[:12]}")
+    base = base_for(tree.version)
+    names = with_build(names, base) if building else names
     with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
         resolved = intake.resolve(home, names, base)
         applied = apply_series(home, tree, resolved, tell)
         parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
         tell("= " + "; ".join([*parts, *said(resolved), *applied.notes]))
-    return resolved, applied
+    return Prepared(tree, base, tuple(resolved), applied)
+
+
+def vmlinux_of(home: Home, run: RunDir) -> Path:
+    """Return the vmlinux of a run's kernel; UserError when the home has dropped it."""
+    kernel_id = run.spec().kernel_id
+    if kernel := load_kernel(home, kernel_id):
+        return kernel.vmlinux
+    raise UserError(f"kernel {kernel_id} was dropped; `mmrace again {run.id}` builds it again")
 
 
 def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:

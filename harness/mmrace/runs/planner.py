@@ -16,10 +16,11 @@ from mmrace.guests.printk import read_log_buffer
 from mmrace.guests.qemu import Boot, qemu_version
 from mmrace.guests.scheduler import place
 from mmrace.home import Home
+from mmrace.progress import Step
 from mmrace.runs import record
 from mmrace.runs.cell import Cell, run_cell
 from mmrace.runs.exercise import Fitted, fit_to_kernel, name_counters
-from mmrace.runs.kernels import Built, Step
+from mmrace.runs.kernels import Built
 from mmrace.runs.kvm import probe_kvm
 from mmrace.runs.options import DELAY_CONFIG, RunOptions
 from mmrace.runs.record import RunDir, Spec

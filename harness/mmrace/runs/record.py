@@ -5,6 +5,7 @@ import json
 import secrets
 import shlex
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -328,6 +329,24 @@ def find_run(home: Home, name: str) -> RunDir:
     if not found:
         raise UserError(f"no run {name!r}; `mmrace runs` lists them")
     raise UserError(f"{name!r} fits {len(found)} runs, e.g. {found[0].id} and {found[1].id}")
+
+
+def find_runs(home: Home, names: Iterable[str]) -> list[RunDir]:
+    """Find several runs; errors as ``find_run``."""
+    return [find_run(home, name) for name in names]
+
+
+def last_runs(
+    home: Home, count: int, race: str | None = None, outcome: str | None = None
+) -> list[RunDir]:
+    """Return the newest runs, of a race or with an outcome, oldest first."""
+    found = (
+        run
+        for run in all_runs(home)
+        if (not race or run.spec().race.name == race)
+        and (not outcome or run.judgement().outcome == outcome.upper())
+    )
+    return list(deque(found, count))
 
 
 def all_runs(home: Home) -> Iterator[RunDir]:

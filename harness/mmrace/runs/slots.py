@@ -8,6 +8,7 @@ the same command makes a new one.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from mmrace.errors import UserError
 from mmrace.home import Home, write_file
 from mmrace.outcome import Outcome
 from mmrace.runs.record import RunDir
+
+_MEMORY = 3 << 30  # bytes of a guest of two nodes, with QEMU's own
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ class Slots:
     def find(self, place: str) -> RunDir | None:
         """Return the run that was made for a place, None when there is none yet."""
         return self.runs.get(self.slot(place))
+
+
+def able_slots() -> int:
+    """Guests that this host's cores and memory can carry, one at least."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)) // 2, memory // _MEMORY))
 
 
 def campaign_key(*parts: object) -> str:

@@ -4,6 +4,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mmrace.definitions.race import Race
+from mmrace.errors import UserError
+from mmrace.home import Home
+from mmrace.runs.kernels import Built
+from mmrace.searching.ground import Ground, survey
 from mmrace.searching.profile import Profile
 from mmrace.symbols.decode import Place
 from mmrace.symbols.symbolizer import Vmlinux
@@ -36,6 +41,21 @@ class ListedPair:
     count: int
     first: End
     second: End
+
+
+def list_profile(
+    home: Home, built: Built, race: Race, workload: str | None, most: int
+) -> tuple[Ground, tuple[ListedPair, ...]]:
+    """Return what a hunt has seen of a workload (None: the race's for hunts) on a kernel.
+
+    Raises UserError when there was no hunt.
+    """
+    chosen = race.hunted_workload(workload)
+    name = f"{race.name}-{chosen.name}"
+    ground = survey(home, built.resolver(), built.kernel.id, name)
+    if not ground.profile.boots:
+        raise UserError(f"no profile of {name} on this kernel; `mmrace hunt` makes one")
+    return ground, list_pairs(ground.profile, Vmlinux(built.kernel.vmlinux, home), most)
 
 
 def list_pairs(profile: Profile, vmlinux: Vmlinux, most: int) -> tuple[ListedPair, ...]:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.sources.checkout import ask, top_of
+from mmrace.progress import Step
+from mmrace.sources.checkout import ask, is_checkout, top_of
 from mmrace.sources.copying import copy_objects
 from mmrace.sources.git import create, last_line
-from mmrace.sources.tree import Tree, adopt, keep_record
+from mmrace.sources.tree import Tree, add_tree, adopt, keep_record
 
 Progress = Callable[[str], None]
 
@@ -44,6 +45,30 @@ def take_worktree(home: Home, name: str, progress: Progress) -> Tree:
         content = _checked(top, lent, "write-tree", "--missing-ok")
         copy_objects(home, top, content, objects)
         return adopt(home, content, f"{top}@{content}")
+
+
+def name_content(home: Home, name: str, step: Step) -> str:
+    """Take a checkout as it is, and return the name of that tree; errors as ``take_worktree``."""
+    if not is_checkout(name):
+        raise UserError(f"--dirty: {name} is not the path of a checkout; give one, or leave it out")
+    with step(f"checkout {name}") as tell:
+        tree = take_worktree(home, name, tell)
+        tell(f"= Linux {tree.version}, content {tree.tree_hash[:12]}")
+    return tree.name
+
+
+def add_source(
+    home: Home, name: str, source: str, rev: str | None, progress: Progress, *, dirty: bool
+) -> Tree:
+    """Add a source under a name; ``dirty``: a checkout's files as they are.
+
+    Raises UserError as ``add_tree`` and ``take_worktree`` do.
+    """
+    if not dirty:
+        return add_tree(home, name, source, rev, progress)
+    if rev:
+        raise UserError("--dirty takes the files of a checkout, --rev a commit; give one")
+    return add_worktree(home, name, source, progress)
 
 
 def add_worktree(home: Home, name: str, source: str, progress: Progress) -> Tree:

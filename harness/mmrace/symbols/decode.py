@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Symbols and addresses of a console log to file:line, functions inlined there among them; pure."""
+"""Symbols and addresses of a console log to file:line, functions inlined there among them."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmrace.crash import dmesg
 from mmrace.crash.backtrace import parse_frame, parse_pointer
@@ -122,6 +123,22 @@ def render(decoded: Iterable[Decoded], source: Source | None = None) -> Iterator
         if source and left and own.function not in SKIP:
             left -= 1
             yield from _quote(item.places[0], source)
+
+
+class SourceFiles:
+    """Files of a kernel's source, each read once; no lines where there is no such file."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._files: dict[str, Sequence[str]] = {}
+
+    def __call__(self, name: str) -> Sequence[str]:
+        """Return a file's lines; ``name`` is relative to the source's top."""
+        if name not in self._files:
+            path = self._top / name
+            text = path.read_text(errors="replace") if path.is_file() else ""
+            self._files[name] = text.splitlines()
+        return self._files[name]
 
 
 def _quote(place: Place, source: Source) -> Iterator[str]:

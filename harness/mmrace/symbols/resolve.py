@@ -55,6 +55,13 @@ class Occurrence:
     copy: Body | None = None
     tail: bool = False
 
+    @property
+    def kind(self) -> str:
+        """How the function gets there: a call, a jump, or inlined code."""
+        if self.inlined:
+            return "inlined"
+        return "jump" if self.tail else "call"
+
 
 class Resolver:
     """Resolves points against one vmlinux; ``kernel`` names it in errors.

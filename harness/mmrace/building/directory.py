@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bench: a source and a build directory, kept so that the next variant builds incrementally."""
+"""A build directory and its source, kept so that the next variant builds incrementally."""
 
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from mmrace.errors import BuildError, InfraError, UserError
+from mmrace.errors import BuildError, UserError
 from mmrace.home import Home, write_file
 from mmrace.proc import Bind, Completed, Sandbox, run
 from mmrace.sandbox import Limits
@@ -18,8 +18,6 @@ from mmrace.storage import SIZE, measure
 
 DEADLINE = 6 * 3600.0
 OUTSIDE_DEADLINE = 2 * 3600.0
-TOOLS = ("bwrap", "make", "gcc", "ld", "flex", "bison", "bc", "ccache")
-_OPTIONAL = ("bwrap",)  # with --no-sandbox
 _TEXT = 16 * 1024 * 1024
 _COARSE = 2.0  # seconds: clocks of file systems, and what keeps a clock right
 
@@ -71,12 +69,12 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Bench:
+class BuildDirectory:
     """One such pair. ``env`` is what the base adds; ``outside``: the patches are not trusted.
 
-    A bench for these begins as a copy of what ``model``, a bench that has the same config, has
-    built, and uses its source, which nobody can write from inside. Without ``sandboxed`` its
-    programs run with all the rights that mmrace has.
+    The directory for these begins as a copy of what ``model``, one with the same config, has built,
+    and uses its source, which nobody can write from inside. Without ``sandboxed`` its programs run
+    with all the rights that mmrace has.
     """
 
     home: Home
@@ -88,13 +86,13 @@ class Bench:
 
     @property
     def folder(self) -> Path:
-        """Directory of the bench."""
-        return self.home.benches / self.name
+        """Where it is."""
+        return self.home.builds / self.name
 
     @property
     def source(self) -> Path:
         """The checked out tree, /src inside the sandbox."""
-        return self.home.benches / (self.model or self.name) / "source"
+        return self.home.builds / (self.model or self.name) / "source"
 
     @property
     def build(self) -> Path:
@@ -103,7 +101,7 @@ class Bench:
 
     @property
     def state(self) -> dict[str, object]:
-        """What is remembered from build to build; empty for a new bench."""
+        """What is remembered from build to build; empty for a new one."""
         try:
             content = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -133,7 +131,7 @@ class Bench:
             return False
 
     def sandbox(self, *extra: Bind) -> Sandbox:
-        """Return the namespace in which this bench's programs run; tight for outside patches."""
+        """Return the namespace in which its programs run; tight for outside patches."""
         binds = [Bind(self.source, "/src"), Bind(self.build, "/build", writable=True), *extra]
         if not self.sandboxed:
             return Sandbox(tuple(binds), cwd="/build", bare=True)
@@ -223,9 +221,9 @@ class Bench:
         """Begin with what the model has built; False where it has nothing that can be trusted.
 
         The caller has the locks of both. A copy is independent of who owns the files, which an
-        overlay is not: this bench is built in by another user.
+        overlay is not: this directory is built in by another user.
         """
-        model = Bench(self.home, self.model, self.env)
+        model = BuildDirectory(self.home, self.model, self.env)
         state = model.state
         whole = state.get("objects") and not state.get("building")
         if not self.model or not whole or model._misdated(Clock.now()):
@@ -255,7 +253,7 @@ class Bench:
         self.remember(building=None, latest=latest, source_size=source, **{SIZE: size})
 
     def remove(self) -> None:
-        """Remove what is in the bench, where untrusted patches could write; not what is held."""
+        """Remove what is in it, where untrusted patches could write; not what is held."""
         shutil.rmtree(self.build, ignore_errors=True)
         (self.folder / "state.json").unlink(missing_ok=True)
 
@@ -266,29 +264,3 @@ def _drop_newer(folder: Path, began: float) -> None:
             path = Path(top, name)
             if path.lstat().st_mtime >= began - _COARSE:
                 path.unlink()
-
-
-def missing_tools(
-    which: Callable[[str], str | None] = shutil.which, *, sandboxed: bool = True
-) -> InfraError | None:
-    """Return the error that says which build tools this host lacks, None when all are there."""
-    absent = [tool for tool in TOOLS if not which(tool) and (sandboxed or tool not in _OPTIONAL)]
-    if not absent:
-        return None
-    packages = {"bwrap": "bubblewrap", "ld": "binutils"}
-    names = " ".join(packages.get(tool, tool) for tool in absent)
-    way_out = f"{', '.join(absent)} missing; install: {names}"
-    if absent == ["bwrap"]:
-        way_out += "; or --no-sandbox, and what the tree's makefiles do they do to this host"
-    return InfraError(f"cannot build: {way_out}")
-
-
-def toolchain(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Versions of compiler and linker, as they say themselves; part of a kernel's id."""
-    lines = []
-    for tool in (env.get("CC", "gcc"), "ld"):
-        done = run([*tool.split(), "--version"], deadline=30)
-        if done.returncode != 0:
-            raise InfraError(f"{tool} --version failed: {done.errors.strip()}")
-        lines.append(done.text.partition("\n")[0])
-    return tuple(lines)

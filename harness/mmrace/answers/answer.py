@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A command's answer, for a program and for people; how it reaches them is the command line's."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmrace.errors import MmraceError
+from mmrace.reports.report import Section
+from mmrace.runs.record import NotRun, RunDir
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns; a cell may have several lines."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+Block = Table | str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The report that a command leaves of its runs."""
+
+    title: str
+    runs: Sequence[RunDir]
+    not_run: Sequence[NotRun] = ()
+    sections: Sequence[Section] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found.
+
+    ``document`` goes into JSON, ``text`` to people in its place, or beside it where the command ran
+    guests, which people watch (``watched``); ``notes`` are said beside either.
+    ``plain``: lines that another program reads, on standard output where no JSON is there.
+    ``error``: what ended the command once it had found this; raised when all of it is told.
+    """
+
+    document: Mapping[str, Any]
+    text: Iterable[Block] = ()
+    exit_code: int = 0
+    notes: Sequence[str] = ()
+    page: Page | None = None
+    plain: Sequence[str] = ()
+    watched: bool = False
+    error: MmraceError | None = None
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> Table:
+    """Return a table without a head: names, and what each is."""
+    return Table(("", ""), [(name, str(value)) for name, value in pairs])

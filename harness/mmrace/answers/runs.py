@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs: those that a command made, those on disk, one judged again."""
+
+from collections.abc import Iterable, Sequence
+
+from mmrace.answers.answer import Answer, Block, Page, Table
+from mmrace.experiments.demo import Demonstration, Shown
+from mmrace.experiments.running import Runs
+from mmrace.outcome import Judgement, Outcome
+from mmrace.reports.files import Written
+from mmrace.runs.record import NotRun, RunDir
+
+_HEAD = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
+
+
+def runs_table(runs: Iterable[RunDir]) -> Table:
+    """One row a run, its long texts below one another."""
+    return Table(_HEAD, [_row(run) for run in runs])
+
+
+def _row(run: RunDir) -> tuple[str, ...]:
+    spec, judged, vm = run.spec(), run.judgement(), run.vm()
+    seconds = judged.seconds_to_failure
+    texts = (judged.title, exercised_text(judged), run.id)
+    return (
+        f"{spec.race.name}\n{spec.workload.name}{' (steered)' if spec.steered else ''}",
+        f"{spec.release}\n{' + '.join(spec.series) or 'as it is'}",
+        vm.accel,
+        outcome_text(judged),
+        "" if seconds is None else f"{seconds:.1f}",
+        "\n".join(text for text in texts if text),
+    )
+
+
+def outcome_text(judged: Judgement) -> str:
+    """An outcome; a failure that is not the race's own says so."""
+    foreign = judged.outcome in (Outcome.CRASH, Outcome.FAIL) and not judged.signature_matched
+    return f"{judged.outcome}{' (foreign)' if foreign else ''}"
+
+
+def exercised_text(judged: Judgement) -> str:
+    """Counters that prove the exercise; of a run that was not exercised also the min counts."""
+    low = judged.outcome is Outcome.NOT_EXERCISED
+    parts = (
+        f"{name} {count}" + (f" (below {least})" if low and count < least else "")
+        for name, (count, least) in judged.exercised.items()
+    )
+    return ", ".join(parts)
+
+
+def absent(not_run: Iterable[NotRun]) -> list[str]:
+    """Return a line for each workload that was not run."""
+    return [f"{item.race}/{item.workload}: not run: {item.why}" for item in not_run]
+
+
+def made(done: Runs, *, for_git: bool = False) -> Answer:
+    """Return what ``run`` and ``again`` made, with the exit code that `git bisect run` reads."""
+    text: tuple[Block, ...] = (runs_table(done.made), *absent(done.not_run))
+    code = done.bisect_code if for_git else done.exit_code
+    return Answer(done.document(), text, code, error=done.error, watched=True)
+
+
+def listed(runs: Sequence[RunDir]) -> Answer:
+    """Return runs of the home."""
+    return Answer({"runs": [run.as_json() for run in runs]}, (runs_table(runs),))
+
+
+def judged_again(run: RunDir, before: Judgement, after: Judgement) -> Answer:
+    """Return how a run was judged, and how it is now."""
+    document = {
+        "run": run.id,
+        "outcome": str(after.outcome),
+        "recorded": str(before.outcome),
+        "title": after.title,
+        "signature_matched": after.signature_matched,
+        "exercised": {name: count for name, (count, _) in after.exercised.items()},
+        "notes": list(after.notes),
+    }
+    text = (f"{after.outcome} {after.title}", exercised_text(after), *after.notes)
+    changed = f"recorded as {before.outcome}, judged {after.outcome} now"
+    notes = [changed] if before.outcome is not after.outcome else []
+    return Answer(document, text, after.outcome.exit_code, notes)
+
+
+def demonstrated(done: Demonstration, tree: str, seconds: float) -> Answer:
+    """Return what the demo showed: a line for each path first, then all runs."""
+    document = {
+        "runs": [run.as_json() for run in done.runs],
+        "not_run": [vars(item) for item in done.not_run],
+        "expected": done.exit_code == 0,
+    }
+    unexpected = [f"not as expected: {shown_line(one)}" for one in done.shown if not one.expected]
+    notes = [
+        *absent(done.not_run),
+        f"{len(done.runs)} runs in {seconds:.0f} s",
+        *unexpected,
+        f"next:   mmrace verify --race khugepaged-retract --tree {tree} "
+        "--before vulnerable --after fixes",
+    ]
+    lines = [f"{'ok ' if one.expected else 'NOT'} {shown_line(one)}" for one in done.shown]
+    page = Page("mmrace demo", done.runs, done.not_run)
+    text: tuple[Block, ...] = (*lines, "", runs_table(done.runs))
+    return Answer(document, text, done.exit_code, notes, page, error=done.error, watched=True)
+
+
+def shown_line(one: Shown) -> str:
+    """One path of a race, in one line."""
+    return f"{one.race.name}, {one.path}: {one.line}"
+
+
+def reported(done: Written) -> Answer:
+    """Return where reports were written."""
+    names = {kind: str(path) for kind, path in done.files.items()}
+    return Answer(names, notes=list(names.values()), plain=done.texts)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building kernels: once for each kernel id, at /src and /build."""
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmrace.building.buildlog import blame, first_failure, warnings
+from mmrace.building.choice import (
+    SAME,
+    Progress,
+    check_out_in,
+    choose_directory,
+    copy_model,
+    full_disk_told,
+    locked,
+)
+from mmrace.building.directory import BuildDirectory
+from mmrace.building.kernel import Kernel, load_kernel, publish_kernel
+from mmrace.building.kernelconfig import check_names, configure
+from mmrace.building.request import Request, digest, memo_of, read_configs, recall
+from mmrace.definitions.base import Base
+from mmrace.errors import BuildError, disk_full, no_room
+from mmrace.home import Home, build_lock, write_file
+from mmrace.leftover import holding
+from mmrace.progress import Counted
+from mmrace.storage import make_room
+
+# Bytes that a build takes: a directory and a kernel that are new, and a kernel alone.
+_NEW = 1_500_000_000
+_MORE = 400_000_000
+
+_OBJECT = re.compile(r"  (?:CC|AS)\s+(?:\[M\]\s+)?(\S+)")
+
+
+def build_kernel(
+    home: Home,
+    commit: str,
+    tree_hash: str,
+    base: Base,
+    configs: Sequence[str | Path],
+    *,
+    outside: bool,
+    progress: Progress,
+    touched: Iterable[tuple[str, str]] = (),
+    sandboxed: bool = True,
+) -> Kernel:
+    """Build the kernel of a commit in the store of trees, or find it built.
+
+    ``configs``: see ``kconfig.config_request``. ``outside`` says that patches came from elsewhere;
+    ``touched`` pairs each file that a patch changes with the patch's name. Raises BuildError when
+    the kernel does not compile (with the compiler's message and that patch) or an option did not
+    stick; UserError for conflicting fragments; InfraError for missing tools and a full disk.
+    Without ``sandboxed`` makefiles have all the rights that mmrace has.
+    """
+    started = time.monotonic()
+    config, inputs, asked = read_configs(home, tree_hash, base, configs, sandboxed=sandboxed)
+    order = Request(base.name, commit, tree_hash, config, asked, inputs, dict(touched))
+    directory = choose_directory(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
+    memo = memo_of(home, tree_hash, asked)
+    with full_disk_told(home):
+        kernel = recall(home, memo)
+        if not kernel:
+            check_names(home, commit, config)
+            with locked(directory, progress):
+                kernel = recall(home, memo) or _build(directory, order, progress)
+                write_file(memo, "\n".join((kernel.id, *kernel.notes)))
+    return replace(kernel, seconds=time.monotonic() - started)
+
+
+def _twin(directory: BuildDirectory, base: str, config: str) -> BuildDirectory | None:
+    """Another directory that has built this very config, when this one has built nothing yet.
+
+    Requests in other words have directories of their own until their configs turn out to be equal.
+    """
+    if directory.state.get("objects") or not directory.sandboxed:
+        return None
+    for folder in sorted(directory.home.builds.glob(f"{base}-*")):
+        other = BuildDirectory(directory.home, folder.name, directory.env)
+        if folder.name not in (directory.name, directory.model) and other.has_built(config):
+            return other
+    return None
+
+
+def _join(twin: BuildDirectory, directory: BuildDirectory, order: Request, config: str) -> bool:
+    """Let the request use its twin from now on; False if that is another's meanwhile.
+
+    The caller has the locks of both.
+    """
+    if not twin.has_built(config):
+        return False
+    twin.remember(configured=[*twin.configured, order.asked])
+    BuildDirectory(directory.home, directory.model or directory.name).remember(**{SAME: twin.name})
+    return True
+
+
+def _build_in(
+    twin: BuildDirectory, directory: BuildDirectory, order: Request, config: str, progress: Progress
+) -> Kernel:
+    with directory.home.lock(build_lock(twin.name), progress), holding(twin.folder):
+        if not _join(twin, directory, order, config):
+            return _build(directory, order, progress, alone=True)
+        return _build(
+            replace(directory, model=twin.name) if directory.outside else twin, order, progress
+        )
+
+
+def _build(
+    directory: BuildDirectory, order: Request, progress: Progress, *, alone: bool = False
+) -> Kernel:
+    try:
+        before = make_room(directory.home, _NEW if not directory.build.is_dir() else _MORE)
+        progress(str(before) or "checking out")
+        copy_model(directory, progress)
+        with directory.at_work():
+            progress("checking out")
+            check_out_in(directory, order.base, order.commit, progress)
+            progress("configuring")
+            config, notes = configure(directory, order.config, order.asked)
+            kernel_id = digest([*order.inputs, order.tree_hash, config])[:16]
+            twin = None if alone else _twin(directory, order.base, config)
+            if kernel := load_kernel(directory.home, kernel_id):
+                if twin:
+                    with directory.home.free(build_lock(twin.name)) as nobody:
+                        if nobody:
+                            _join(twin, directory, order, config)
+                return replace(kernel, notes=notes)
+            if not twin:
+                warned = _compile(directory, order.touched, config, progress)
+                progress("publishing")
+                made = publish_kernel(directory, kernel_id, order.commit, order.tree_hash, warned)
+    finally:
+        if directory.outside:
+            directory.remove()
+    if twin:
+        return _build_in(twin, directory, order, config, progress)
+    after = make_room(directory.home)
+    return replace(made, dropped=str(before + after), notes=notes)
+
+
+def _compile(
+    directory: BuildDirectory, touched: Mapping[str, str], config: str, progress: Progress
+) -> tuple[str, ...]:
+    counted = directory.home.kernels / "objects" / digest([dict(directory.env), config])
+    expected = 0 if directory.state.get("objects") else _number(counted)
+    lines: list[str] = []
+    done = 0
+
+    def on_line(line: str) -> None:
+        nonlocal done
+        lines.append(line)
+        if match := _OBJECT.match(line):
+            done += 1
+            progress(Counted(done, expected, match[1]) if expected else f"{done}, {match[1]}")
+
+    ended = directory.make(["bzImage"], on_line)
+    if ended.returncode != 0:
+        if any(map(no_room, lines)):
+            raise disk_full(directory.folder)
+        failure = first_failure(lines)
+        raise BuildError(f"the kernel did not build: {blame(failure, touched)}", failure.detail)
+    if not directory.state.get("objects"):
+        directory.remember(objects=done)
+        write_file(counted, str(done))
+    return warnings(lines)
+
+
+def _number(path: Path) -> int:
+    """Objects of a whole build of the same config; 0 when there was none."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0

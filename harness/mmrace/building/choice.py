@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which build directory a request gets, and what it needs before make runs in it."""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from mmrace.building.checkout import check_out
+from mmrace.building.directory import BuildDirectory
+from mmrace.definitions.base import Base
+from mmrace.errors import disk_full
+from mmrace.home import CCACHE_LOCK, Home, build_lock
+from mmrace.leftover import holding
+
+Progress = Callable[[str], None]
+SAME = "same_as"  # in a directory's state.json: the directory that is used in its place
+
+
+def choose_directory(
+    home: Home, tree_hash: str, base: Base, asked: str, *, outside: bool, sandboxed: bool
+) -> BuildDirectory:
+    """Return the directory of a request; that of an untrusted series is shared with nothing."""
+    name = f"{base.name}-{asked[:8]}"
+    env = tuple(sorted(base.build.env.items()))
+    same = BuildDirectory(home, name).state.get(SAME)
+    if sandboxed and isinstance(same, str) and (home.builds / same / "build").is_dir():
+        name = same
+    if not outside:
+        return BuildDirectory(home, name, env, outside, sandboxed)
+    # Untrusted patches write to their directory, so they share it with nothing.
+    alone = f"{name}-{tree_hash[:12]}-outside"
+    return BuildDirectory(home, alone, env, outside, sandboxed, name if sandboxed else "")
+
+
+@contextmanager
+def locked(directory: BuildDirectory, progress: Progress) -> Iterator[None]:
+    """What a build uses is nobody else's, or not removed: directories and the compiler cache."""
+    home = directory.home
+    with ExitStack() as stack:
+        for name in filter(None, (directory.name, directory.model)):
+            stack.enter_context(home.lock(build_lock(name), progress))
+            stack.enter_context(holding(home.builds / name))
+        stack.enter_context(home.lock(CCACHE_LOCK, shared=True))
+        try:
+            yield
+        finally:
+            if directory.outside:
+                shutil.rmtree(directory.folder, ignore_errors=True)
+
+
+def check_out_in(directory: BuildDirectory, base: str, commit: str, progress: Progress) -> None:
+    """Check a commit out as the directory's source."""
+    # Without a sandbox makefiles could write into what others share.
+    check_out(directory.home, base, commit, directory.source, progress, share=directory.sandboxed)
+
+
+def copy_model(directory: BuildDirectory, progress: Progress) -> None:
+    """Begin with what the directory's model has built, where it has one."""
+    if directory.model:
+        progress("copying what was built already")
+        directory.copy_model()
+
+
+@contextmanager
+def full_disk_told(home: Home) -> Iterator[None]:
+    """Turn the error of a full disk into the one line about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise disk_full(home.cache) from error

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``verify``, ``matrix``, ``cost``: kernels compared."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mmrace.answers import experiments, verdict
+from mmrace.answers.answer import Answer
+from mmrace.cli.app import App
+from mmrace.cli.command import command
+from mmrace.cli.options import (
+    DURATION,
+    UNSTEERED,
+    WITNESS,
+    after_option,
+    alpha_option,
+    before_option,
+    gathered,
+    given,
+    refuse,
+    reproducer_options,
+    subject_options,
+    tree_option,
+    witness_option,
+)
+from mmrace.cli.runoptions import place_options, run_options
+from mmrace.cli.session import open_session
+from mmrace.definitions.race import Race, load_race
+from mmrace.definitions.witness import Witness, save_witness, witness_place
+from mmrace.executors.place import Place
+from mmrace.experiments.cost import measure_costs, operations_of
+from mmrace.experiments.matrix import columns_of, races_of, run_matrix, slots_for
+from mmrace.experiments.prefixes import verify_prefixes
+from mmrace.experiments.verdict import decide
+from mmrace.experiments.verification import pick_race
+from mmrace.experiments.work import Work
+from mmrace.runs.options import RunOptions
+from mmrace.verdicts.verdict import Rules
+
+REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
+_RULES = (
+    alpha_option,
+    click.option(
+        "--ratio",
+        type=float,
+        default=1.0,
+        help="Exclude that the kernel after fails RATIO times as often; smaller takes longer.",
+    ),
+    click.option(
+        "--rate", type=float, default=1.0, help="Highest rate left open."
+    ),
+    click.option(
+        "--runs", "pairs", type=click.IntRange(1), default=60,
+        help="Maximum number of pairs of a path.",
+    ),
+)  # fmt: skip
+
+
+@command("verify")
+@subject_options("Race to verify. [default: the witness's, else the one that --after changes most]")
+@tree_option()
+@before_option
+@after_option
+@click.option("--workload", help="Decide this workload's path alone. [default: all paths]")
+@gathered("rules", Rules, *_RULES)
+@witness_option
+@click.option(
+    "--attack/--no-attack",
+    default=None,
+    help="Attack a kernel that the pairs call FIXED. [default: unless --witness]",
+)
+@click.option(
+    "--attack-for",
+    type=DURATION,
+    default="10m",
+    help="Maximum time of the attack (wall time).",
+)
+@click.option("--each", is_flag=True, help="Run each prefix of --after once.")
+@place_options
+@run_options("30s")
+def verify(
+    app: App,
+    race: Race | None,
+    tree: str,
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    workload: str | None,
+    rules: Rules,
+    witness: Witness | None,
+    attack: bool | None,
+    attack_for: float,
+    each: bool,
+    place: Place,
+    options: RunOptions,
+) -> Answer:
+    """Run both kernels in pairs, in random order, until the verdict is certain.
+
+    FIXED means that every path of the race is fixed; one path that fails is NOT_FIXED. What the
+    pairs call FIXED is then attacked, as by `mmrace attack`: a failure found there is NOT_FIXED.
+    With --witness a run is a replay; a replay that does not reach the witness's first sync point is
+    INFEASIBLE. With --each every prefix of the series has to apply, build without new warnings,
+    boot and hold; where --before fails, only the whole series has to hold.
+    """
+    session = open_session(app, place=place)
+    if witness:
+        refuse("verify --witness", WITNESS)
+        seconds = options.seconds if given("seconds") else REPLAY_SECONDS
+        options, race = (
+            options.with_(seconds=seconds, at_most=None),
+            race or load_race(witness.race),
+        )
+    race = race or pick_race(session, tree, before, after, options)
+    rules = replace(rules, seed=options.seed or 0)
+    if each:
+        work = Work.choose(race, options, "", workload, witness)
+        done = verify_prefixes(session, tree, before, after, work, rules.seed)
+        return verdict.prefixes(done, race.name)
+    wanted = attack_for if attack or (attack is None and not witness) else 0.0
+    out = witness_place(None, f"{race.name}-attack") if wanted else Path()
+    said = decide(
+        session, tree, before, after, race, options, rules, workload, witness, wanted,
+        verdict.Pace(app.note),
+    )  # fmt: skip
+    if said.attacked and said.attacked.finding:
+        save_witness(out, said.attacked.finding.proven.witness)
+    return verdict.decided(said, race.name, tree, out)
+
+
+@command("matrix")
+@click.option("--race", "names", multiple=True, help="Race; repeatable. [default: all, or --repro]")
+@reproducer_options
+@tree_option(multiple=True)
+@click.option("--series", multiple=True, help="One column each; A+B are both. [default: none]")
+@click.option("--before", multiple=True, help="Series beneath: cells are verdicts then.")
+@click.option("--runs", "count", type=click.IntRange(1), help="Runs, or pairs a path. [1, or 60]")
+@alpha_option
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Guests at a time. [default: a core for each vCPU]"
+)
+@place_options
+@run_options("20s")
+def matrix(
+    app: App,
+    names: tuple[str, ...],
+    repro: Race | None,
+    trees: tuple[str, ...],
+    series: tuple[str, ...],
+    before: tuple[str, ...],
+    count: int | None,
+    alpha: float,
+    jobs: int | None,
+    place: Place,
+    options: RunOptions,
+) -> Answer:
+    """Run races on all combinations of trees and series: a table of outcomes, or of verdicts.
+
+    Guests that share cores disturb each other's timing: by default there are no more guests than
+    the host has cores for their vCPUs.
+    """
+    races = races_of(names, repro)
+    session = open_session(app, jobs or slots_for(races, options.machine), place)
+    columns = columns_of(trees, series, before)
+    done = run_matrix(session, races, columns, options, count, alpha)
+    return experiments.matrix(done, session.executor.slots)
+
+
+@command("cost")
+@click.option("--race", "races", multiple=True, help="Race; repeatable. [default: all with costs]")
+@reproducer_options
+@tree_option()
+@click.option("--before", multiple=True, required=True, help="Series; none: the tree as it is.")
+@after_option
+@click.option("--operation", "operations", multiple=True, help="Operation. [default: all]")
+@place_options
+@run_options("10s")
+def cost(
+    app: App,
+    races: tuple[str, ...],
+    repro: Race | None,
+    tree: str,
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    operations: tuple[str, ...],
+    place: Place,
+    options: RunOptions,
+) -> Answer:
+    """Count guest instructions per operation, before and after a fix.
+
+    With --repro the operations are calls of the functions that the series changes.
+    """
+    refuse("cost", UNSTEERED)
+    options = options if given("seed") else options.with_(seed=1)
+    session = open_session(app, place=place)
+    chosen = operations_of(session, tree, before, after, races, operations, repro, options)
+    return experiments.costs(measure_costs(session, tree, before, after, chosen, options))

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The one JSON document of a command on standard output: its answer, or its error."""
+
+import json
+from typing import Any
+
+import click
+
+from mmrace.errors import BuildError, InfraError, MmraceError, NotHereError, UserError
+
+_KINDS = (
+    (NotHereError, "missing"),
+    (UserError, "input"),
+    (BuildError, "build"),
+    (InfraError, "infra"),
+)
+_printed: list[bool] = []  # of this process
+
+
+def kind_of(error: MmraceError) -> str:
+    """What the JSON document of an error calls it."""
+    return next((name for known, name in _KINDS if isinstance(error, known)), "bug")
+
+
+def print_document(content: dict[str, Any]) -> None:
+    """Print the document."""
+    _printed.append(True)
+    click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))
+
+
+def print_error(kind: str, message: str, code: int) -> None:
+    """Print the document of a command that failed, unless it has printed its answer."""
+    if not _printed:
+        print_document({"error": {"kind": kind, "message": message, "exit": code}})

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a command ends: exceptions become one line, an exit code, and a JSON document."""
+
+import errno
+import sys
+import traceback
+
+import click
+
+from mmrace.cli.document import kind_of, print_error
+from mmrace.errors import InfraError, MmraceError, disk_full
+
+INTERRUPTED = 130
+INTERNAL = 70
+SKIP = 125  # what `git bisect run` takes for a revision that cannot be tested
+
+
+def exit_code(command: click.Command) -> int:
+    """Run the command line; returns the exit code of design."""
+    try:
+        code = command.main(standalone_mode=False, prog_name="mmrace")
+    except MmraceError as error:
+        return _say(error)
+    except click.ClickException as error:
+        error.show()
+        return _end("usage", error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("mmrace: interrupted", err=True)
+        return _end("interrupted", "interrupted", INTERRUPTED)
+    except (MemoryError, OSError) as error:
+        return _say(_of_host(error))
+    except Exception as error:
+        traceback.print_exc()
+        click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
+        return _end("bug", f"{type(error).__name__}: {error}", INTERNAL)
+    return code if isinstance(code, int) else 0
+
+
+def _end(kind: str, message: str, code: int) -> int:
+    """Print the error as the one JSON document, when JSON was asked for; returns the exit code.
+
+    `git bisect run` takes any code but 0, 1 and 125 for a bad revision, or for the end.
+    """
+    if code != INTERRUPTED and _asked("--bisect-exit"):
+        code = SKIP
+    if _asked("--json"):
+        print_error(kind, message, code)
+    return code
+
+
+def _asked(option: str) -> bool:
+    """Whether an option was given; a usage error comes before click has read it."""
+    words = sys.argv[1:]
+    return option in words[: words.index("--") if "--" in words else None]
+
+
+def _of_host(error: MemoryError | OSError) -> InfraError:
+    if isinstance(error, MemoryError):
+        return InfraError("out of memory; stop other processes or lower --jobs")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(error.filename or "mmrace's home")
+    where = f"{error.filename}: " if error.filename else ""
+    return InfraError(f"{where}{error.strerror}; free space or fix the path, then again")
+
+
+def _say(error: MmraceError) -> int:
+    if error.detail:
+        click.echo(error.detail, err=True)
+    click.echo(f"mmrace: {error.message}", err=True)
+    return _end(kind_of(error), error.message, error.exit_code)

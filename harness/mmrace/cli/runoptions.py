@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Options of what runs: the kernel's config, the guest, the place; each set becomes one value."""
+
+from typing import Any
+
+import click
+
+from mmrace.building.kconfig import LENIENT, fragment_names
+from mmrace.cli.options import DURATION, Decorator, gathered
+from mmrace.errors import UserError
+from mmrace.executors.place import Place
+from mmrace.runs.options import CAP, RunOptions
+
+_CONFIG = (
+    click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        help="Fragment of mmrace's by name, defconfig or whole .config, packed or not; repeatable.",
+    ),
+    click.option(
+        "--with",
+        "checks",
+        multiple=True,
+        type=click.Choice(fragment_names()),
+        metavar="NAME",
+        help="Debugging options by name: kasan, lockdep, kcsan, faults ...; repeatable.",
+    ),
+    click.option(
+        "--config-lenient",
+        "lenient",
+        is_flag=True,
+        help="Drop options that this tree or compiler does not have; each is said.",
+    ),
+)
+_NO_SANDBOX = click.option(
+    "--no-sandbox",
+    is_flag=True,
+    help="Build with all your rights, where bubblewrap is missing; runs record it.",
+)
+_RUN = (
+    click.option(
+        "--at-most",
+        type=DURATION,
+        help=f"Maximum time of a run below its min counts. [default: {CAP} times --for]",
+    ),
+    click.option("--machine", help="Machine of qemu/machines. [default: the race's]"),
+    click.option(
+        "--accel",
+        type=click.Choice(["auto", "kvm", "tcg"]),
+        default="auto",
+        help="QEMU accelerator; auto takes TCG for what windows steer, else KVM. "
+        "Steering under KVM: untested.",
+    ),
+    click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
+    click.option(
+        "--steer/--no-steer", default=None, help="Steer vCPUs. [default: where windows exist]"
+    ),
+    click.option(
+        "--steer-by",
+        type=click.Choice(["director", "kprobe"]),
+        default="director",
+        help="Steering backend: QEMU plugin (TCG) or a kprobe module in the guest.",
+    ),
+    click.option("--ltp", help="LTP tree added by `mmrace tree add`. [default: the first one]"),
+    *_CONFIG,
+    _NO_SANDBOX,
+    click.option("--seed", type=click.IntRange(0), help="Random seed. [default: a new one]"),
+)
+
+
+def run_options(seconds: str, what: str = "run") -> Decorator:
+    """Return the decorator that gives a command all options of runs, as one ``options``.
+
+    ``seconds`` is the default of ``--for``, of a ``what``.
+    """
+    least = click.option(
+        "--for",
+        "seconds",
+        type=DURATION,
+        default=seconds,
+        help=f"Minimum time in the race phase of a {what} (guest seconds).",
+    )
+    return gathered("options", _run_options, least, *_RUN)
+
+
+def _run_options(
+    configs: tuple[str, ...],
+    checks: tuple[str, ...],
+    lenient: bool,
+    no_sandbox: bool,
+    **chosen: Any,
+) -> RunOptions:
+    if chosen.get("at_most") is not None and chosen["at_most"] < chosen["seconds"]:
+        raise UserError("--at-most is less than --for; name a longer time")
+    wanted = (*configs, *checks, *([LENIENT] if lenient else []))
+    return RunOptions(configs=wanted, sandbox=not no_sandbox, **chosen)
+
+
+_TLS = tuple(
+    click.option(
+        f"--tls-{name}",
+        type=click.Path(exists=True, dir_okay=False),
+        help=f"PEM file with the {what}, for a scheduler that is not on this host.",
+    )
+    for name, what in (("ca", "CA"), ("cert", "own certificate"), ("key", "own key"))
+)
+# Where a command's cells run, as one ``place``.
+place_options = gathered(
+    "place",
+    Place,
+    click.option(
+        "--on",
+        default="local",
+        metavar="ADDRESS",
+        help="Where cells run: local, local:N guests, or a Dask scheduler (tcp://, tls://).",
+    ),
+    click.option(
+        "--store",
+        default="",
+        metavar="URL",
+        help="Where workers find kernels: file://, sftp://, s3://. [default: from here]",
+    ),
+    *_TLS,
+)
+
+
+tls_options = gathered("tls", dict, *_TLS)
+# Of a command that builds a kernel and boots nothing, as one ``options``.
+build_options = gathered("options", _run_options, *_CONFIG, _NO_SANDBOX)

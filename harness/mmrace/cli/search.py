@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``hunt``, ``attack``, ``replay``, ``points``: schedules, and what they are made of."""
+
+from pathlib import Path
+
+import click
+
+from mmrace.answers import experiments, races, search
+from mmrace.answers.answer import Answer
+from mmrace.cli.app import App
+from mmrace.cli.command import command
+from mmrace.cli.options import (
+    UNSTEERED,
+    WITNESS,
+    WITNESS_FILE,
+    after_option,
+    before_option,
+    out_option,
+    race_option,
+    refuse,
+    series_option,
+    subject_options,
+    tree_option,
+    workload_option,
+)
+from mmrace.cli.runoptions import build_options, run_options
+from mmrace.cli.session import open_session
+from mmrace.definitions.race import Race, load_race
+from mmrace.definitions.witness import Witness, save_witness, witness_place
+from mmrace.errors import UserError
+from mmrace.experiments.attack import attack_fix
+from mmrace.experiments.hunt import hunt_race
+from mmrace.experiments.replaying import follow_witness
+from mmrace.experiments.verification import pick_race
+from mmrace.runs.options import RunOptions
+from mmrace.searching.files import DEFAULT
+from mmrace.searching.listing import list_profile
+from mmrace.symbols.nameable import nameable
+
+
+@command("hunt")
+@subject_options("Race whose failure is searched for.")
+@tree_option()
+@series_option
+@workload_option
+@click.option(
+    "--files",
+    multiple=True,
+    metavar="PATTERN",
+    help="Source files whose accesses are watched; !PATTERN leaves files out. "
+    "[default: mm/ without allocators, and what meets it]",
+)
+@out_option("RACE-WORKLOAD.witness.toml")
+@click.option("--window", is_flag=True, help="Print windows for race.toml made of the witness.")
+@run_options("10m", "search (wall time)")
+def hunt(
+    app: App,
+    race: Race | None,
+    tree: str,
+    series: tuple[str, ...],
+    workload: str | None,
+    files: tuple[str, ...],
+    out: Path | None,
+    window: bool,
+    options: RunOptions,
+) -> Answer:
+    """Search for a schedule that shows a race, from its workload alone.
+
+    Profiles which memory accesses of the kernel communicate, runs random schedules over them, and
+    proves one that fails: as a witness for `mmrace replay`, made small, from another boot.
+    """
+    refuse("hunt", UNSTEERED)
+    if not race:
+        raise UserError("hunt needs the failure that counts; name it with --race or --repro")
+    chosen = race.hunted_workload(workload)
+    place = witness_place(out, f"{race.name}-{chosen.name}")
+    done = hunt_race(open_session(app), tree, series, race, chosen, options, files or DEFAULT)
+    if done.finding:
+        save_witness(place, done.finding.proven.witness)
+    return search.hunted(done, place, windows=window)
+
+
+@command("attack")
+@subject_options("Race that the fix is about. [default: the one that --after changes most]")
+@tree_option()
+@before_option
+@after_option
+@click.option("--workload", help="Attack with this workload alone. [default: all that decide]")
+@out_option("RACE-attack.witness.toml")
+@run_options("10m", "attack (wall time)")
+def attack(
+    app: App,
+    race: Race | None,
+    tree: str,
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    workload: str | None,
+    out: Path | None,
+    options: RunOptions,
+) -> Answer:
+    """Search for a schedule under which the kernel with a fix still fails.
+
+    All workloads of the race, its windows, and random schedules over the accesses that communicate
+    in either kernel and over the functions that the series changes. Ends with a failure, proven by
+    a witness where one is found, or with what was tried.
+    """
+    refuse("attack", UNSTEERED)
+    session = open_session(app)
+    race = race or pick_race(session, tree, before, after, options)
+    place = witness_place(out, f"{race.name}-attack")
+    done = attack_fix(session, tree, before, after, race, options, workload)
+    if done.finding:
+        save_witness(place, done.finding.proven.witness)
+    return search.attacked(done, place)
+
+
+@command("replay")
+@click.argument("witness", type=WITNESS_FILE)
+@tree_option()
+@series_option
+@click.option("--times", type=click.IntRange(1), default=10, help="Number of replays.")
+@run_options("2s", "replay (wall time, in which the schedule is tried again)")
+def replay(
+    app: App,
+    witness: Witness,
+    tree: str,
+    series: tuple[str, ...],
+    times: int,
+    options: RunOptions,
+) -> Answer:
+    """Follow the schedule in WITNESS, each time from the same snapshot at the race's start."""
+    refuse("replay", WITNESS | {"seed": "a witness names its seed"})
+    return experiments.replayed(
+        follow_witness(open_session(app), witness, tree, series, times, options)
+    )
+
+
+@command("points")
+@click.argument("function", required=False)
+@tree_option()
+@series_option
+@build_options
+@click.option("--profile", is_flag=True, help="Show the accesses that communicate under --race.")
+@race_option("Race whose workload was profiled, by `mmrace hunt`.")
+@workload_option
+@click.option("--most", default=40, help="Pairs of accesses to show.")
+def points(
+    app: App,
+    function: str | None,
+    tree: str,
+    series: tuple[str, ...],
+    options: RunOptions,
+    profile: bool,
+    race_name: str | None,
+    workload: str | None,
+    most: int,
+) -> Answer:
+    """List what can be named inside FUNCTION: `before NAME in FUNCTION`, `after NAME in FUNCTION`.
+
+    A name that occurs at several lines is also NAME #1, NAME #2 in their order. `entry of
+    FUNCTION` and `return of FUNCTION` are always there, unless an error says otherwise.
+    """
+    if profile:
+        if not race_name:
+            raise UserError("--profile needs the workload that was profiled; name it with --race")
+        race = load_race(race_name)
+        built = open_session(app).build(tree, series, options, race)
+        return races.pairs(built, *list_profile(app.home, built, race, workload, most))
+    if not function:
+        raise UserError("no function given; name one, or --profile with --race")
+    built = open_session(app).build(tree, series, options)
+    with app.step(f"points in {function}") as tell:
+        tell("reading the kernel's debug information")
+        return races.points(built, function, nameable(built.resolver(), function))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where cells run, as users name it: this host, or a Dask scheduler."""
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mmrace.errors import UserError
+from mmrace.executors.executor import Executor
+from mmrace.executors.local import LocalExecutor
+from mmrace.home import Home
+from mmrace.progress import Step
+
+
+@dataclass(frozen=True)
+class Place:
+    """``local``, ``local:N`` guests, or the address of a Dask scheduler with its three PEM files.
+
+    ``store``: URL at which workers find kernels; empty: they come from here.
+    """
+
+    on: str = "local"
+    store: str = ""
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+
+def open_executor(
+    home: Home, step: Step, place: Place, slots: int, note: Callable[[str], None]
+) -> Executor:
+    """Return what runs cells there; ``slots`` guests at a time on this host, unless it says more.
+
+    Raises UserError for a place that is none, and where Dask is not installed.
+    """
+    if local := re.fullmatch(r"local(?::([1-9]\d*))?", place.on):
+        return LocalExecutor(home, step, int(local[1] or slots))
+    if not re.match(r"(tcp|tls)://", place.on):
+        raise UserError(f"not a place for cells: {place.on!r}; local, local:N, tcp:// or tls://")
+    cluster = load_dask("cluster")
+    found = cluster.ClusterExecutor(home, step, address(place), place.store, note)
+    note(f"{found.slots} guests at a time on {place.on}; dashboard {found.dashboard}")
+    made: Executor = found
+    return made
+
+
+def address(place: Place) -> Any:
+    """Return the address of a Dask scheduler with what its TLS takes; errors as of Dask."""
+    return load_dask("address").Address(place.on, place.tls_ca, place.tls_cert, place.tls_key)
+
+
+def load_dask(module: str) -> Any:
+    """Import a module of the executors that needs Dask; UserError where Dask is not installed."""
+    try:
+        return importlib.import_module(f"mmrace.executors.{module}")
+    except ImportError as error:
+        raise UserError(f"{error}; pip install 'mmrace[cluster]'") from error

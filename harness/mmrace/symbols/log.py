@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A console log read whole: its crashes and, where the kernel is there, lines of its source."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmrace import crash
+from mmrace.home import Home
+from mmrace.symbols import decode, identity
+from mmrace.symbols.symbolizer import Vmlinux
+
+
+@dataclass(frozen=True)
+class Log:
+    """Crashes of a log; with a ``vmlinux`` all of its lines; ``notes`` say what is missing."""
+
+    crashes: tuple[crash.Crash, ...]
+    vmlinux: Path | None = None
+    decoded: tuple[decode.Decoded, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_log(home: Home, data: bytes, vmlinux: Path | None = None) -> Log:
+    """Read a console; lines of another kernel than the vmlinux stay as they are, with a note."""
+    found = tuple(crash.parse(data))
+    if not vmlinux:
+        return Log(found)
+    lines = data.decode(errors="replace").replace("\r", "").replace("\0", "").split("\n")
+    decoded, notes = _decoded(lines, Vmlinux(vmlinux, home))
+    return Log(found, vmlinux, decoded, notes)
+
+
+def crashes_of(logs: Iterable[Path]) -> dict[Path, tuple[crash.Crash, ...]]:
+    """Return the crashes of console logs of any length, in the order of the logs."""
+    found = {}
+    for log in logs:
+        with log.open("rb") as stream:
+            found[log] = tuple(crash.parse_stream(stream))
+    return found
+
+
+def _decoded(
+    lines: Sequence[str], kernel: Vmlinux
+) -> tuple[tuple[decode.Decoded, ...], tuple[str, ...]]:
+    if why := identity.stranger(lines, kernel.path):
+        plain = tuple(decode.Decoded(line) for line in lines)
+        return plain, (f"warning: {why}; frames stay as they are",)
+    decoded = decode.decode(lines, kernel.symbols, kernel.places)
+    known = any(item.places for item in decoded)
+    return decoded, () if known else ("nothing in this log is an address of this vmlinux",)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables as the terminal shows them."""
+
+from rich import table as rich_table
+from rich.text import Text
+
+from mmrace.answers.answer import Table
+
+# By a cell's first word.
+_STYLE = {
+    **dict.fromkeys(("CRASH", "FAIL", "HANG", "NOT_FIXED", "MISSING", "WRONG"), "bold red"),
+    **dict.fromkeys(("PASS", "FIXED"), "green"),
+    **dict.fromkeys(("NOT_EXERCISED", "INFEASIBLE", "INFRA", "INCONCLUSIVE"), "yellow"),
+}
+
+
+def printed(made: Table) -> rich_table.Table:
+    """Return a plain table; cells are text, never markup; outcomes and verdicts have colours."""
+    shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
+    for column in made.columns:
+        shown.add_column(column, overflow="fold")
+    for row in made.rows:
+        shown.add_row(*map(_cell, row))
+    return shown
+
+
+def _cell(text: str) -> Text:
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    return Text(text, style=_STYLE.get(word, ""))
