@@ -151,7 +151,7 @@ def test_kcidb_is_valid_and_says_fail_skip_and_miss(runs):
 
 
 def test_kcidb_says_what_to_install_where_it_is_not(runs, monkeypatch):
-    monkeypatch.setattr(kcidb, "SCHEMA", None)
+    monkeypatch.setattr(kcidb, "schema", lambda: None)
     with pytest.raises(UserError, match=r"mmrace\[kcidb\]"):
         kcidb.document(runs, "my_lab")
 

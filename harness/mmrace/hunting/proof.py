@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from scipy.stats import fisher_exact
-
 from mmrace.definitions.witness import Witness
 from mmrace.guests.attempts import Replay
 from mmrace.guests.scheduler import Scheduler, place
@@ -16,8 +14,11 @@ from mmrace.guests.turns import Turns
 from mmrace.hunting.minimise import Steps, Trial, minimise
 from mmrace.hunting.order import Hit
 from mmrace.judging.oracle import Oracle
+from mmrace.lazy import Lazy
 from mmrace.runs.record import Spec
 from mmrace.symbols.resolve import Resolver
+
+stats = Lazy("scipy.stats")
 
 # Seconds without any order, and those for a failure to show after one: the first pair is taken in
 # whose time the race seldom shows of itself.
@@ -61,7 +62,7 @@ class Proof:
         if self.unheld is None:
             return True
         shown = [[self.shown, total - self.shown], [self.unheld, total - self.unheld]]
-        return bool(fisher_exact(shown, alternative="greater").pvalue <= CHANCE)
+        return bool(stats.fisher_exact(shown, alternative="greater").pvalue <= CHANCE)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ What mmrace does not know is left out: its trees are commits of its own store, s
 """
 
 import hashlib
+import importlib
 import json
 import re
 from collections.abc import Sequence
@@ -20,11 +21,6 @@ from mmrace.outcome import Outcome
 from mmrace.reports.account import Account, printable, read_all
 from mmrace.reports.excerpt import trimmed
 from mmrace.runs.record import RunDir
-
-try:
-    from kcidb_io.schema import V5_3 as SCHEMA
-except ImportError:
-    SCHEMA = None
 
 EXCERPT = 16_000  # characters; the schema allows 16384
 _ORIGIN = re.compile(r"[a-z0-9_]+")
@@ -46,19 +42,28 @@ def document(runs: Sequence[RunDir], origin: str = "mmrace") -> str:
     Raises UserError for an origin that KCIDB does not allow, a directory that holds no run, and
     where kcidb-io is not installed.
     """
-    if SCHEMA is None:
+    known = schema()
+    if known is None:
         raise UserError("--kcidb needs kcidb-io; pip install 'mmrace[kcidb]'")
     if not _ORIGIN.fullmatch(origin):
         raise UserError(f"origin {origin!r}: lower-case letters, digits and _ only")
     accounts = read_all(runs)
     made = {
-        "version": {"major": SCHEMA.major, "minor": SCHEMA.minor},
+        "version": {"major": known.major, "minor": known.minor},
         "checkouts": _unique(_checkout(item, origin) for item in accounts),
         "builds": _unique(_build(item, origin) for item in accounts),
         "tests": [_test(item, origin) for item in accounts],
     }
-    SCHEMA.validate(made)
+    known.validate(made)
     return json.dumps(made, indent=1, sort_keys=True) + "\n"
+
+
+def schema() -> Any:
+    """Return the schema, None where kcidb-io is not installed; its import takes half a second."""
+    try:
+        return importlib.import_module("kcidb_io.schema").V5_3
+    except ImportError:
+        return None
 
 
 def _unique(items: Any) -> list[dict[str, Any]]:

@@ -4,11 +4,18 @@
 import io
 import re
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 from markupsafe import Markup, escape
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+
+from mmrace.lazy import Lazy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+matplotlib = Lazy("matplotlib")
+figures = Lazy("matplotlib.figure")
+backend = Lazy("matplotlib.backends.backend_svg")
 
 _BLACK = re.compile(r"#000000\b|\bblack\b")
 _NAMED = re.compile(r'(\bid="|url\(#|href="#)')
@@ -16,7 +23,7 @@ _NAMED = re.compile(r'(\bid="|url\(#|href="#)')
 
 def look() -> AbstractContextManager[None]:
     """One look for all that is drawn within; text stays text, equal pictures are equal bytes."""
-    return mpl.rc_context(
+    context: AbstractContextManager[None] = matplotlib.rc_context(
         {
             "svg.fonttype": "none",
             "text.parse_math": False,
@@ -27,16 +34,17 @@ def look() -> AbstractContextManager[None]:
             "legend.frameon": False,
         }
     )
+    return context
 
 
-def figure(width: float, height: float) -> Figure:
+def figure(width: float, height: float) -> "Figure":
     """Make an empty figure of that many inches."""
-    made = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasSVG(made)
+    made: Figure = figures.Figure(figsize=(width, height), layout="constrained")
+    backend.FigureCanvasSVG(made)
     return made
 
 
-def svg(made: Figure, name: str, says: str) -> Markup:
+def svg(made: "Figure", name: str, says: str) -> Markup:
     """Return it for a page: ``name`` is unlike any other picture's there, ``says`` is for ears."""
     raw = io.StringIO()
     made.savefig(raw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

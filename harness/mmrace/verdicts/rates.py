@@ -4,7 +4,9 @@
 import math
 from dataclasses import dataclass
 
-from scipy.stats import beta, binomtest
+from mmrace.lazy import Lazy
+
+stats = Lazy("scipy.stats")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ def interval(runs: int, failures: int, confidence: float = 0.95) -> Rate:
     """Clopper and Pearson's interval (Biometrika 26, 1934); without runs it is [0, 1]."""
     if not runs:
         return Rate(0, 0, 0.0, 1.0)
-    found = binomtest(failures, runs).proportion_ci(confidence, method="exact")
+    found = stats.binomtest(failures, runs).proportion_ci(confidence, method="exact")
     return Rate(runs, failures, float(found.low), float(found.high))
 
 
@@ -33,7 +35,7 @@ def upper_bound(runs: int, failures: int, alpha: float) -> float:
     """
     if failures >= runs:
         return 1.0
-    return float(beta.ppf(1 - alpha, failures + 1, runs - failures))
+    return float(stats.beta.ppf(1 - alpha, failures + 1, runs - failures))
 
 
 def clean_runs(rate: float, alpha: float) -> int:

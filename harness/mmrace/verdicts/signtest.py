@@ -10,13 +10,14 @@ import hashlib
 import math
 from collections import Counter
 
-from scipy.stats import binomtest
-
+from mmrace.lazy import Lazy
 from mmrace.outcome import Judgement, Outcome
 from mmrace.verdicts.rates import clean_runs, interval, upper_bound
 from mmrace.verdicts.sight import Sight, kind, sight
 from mmrace.verdicts.stress import Stress
 from mmrace.verdicts.verdict import Arm, Other, Pair, Rules, Statement, Verdict
+
+stats = Lazy("scipy.stats")
 
 INFRA_PAIRS = 3  # the host is broken when these are all that there is
 UNEXERCISED_PAIRS = 3  # each of their runs of "after" had its most time, in vain
@@ -170,7 +171,9 @@ class SignTest:
         """Whether it is certain that "after" does something else wrong: more runs cannot help."""
         return any(
             other.after > other.before
-            and binomtest(other.after, other.before + other.after, alternative="greater").pvalue
+            and stats.binomtest(
+                other.after, other.before + other.after, alternative="greater"
+            ).pvalue
             <= self.rules.alpha
             for other in self._list_others()
         )

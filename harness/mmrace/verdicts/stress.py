@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import CensoredData, ecdf
+
+from mmrace.lazy import Lazy
+
+stats = Lazy("scipy.stats")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Stress:
         """
         if not self.failed:
             return None
-        found = ecdf(CensoredData(uncensored=self.failed, right=self.censored)).sf
+        found = stats.ecdf(stats.CensoredData(uncensored=self.failed, right=self.censored)).sf
         below = np.asarray(found.quantiles)[np.asarray(found.probabilities) <= 0.5]
         return float(below[0]) if below.size else None
 

@@ -4,17 +4,22 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from scipy.stats import CensoredData, ecdf
 
+from mmrace.lazy import Lazy
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.figure import figure, look, svg
 from mmrace.verdicts.rates import interval
 from mmrace.verdicts.sight import Sight, sight
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+stats = Lazy("scipy.stats")
 
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.95
@@ -69,7 +74,7 @@ def curve(lives: Sequence[Lifetime]) -> Curve:
     with warnings.catch_warnings():
         # At a share of 1 or 0 the band is undefined: it is the point itself then.
         warnings.filterwarnings("ignore", message="The confidence interval is undefined")
-        found = ecdf(CensoredData(uncensored=failed, right=held)).sf
+        found = stats.ecdf(stats.CensoredData(uncensored=failed, right=held)).sf
         band = found.confidence_interval(LEVEL, method="log-log")
     share = np.asarray(found.probabilities)
     low = np.where(np.isnan(band.low.probabilities), share, band.low.probabilities)
@@ -102,7 +107,7 @@ def _drawn(curves: Mapping[str, Sequence[Lifetime]]) -> Markup:
     return svg(made, "survival", f"Survival of the kernels. {says}")
 
 
-def _draw(axes: Axes, drawn: Curve, colour: str, label: str) -> None:
+def _draw(axes: "Axes", drawn: Curve, colour: str, label: str) -> None:
     flat = bool((drawn.share == 1).all())
     axes.step(drawn.seconds, drawn.share, where="post", color=colour, label=label)
     axes.fill_between(
