@@ -118,7 +118,9 @@ class Vm:
         with told():
             found = load_race(race) if race else self._wish.chosen(self._home)
             if not found:
-                raise UserError("mmrace_vm.run() needs a race: @pytest.mark.mmrace(race=...)")
+                raise UserError(
+                    "mmrace_vm.run() needs a race; @pytest.mark.mmrace(race=...) names one"
+                )
             name = workload or self._wish.workload
             chosen = found.find_workload(name) if name else found.default_workloads()[0]
             return self._cell(found, chosen, self._options(seconds, seed, steer, boot))

@@ -44,6 +44,8 @@ def expand(name: str, raw: bytes, most: int = MOST) -> bytes:
         try:
             raw = stream.read(most + 1)
         except Exception as error:  # each library has errors of its own
-            raise UserError(f"{name}: damaged or truncated compressed file: {error}") from error
+            raise UserError(
+                f"{name}: damaged or truncated compressed file: {error}; expand it by hand"
+            ) from error
         if len(raw) > most:
             raise UserError(f"{name}: expands to more than {most >> 20} MiB; expand it by hand")

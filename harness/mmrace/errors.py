@@ -12,6 +12,8 @@ What a kernel did is a value (``mmrace.outcome.Outcome``). These say that there 
 A message is one line; ``detail`` holds more lines for people (a compiler's output, a hunk).
 """
 
+import errno
+
 
 class MmraceError(Exception):
     """Base of all; ``exit_code`` is what the command line ends with."""
@@ -54,6 +56,16 @@ def no_room(said: str) -> bool:
 def disk_full(path: object) -> InfraError:
     """The one line about a full disk; ``path`` is on it."""
     return InfraError(f"{path}: the disk is full; `mmrace clean --yes` frees what can be rebuilt")
+
+
+def of_host(error: MemoryError | OSError) -> InfraError:
+    """What the host could not do, in one line."""
+    if isinstance(error, MemoryError):
+        return InfraError("out of memory; stop other processes or lower --jobs")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(error.filename or "mmrace's home")
+    where = f"{error.filename}: " if error.filename else ""
+    return InfraError(f"{where}{error.strerror}; free space or fix the path, then again")
 
 
 # strerror() of ENOSPC and EDQUOT, and git's own words.

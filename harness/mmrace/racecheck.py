@@ -93,13 +93,13 @@ def check_witnesses(race: Race, resolver: Resolver | None) -> Iterator[Check]:
         try:
             witness = load_witness(path)
             if witness.race != race.name:
-                raise UserError(f"it is a witness of race {witness.race!r}, not of {race.name!r}")
+                raise UserError(f"witness of race {witness.race!r}; move it to that race")
             race.find_workload(witness.workload)
             for number, step in enumerate(witness.step, 1):
                 if step.point and resolver:
                     found = _resolved("witness", f"step {number}", step.point, resolver)
                     if found.problem:
-                        raise UserError(f"step {number}: {found.problem}")
+                        raise UserError(f"step {number}; {found.problem}")
             yield Check("witness", path.name, note=f"{len(witness.step)} steps")
         except UserError as error:
             yield Check("witness", path.name, error.message)

@@ -63,9 +63,7 @@ def race_from_run(home: Home, name: str, into: Path, run: RunDir) -> Path:
     folder = _free(name, into)
     spec = run.spec()
     if not is_reproducer(spec.race):
-        raise UserError(
-            f"{run.id} is a run of race {spec.race.name}, which has a directory already"
-        )
+        raise UserError(f"{run.id} is a run of race {spec.race.name}; name a run of a reproducer")
     words = _from_run(name, run)
     with home.scratch(into) as scratch:
         for target, source in _FROM_RUN.items():
@@ -109,12 +107,12 @@ def _from_run(name: str, run: RunDir) -> Mapping[str, Any]:
 def _free(name: str, into: Path) -> Path:
     """Return the directory of a race to be made; UserError when the name cannot be had."""
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise UserError(f"{name!r} is no name for a race: a-z, 0-9 and - only, a letter first")
+        raise UserError(f"not a name for a race: {name!r}; use a-z, 0-9 and -, a letter first")
     if taken := find_race(name):
-        raise UserError(f"there is a race {name} already: {taken}; choose another name")
+        raise UserError(f"race {name} exists: {taken}; choose another name")
     folder = into / name
     if folder.exists():
-        raise UserError(f"{folder} is there already; choose another name, or remove it")
+        raise UserError(f"{folder} exists; choose another name, or remove it")
     return folder
 
 

@@ -25,9 +25,9 @@ def read_toml(path: Path, model: type[Model]) -> Model:
             content = tomllib.load(file)
         return model.model_validate(content)
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}") from error
+        raise UserError(f"{path}: not TOML: {error}; correct that line") from error
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}; name a readable file") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

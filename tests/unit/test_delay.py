@@ -173,7 +173,9 @@ def test_a_run_is_made_again_on_a_kernel_with_the_same_config(
         asked.append(configs)
         raise UserError("enough")
 
-    monkeypatch.setattr(running, "find_run", lambda *_: SimpleNamespace(spec=lambda: spec))
+    monkeypatch.setattr(
+        running, "find_run", lambda *_: SimpleNamespace(spec=lambda: spec, folder=Path())
+    )
     monkeypatch.setattr(kernels, "build", build)
     done = CliRunner().invoke(cli, ["again", "x"], standalone_mode=False)
     assert str(done.exception) == "enough"

@@ -96,7 +96,7 @@ def test_packed_configs_are_read(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UserError, match=f"{path}: cannot be read as text"):
         config_request([path])
     path.write_bytes(PACK[kind](bytes(17 << 20)))
-    with pytest.raises(UserError, match="more than 16 MiB are no config"):
+    with pytest.raises(UserError, match="larger than 16 MiB"):
         config_request([path])
 
 

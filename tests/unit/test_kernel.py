@@ -15,7 +15,7 @@ import pytest
 from mmrace.building import build as building
 from mmrace.building import checkout as checkout_module
 from mmrace.building import directory as directory_module
-from mmrace.building import kernelconfig
+from mmrace.building import kernelconfig, tools
 from mmrace.building import request as request_module
 from mmrace.building.build import build_kernel
 from mmrace.building.directory import BuildDirectory
@@ -527,7 +527,7 @@ def test_progress_has_the_total_of_this_config_only(lab: Lab) -> None:
     shutil.rmtree(lab.home.builds)
     (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 6;\n}\n")
     lab.build("b")
-    assert any(text.startswith("1 of 3  ") for text in lab.said)
+    assert any(text.startswith("1 of 3, ") for text in lab.said)
 
 
 def test_a_home_over_its_limit_drops_what_was_used_longest_ago(lab: Lab) -> None:
@@ -565,11 +565,11 @@ def test_missing_tools_are_named_with_their_packages() -> None:
 
 
 def test_toolchain_reads_the_first_lines() -> None:
-    gcc, linker = directory_module.toolchain({})
+    gcc, linker = tools.toolchain({})
     assert "gcc" in gcc
     assert "ld" in linker.lower()
     with pytest.raises(InfraError, match="no-such-gcc"):
-        directory_module.toolchain({"CC": "no-such-gcc"})
+        tools.toolchain({"CC": "no-such-gcc"})
 
 
 def test_make_sees_the_fixed_paths_and_environment(

@@ -88,7 +88,7 @@ def test_the_first_c_file_names_the_program(write) -> None:
 @pytest.mark.parametrize(
     ("names", "complaint"),
     [
-        (["x.h"], "a header is no program"),
+        (["x.h"], "a header alone"),
         (["x.txt"], "neither C"),
         (["a.c", "selftest:mm/x"], "name nothing else"),
         (["selftest:"], "names no test"),
@@ -157,7 +157,7 @@ def test_a_selftest_is_built_with_the_trees_headers(home, tmp_path) -> None:
     for word in ("selftest:mm/toy", "selftest:vm/toy.c"):
         made = build(home, read_reproducer([word]), commit)
         assert subprocess.run(made.files, capture_output=True, check=False).stdout == b"7 1\n"
-    with pytest.raises(UserError, match="the tree has none of"):
+    with pytest.raises(UserError, match="the tree lacks"):
         build(home, read_reproducer(["selftest:mm/other"]), commit)
 
 

@@ -87,10 +87,10 @@ def test_a_name_that_cannot_be_one_is_refused(home: Home, name: str) -> None:
 
 
 def test_a_name_that_is_taken_is_refused_and_nothing_is_written(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="khugepaged-retract already"):
+    with pytest.raises(UserError, match="khugepaged-retract exists"):
         new_race(home, "khugepaged-retract", home.races)
     (tmp_path / "here" / "mine").mkdir(parents=True)
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists; choose"):
         new_race(home, "mine", tmp_path / "here")
     assert not home.races.exists()
 
@@ -284,7 +284,7 @@ def test_check_looks_points_and_probes_up_in_one_kernel(home: Home) -> None:
     assert found["w: hold"].problem == "6.1.192 has no point 'entry of gone'"
     assert found["w: until"].note == "entry of there: 0xffffffff81000000"
     (found_witness,) = racecheck.check_witnesses(race, Kernel())
-    assert found_witness.problem == "step 1: 6.1.192 has no point 'entry of gone'"
+    assert found_witness.problem == "step 1; 6.1.192 has no point 'entry of gone'"
     kernel = SimpleNamespace(folder=folder)
     (folder / "System.map").write_text("ffffffff81000000 T there\nffffffff81000010 d older\n")
     (checked,) = racecheck.check_probes(race, kernel)

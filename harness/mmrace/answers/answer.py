@@ -12,10 +12,14 @@ from mmrace.runs.record import NotRun, RunDir
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns; a cell may have several lines."""
+    """Rows under columns; a cell may have several lines.
+
+    ``cut``: the last column ends at the terminal's width, so that a row is one line.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    cut: bool = False
 
 
 Block = Table | str
@@ -37,7 +41,8 @@ class Answer:
 
     ``document`` goes into JSON, ``text`` to people in its place, or beside it where the command ran
     guests, which people watch (``watched``); ``notes`` are said beside either.
-    ``plain``: lines that another program reads, on standard output where no JSON is there.
+    ``details``: text with more of it, where users ask for that. ``plain``: lines that another
+    program reads, on standard output where no JSON is there.
     ``error``: what ended the command once it had found this; raised when all of it is told.
     """
 
@@ -47,6 +52,7 @@ class Answer:
     notes: Sequence[str] = ()
     page: Page | None = None
     plain: Sequence[str] = ()
+    details: Sequence[Block] = ()
     watched: bool = False
     error: MmraceError | None = None
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs: those that a command made, those on disk, one judged again."""
 
+import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mmrace.answers.answer import Answer, Block, Page, Table
@@ -10,12 +12,57 @@ from mmrace.outcome import Judgement, Outcome
 from mmrace.reports.files import Written
 from mmrace.runs.record import NotRun, RunDir
 
-_HEAD = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
+_DETAILS = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
 
 
-def runs_table(runs: Iterable[RunDir]) -> Table:
+def workloads_table(runs: Iterable[RunDir]) -> Table:
+    """One line for each workload on each kernel, whatever the number of its runs."""
+    groups: dict[tuple[str, str, str], list[Judgement]] = {}
+    for run in runs:
+        spec = run.spec()
+        kernel = " + ".join(spec.series) or spec.tree
+        key = (spec.race.name, f"{spec.workload.name}{' (steered)' * spec.steered}", kernel)
+        groups.setdefault(key, []).append(run.judgement())
+    one = len({race for race, _, _ in groups}) == 1
+    rows = [
+        (
+            workload if one else f"{race}/{workload}",
+            kernel,
+            _outcomes(judged),
+            _seconds(judged),
+            next((item.title for item in judged if item.title), exercised_text(judged[0])),
+        )
+        for (race, workload, kernel), judged in groups.items()
+    ]
+    return Table(("workload", "kernel", "outcome", "s to fail", "title, or counts"), rows, cut=True)
+
+
+def _outcomes(judged: Sequence[Judgement]) -> str:
+    found = Counter(map(outcome_text, judged))
+    if len(judged) == 1:
+        return next(iter(found))
+    return ", ".join(f"{word} {count}" for word, count in found.items())
+
+
+def _seconds(judged: Sequence[Judgement]) -> str:
+    known = sorted(one.seconds_to_failure for one in judged if one.seconds_to_failure is not None)
+    return f"{statistics.median(known):.1f}" if known else ""
+
+
+def lines_table(runs: Iterable[RunDir]) -> Table:
+    """One line for each run."""
+    rows = []
+    for run in runs:
+        judged, seconds = run.judgement(), run.judgement().seconds_to_failure
+        failed = "" if seconds is None else f"{seconds:.1f}"
+        kernel = " + ".join(run.spec().series) or run.spec().tree
+        rows.append((run.id, outcome_text(judged), failed, kernel))
+    return Table(("run", "outcome", "s to fail", "kernel"), rows, cut=True)
+
+
+def details_table(runs: Iterable[RunDir]) -> Table:
     """One row a run, its long texts below one another."""
-    return Table(_HEAD, [_row(run) for run in runs])
+    return Table(_DETAILS, [_row(run) for run in runs])
 
 
 def _row(run: RunDir) -> tuple[str, ...]:
@@ -55,14 +102,16 @@ def absent(not_run: Iterable[NotRun]) -> list[str]:
 
 def made(done: Runs, *, for_git: bool = False) -> Answer:
     """Return what ``run`` and ``again`` made, with the exit code that `git bisect run` reads."""
-    text: tuple[Block, ...] = (runs_table(done.made), *absent(done.not_run))
+    text: tuple[Block, ...] = (workloads_table(done.made), *absent(done.not_run))
+    details: tuple[Block, ...] = (details_table(done.made), *absent(done.not_run))
     code = done.bisect_code if for_git else done.exit_code
-    return Answer(done.document(), text, code, error=done.error, watched=True)
+    return Answer(done.document(), text, code, error=done.error, watched=True, details=details)
 
 
 def listed(runs: Sequence[RunDir]) -> Answer:
     """Return runs of the home."""
-    return Answer({"runs": [run.as_json() for run in runs]}, (runs_table(runs),))
+    document = {"runs": [run.as_json() for run in runs]}
+    return Answer(document, (lines_table(runs),), details=(details_table(runs),))
 
 
 def judged_again(run: RunDir, before: Judgement, after: Judgement) -> Answer:
@@ -99,8 +148,17 @@ def demonstrated(done: Demonstration, tree: str, seconds: float) -> Answer:
     ]
     lines = [f"{'ok ' if one.expected else 'NOT'} {shown_line(one)}" for one in done.shown]
     page = Page("mmrace demo", done.runs, done.not_run)
-    text: tuple[Block, ...] = (*lines, "", runs_table(done.runs))
-    return Answer(document, text, done.exit_code, notes, page, error=done.error, watched=True)
+    details: tuple[Block, ...] = (*lines, "", details_table(done.runs))
+    return Answer(
+        document,
+        lines,
+        done.exit_code,
+        notes,
+        page,
+        error=done.error,
+        watched=True,
+        details=details,
+    )
 
 
 def shown_line(one: Shown) -> str:

@@ -30,7 +30,7 @@ class Dag:
         Raises UserError when there are none, or when the last does not contain all.
         """
         if not names:
-            raise UserError("there is no revision between the two ends")
+            raise UserError("no revision lies between the two ends; choose ends further apart")
         self.size = len(names)
         inside = {name: row for row, name in enumerate(names)}
         outside = {older_end: self.size}
@@ -45,7 +45,7 @@ class Dag:
         )
         self._bits = self._reach()
         if not self.contains(self.newer_end).all():
-            raise UserError(f"{names[-1]} does not contain all of the other revisions")
+            raise UserError(f"{names[-1]} does not contain the other revisions; name one that does")
 
     @classmethod
     def line(cls, names: Sequence[str], older_end: str) -> "Dag":
@@ -60,7 +60,7 @@ class Dag:
             bits = 1 << row
             for parent in group:
                 if row <= parent < self.size:
-                    raise UserError(f"{self.names[row]} comes before its parent")
+                    raise UserError(f"{self.names[row]} comes before its parent; put parents first")
                 bits |= reach[parent] if parent < self.size else 0
             reach.append(bits)
         reach += [0] * (len(self.names) - self.size)

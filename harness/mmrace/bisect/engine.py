@@ -68,7 +68,7 @@ class Bisection:
         More than one at a time are only for a request that asks for as many.
         """
         if revision not in self.model.dag.rows:
-            raise UserError(f"{revision} is not between the two ends")
+            raise UserError(f"{revision} is not between the two ends; remove the log to start anew")
         row = self.model.dag.rows[revision]
         request = self.request()
         self._note(revision, result, times)
@@ -115,7 +115,7 @@ class Bisection:
     def _learn(self) -> None:
         end = self.model.failing_end
         if end in self._skipped:
-            raise UserError(f"{self.model.dag.names[end]} cannot be run, so nothing can be learnt")
+            raise UserError(f"{self.model.dag.names[end]} cannot be run; name another failing end")
         tally = self._tallies.get(end, Tally())
         left = self.settings.learn_runs - tally.runs
         if left <= 0 and not tally.failures:

@@ -54,7 +54,7 @@ def parse(text: str, bisection: Bisection) -> list[Observation]:
     lines = text.splitlines()
     ours = render(bisection, ()).splitlines()[:2]
     if not lines or not lines[0].startswith(_HEAD):
-        raise UserError("this is not a bisection log of mmrace")
+        raise UserError("not a bisection log of mmrace; name another file with --log")
     if lines[:2] != ours:
         raise UserError("this log is of a bisection between other ends; remove it to start anew")
     found = []
@@ -64,5 +64,7 @@ def parse(text: str, bisection: Bisection) -> list[Observation]:
             try:
                 found.append(Observation(words[2], Result(words[3])))
             except (IndexError, ValueError) as error:
-                raise UserError(f"the log has a line that mmrace did not write: {line}") from error
+                raise UserError(
+                    f"not a line of a bisection log: {line}; remove the log to start anew"
+                ) from error
     return found

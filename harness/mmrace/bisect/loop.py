@@ -80,7 +80,7 @@ def command_probe(clone: Path, argv: Sequence[str], deadline: float) -> Probe:
     ``deadline`` is in seconds, for one run. UserError for an empty command.
     """
     if not argv:
-        raise UserError("there is no command to run; give one after --")
+        raise UserError("no command to run; give one after --")
     last = ""
 
     def probe(revision: str, _wanted: int) -> Result:

@@ -36,18 +36,22 @@ def git(repo: Path, *argv: str) -> str:
     done = proc.run(["git", "-C", repo, *argv], deadline=_DEADLINE, env=_ENV)
     if done.returncode:
         said = next((line for line in done.errors.splitlines() if line.strip()), "no reason given")
-        raise UserError(f"git {argv[0]} in {repo}: {said}", done.errors)
+        raise UserError(
+            f"git {argv[0]} in {repo}: {said}; check --repo and the revisions", done.errors
+        )
     return done.text
 
 
 def resolve(repo: Path, revision: str) -> str:
     """Return the full id of a commit; UserError when the repository has none of that name."""
     if revision.startswith("-"):
-        raise UserError(f"{revision!r} is no revision")
+        raise UserError(f"not a revision: {revision!r}; name a commit, a tag or a branch")
     try:
         return git(repo, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except UserError as error:
-        raise UserError(f"{repo} has no commit {revision!r}", error.detail) from error
+        raise UserError(
+            f"{repo} has no commit {revision!r}; name a commit, a tag or a branch", error.detail
+        ) from error
 
 
 def order(repo: Path, good: str, bad: str) -> tuple[str, str, bool]:
@@ -61,7 +65,9 @@ def order(repo: Path, good: str, bad: str) -> tuple[str, str, bool]:
         return holds, fails, False
     if base == fails:
         return fails, holds, True
-    raise UserError(f"neither of {good} and {bad} contains the other; both contain {base[:12]}")
+    raise UserError(
+        f"neither of {good} and {bad} contains the other; name an ancestor, such as {base[:12]}"
+    )
 
 
 def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
@@ -71,7 +77,7 @@ def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
     """
     base = git(repo, "merge-base", older, newer).strip()
     if base != older:
-        raise UserError(f"{older[:12]} is no ancestor of {newer[:12]}; try {base[:12]}")
+        raise UserError(f"{older[:12]} is not an ancestor of {newer[:12]}; try {base[:12]}")
     text = git(
         repo,
         *("-c", "core.quotePath=off", "log", "--topo-order", "--reverse", "--no-show-signature"),
@@ -79,7 +85,7 @@ def between(repo: Path, older: str, newer: str) -> tuple[Commit, ...]:
     )
     commits = tuple(_commit(block) for block in text.split("\x01")[1:])
     if not commits:
-        raise UserError(f"there is no commit between {older[:12]} and {newer[:12]}")
+        raise UserError(f"{older[:12]} and {newer[:12]} are the same commit; name two")
     return commits
 
 

@@ -102,7 +102,7 @@ def kernel_version(makefile: str) -> Version:
     """Read (6, 1, 192) out of a kernel's top Makefile; UserError when it is none."""
     found = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL)\s*=\s*(\d+)\s*$", makefile, re.M))
     if len(found) < 3:
-        raise UserError("the tree's Makefile states no kernel version; is it a kernel source?")
+        raise UserError("the tree's Makefile states no kernel version; name a kernel source")
     return int(found["VERSION"]), int(found["PATCHLEVEL"]), int(found["SUBLEVEL"])
 
 
@@ -126,7 +126,7 @@ def parse_fragment(fragment: Fragment, version: Version) -> tuple[Option, ...]:
                 value = match[2] if match.re is _SET else "n"
                 options.append(Option(match[1], value, fragment.name, fragment.rank, number))
         elif not line.startswith("#"):
-            raise UserError(f"{where}: {line!r} is not CONFIG_NAME=value{_meant(line)}")
+            raise UserError(f"{where}: {line!r} is not CONFIG_NAME=value; {_meant(line)}")
     return tuple(options)
 
 
@@ -134,9 +134,9 @@ def _meant(line: str) -> str:
     """The line that somebody may have had in mind; scripts/config takes such words."""
     match = _NAMED.fullmatch(line)
     if not match:
-        return " and not a comment"
+        return "write that, or a comment"
     off = line.startswith(("-d ", "--disable "))
-    return f"; write {assignment(match[1], 'n' if off else match[2] or 'y')}"
+    return f"write {assignment(match[1], 'n' if off else match[2] or 'y')}"
 
 
 def _holds(conditions: str, version: Version, where: str) -> bool:
@@ -144,7 +144,7 @@ def _holds(conditions: str, version: Version, where: str) -> bool:
     for word in conditions.split():
         match = re.fullmatch(r"(<|>=)(\d+(?:\.\d+)*)", word)
         if not match:
-            raise UserError(f"{where}: {word!r} is no condition like <6.10 or >=5.12")
+            raise UserError(f"{where}: not a condition: {word!r}; write <6.10 or >=5.12")
         bound = tuple(int(part) for part in match[2].split("."))
         held = held and _COMPARE[match[1]](version, bound)
     return held
@@ -202,7 +202,7 @@ def load_fragment(name: str) -> Fragment:
     """Read one of mmrace's fragments; UserError when there is none of that name."""
     path = data_dir("configs") / f"{name}.config"
     if not path.is_file():
-        raise UserError(f"no config fragment {name!r}; there are: {', '.join(fragment_names())}")
+        raise UserError(f"no config fragment named {name!r}; known: {', '.join(fragment_names())}")
     return Fragment(f"configs/{path.name}", path.read_text(encoding="utf-8"))
 
 
@@ -238,7 +238,9 @@ def config_request(
             starts.append(name)
         else:
             known = ", ".join(fragment_names())
-            raise UserError(f"no config {name!r}: no file, no defconfig and none of: {known}")
+            raise UserError(
+                f"no config named {name!r}; give a file, a defconfig or one of: {known}"
+            )
     if len(starts) > 1:
         raise UserError(f"{starts[0]} and {starts[1]} are both whole configs; choose one")
     return ConfigRequest(tuple(dict.fromkeys(fragments)), defconfig, whole, LENIENT in names)

@@ -167,7 +167,9 @@ def _run_kconfig(directory: BuildDirectory, request: ConfigRequest, lines: str) 
         write_file(draft, f"{request.whole}\n{lines}")
     elif request.defconfig:
         if not list(directory.source.glob(f"arch/*/configs/{request.defconfig}")):
-            raise UserError(f"this tree has no {request.defconfig} under arch/*/configs")
+            raise UserError(
+                f"this tree has no {request.defconfig} under arch/*/configs; give a file"
+            )
         _make(directory, [where, request.defconfig])
         write_file(draft, f"{directory.read(_DRAFT)}\n{lines}")
     else:

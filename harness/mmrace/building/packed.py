@@ -30,10 +30,10 @@ def read_config(path: Path) -> str:
             with _opened(path, begin) as file:
                 raw = file.read(_LARGEST + 1)
         if len(raw) > _LARGEST:
-            raise UserError(f"{path}: more than {_LARGEST >> 20} MiB are no config")
+            raise UserError(f"{path}: larger than {_LARGEST >> 20} MiB; give a kernel config")
         return raw.decode()
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise UserError(f"{path}: cannot be read as text: {error}") from error
+        raise UserError(f"{path}: cannot be read as text: {error}; give a kernel config") from error
 
 
 def _opened(path: Path, begin: bytes) -> BinaryIO:
@@ -50,5 +50,5 @@ def _zstd(path: Path) -> bytes:
         raise UserError(f"{path}: zstd is not installed; apt-get install zstd, or unpack the file")
     done = run(["zstd", "--decompress", "--stdout", "--quiet", path], deadline=60)
     if done.returncode:
-        raise UserError(f"{path}: {done.errors.strip() or 'zstd cannot read it'}")
+        raise UserError(f"{path}: {done.errors.strip() or 'zstd cannot read it'}; unpack it")
     return done.stdout

@@ -39,7 +39,9 @@ def take_kernel(home: Home, image: Path, vmlinux: Path | None = None) -> Kernel:
         raise UserError(f"{vmlinux}: not a vmlinux; give the ELF file of the build")
     if (banner[1].decode(), banner[2].decode().strip()) != (release, built):
         other = f"{banner[1].decode()} {banner[2].decode().strip()}"
-        raise UserError(f"{vmlinux} is of another build ({other}) than {image} ({release} {built})")
+        raise UserError(
+            f"{vmlinux} is of build {other}, {image} of {release} {built}; name its own"
+        )
     digest = hashlib.sha256(raw)
     digest.update(symbols)
     name = digest.hexdigest()[:16]
@@ -72,7 +74,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}; name a bzImage and its vmlinux") from error
 
 
 def _image_version(path: Path, raw: bytes) -> tuple[str, str]:

@@ -32,11 +32,7 @@ mmrace --help lists all commands; mmrace COMMAND --help explains one."""
 @click.group(
     cls=Commands,
     invoke_without_command=True,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-        "show_default": True,
-    },
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.version_option(package_name="mmrace", prog_name="mmrace")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``doctor``, ``races`` and ``race``: what this host has, what mmrace knows."""
+"""``doctor``, ``races``, ``race``, ``worker``: what this host has and does, what mmrace knows."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,12 +11,14 @@ from mmrace.answers import host
 from mmrace.answers import races as answers
 from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
-from mmrace.cli.command import command, json_option, tell
+from mmrace.cli.command import command, flags, tell
 from mmrace.cli.options import series_option, tree_option
-from mmrace.cli.runoptions import build_options
+from mmrace.cli.runoptions import build_options, tls_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import load_race
+from mmrace.executors import place
 from mmrace.runs.options import RunOptions
+from mmrace.runs.slots import able_slots
 
 
 @command("doctor")
@@ -32,7 +35,7 @@ def races(context: click.Context) -> None:
         tell(context.obj, answers.listed())
 
 
-races.params.append(json_option())
+races.params += flags()
 
 
 @command("show", races)
@@ -79,3 +82,29 @@ def race_check(
     built = open_session(app).build(tree, series, options, race) if tree else None
     with app.step(f"race {name}") as progress:
         return answers.checked(race, racecheck.check_race(app.home, race, built, progress))
+
+
+@click.command("worker")
+@click.argument("address")
+@click.option(
+    "--slots", type=click.IntRange(1), help="Guests at a time. [default: by cores and memory]"
+)
+@click.option("--name", help="Name in reports. [default: the host's]")
+@tls_options
+@click.pass_obj
+def worker(
+    app: App,
+    address: str,
+    slots: int | None,
+    name: str | None,
+    tls: dict[str, Any],
+) -> None:
+    """Run cells for the Dask scheduler at ADDRESS until it ends.
+
+    A worker needs QEMU, and neither a kernel tree nor a compiler. Whoever can reach a scheduler's
+    port can run code on its workers: only loopback goes without TLS.
+    """
+    security = place.address(place.Place(address, **tls)).security()
+    slots = slots or able_slots()
+    app.note(f"{slots} guests at a time for {address}; home {app.home.cache}")
+    place.load_dask("worker").serve(app.home, address, slots, security, name)

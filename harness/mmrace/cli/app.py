@@ -17,16 +17,17 @@ PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
 
 
 class App:
-    """One invocation: ``home``, whether the result is JSON, and the two consoles.
+    """One invocation: ``home``, whether the result is JSON and has details, the consoles.
 
     People's progress goes to standard error; a command's result to standard output.
     """
 
     def __init__(self, home: Home, as_json: bool) -> None:
         self.home = home
-        self.as_json = as_json
+        self.json = as_json
         self.verbose = False
         self.plain = False  # no live lines: several steps are under way at once
+        self.end_live: Callable[[], None] = lambda: None  # takes what is live off the terminal
         self._after: list[Callable[[], None]] = []
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -34,7 +35,7 @@ class App:
     @property
     def out(self) -> Console:
         """Where a command's result for people goes: standard error beside a JSON document."""
-        return self.err if self.as_json else self._out
+        return self.err if self.json else self._out
 
     def when_told(self, what: Callable[[], None]) -> None:
         """Have something done when the command has told its result, and not if it never does."""
@@ -47,7 +48,7 @@ class App:
 
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, when JSON was asked for."""
-        if self.as_json:
+        if self.json:
             print_document(content)
 
     def note(self, text: str) -> None:

@@ -110,7 +110,7 @@ def bisect_command(
     good, bad = ends["good"], ends["bad"]
     if argv:
         if not (repo and good and bad) or race or tree or ends["series"] or witness:
-            raise UserError("a command takes --repo, --good and --bad, no race, tree or series")
+            raise UserError("a command takes --repo, --good and --bad; omit race, tree and series")
         refuse("a command", COMMAND)
         made = Commands(app.home, argv, deadline, Costs(build_cost or 2, 0, run_cost or 1))
         return bisected(bisect(session, made.commits(repo, good, bad), limits))
@@ -118,7 +118,9 @@ def bisect_command(
         refuse("bisect --witness", WITNESS)
     race = race or (load_race(witness.race) if witness else None)
     if not (race and tree) or repo:
-        raise UserError("name --race or --repro and --tree, or --repo and a command after --")
+        raise UserError(
+            "nothing to run; name --race or --repro and --tree, or --repo and a command"
+        )
     work = Work.choose(race, options, "", workload, witness)
     found = Range(tree, **ends)
     return bisected(bisect_range(session, work, found, limits, build_cost, run_cost), race.name)

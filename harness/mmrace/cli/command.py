@@ -16,7 +16,7 @@ Function = Callable[..., Any]
 
 
 def command(name: str, group: click.Group | None = None) -> Callable[[Function], click.Command]:
-    """Return the decorator that makes a function the command ``name``, with ``--json``.
+    """Return the decorator that makes a function the command ``name``, with ``--json`` and ``-v``.
 
     The function gets the App and its options, and returns an Answer.
     """
@@ -27,7 +27,7 @@ def command(name: str, group: click.Group | None = None) -> Callable[[Function],
             return tell(app, function(app, *args, **given))
 
         made = click.command(name)(click.pass_obj(wrapped))
-        made.params.append(json_option())
+        made.params += flags()
         if group:
             group.add_command(made)
         return made
@@ -35,17 +35,20 @@ def command(name: str, group: click.Group | None = None) -> Callable[[Function],
     return decorate
 
 
-def json_option() -> click.Option:
-    """Return ``--json`` as an option that stands behind a command's name."""
-    text = "One JSON document on standard output."
-    return click.Option(
-        ["--json"], is_flag=True, expose_value=False, callback=_want_json, help=text
-    )
+def flags() -> list[click.Option]:
+    """Return the options that all commands have."""
+    return [
+        _flag("-v", "--verbose", text="Show details."),
+        _flag("--json", text="One JSON document on standard output."),
+    ]
 
 
-def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
-    app: App = context.find_root().obj
-    app.as_json |= value
+def _flag(*names: str, text: str) -> click.Option:
+    def note(context: click.Context, option: click.Parameter, value: bool) -> None:
+        if value:
+            setattr(context.find_root().obj, str(option.name), True)
+
+    return click.Option(names, is_flag=True, expose_value=False, callback=note, help=text)
 
 
 def tell(app: App, answer: Answer) -> int:
@@ -53,11 +56,12 @@ def tell(app: App, answer: Answer) -> int:
 
     Raises what ended the command, once all that it had found is told.
     """
+    app.end_live()
     app.document(dict(answer.document))
     for line in answer.plain:
-        click.echo(line, err=app.as_json)
-    if answer.watched or not app.as_json:
-        show(app, answer.text)
+        click.echo(line, err=app.json)
+    if answer.watched or not app.json:
+        show(app, answer.details if app.verbose and answer.details else answer.text)
     for note in answer.notes:
         app.note(note)
     if answer.page:
@@ -74,4 +78,4 @@ def show(app: App, blocks: Iterable[Block]) -> None:
         if isinstance(block, Table):
             app.out.print(printed(block))
         else:
-            click.echo(block, err=app.as_json)
+            click.echo(block, err=app.json)

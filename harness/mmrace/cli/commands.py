@@ -46,7 +46,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "races": ("about", "List the races."),
         "race": ("about", "Make and check a race of your own."),
         "clean": ("records", "Show what the home holds, and free it."),
-        "worker": ("working", "Run cells for a Dask scheduler."),
+        "worker": ("about", "Run cells for a Dask scheduler."),
     },
 }
 COMMANDS = {name: module for names in SECTIONS.values() for name, (module, _) in names.items()}

@@ -14,9 +14,8 @@ from mmrace.cli.options import (
     DURATION,
     UNSTEERED,
     WITNESS,
-    after_option,
     alpha_option,
-    before_option,
+    arms_options,
     gathered,
     given,
     refuse,
@@ -61,8 +60,7 @@ _RULES = (
 @command("verify")
 @subject_options("Race to verify. [default: the witness's, else the one that --after changes most]")
 @tree_option()
-@before_option
-@after_option
+@arms_options
 @click.option("--workload", help="Decide this workload's path alone. [default: all paths]")
 @gathered("rules", Rules, *_RULES)
 @witness_option
@@ -79,7 +77,7 @@ _RULES = (
 )
 @click.option("--each", is_flag=True, help="Run each prefix of --after once.")
 @place_options
-@run_options("30s")
+@run_options("15s")
 def verify(
     app: App,
     race: Race | None,
@@ -171,7 +169,7 @@ def matrix(
 @reproducer_options
 @tree_option()
 @click.option("--before", multiple=True, required=True, help="Series; none: the tree as it is.")
-@after_option
+@click.option("--after", multiple=True, required=True, help="Series on top of --before.")
 @click.option("--operation", "operations", multiple=True, help="Operation. [default: all]")
 @place_options
 @run_options("10s")

@@ -11,6 +11,7 @@ from mmrace.answers import crashes as answers
 from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
 from mmrace.cli.command import command
+from mmrace.cli.options import vmlinux_option
 from mmrace.errors import UserError
 from mmrace.runs.kernels import vmlinux_of
 from mmrace.runs.record import find_run
@@ -23,7 +24,7 @@ _REBUILD = click.option("--rebuild", is_flag=True, help="Read all run directorie
 
 @command("decode")
 @click.argument("log", required=False, type=_FILE)
-@click.option("--vmlinux", type=_FILE, help="The kernel's vmlinux with debugging information.")
+@vmlinux_option
 @click.option("--run", "run_name", metavar="RUN", help="Console and kernel of this run.")
 @click.option("--source", type=_FOLDER, help="The kernel's source: quotes lines of the top frames.")
 def decode_command(

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How a command ends: exceptions become one line, an exit code, and a JSON document."""
 
-import errno
 import sys
 import traceback
 
 import click
 
 from mmrace.cli.document import kind_of, print_error
-from mmrace.errors import InfraError, MmraceError, disk_full
+from mmrace.errors import MmraceError, of_host
 
 INTERRUPTED = 130
 INTERNAL = 70
@@ -28,7 +27,7 @@ def exit_code(command: click.Command) -> int:
         click.echo("mmrace: interrupted", err=True)
         return _end("interrupted", "interrupted", INTERRUPTED)
     except (MemoryError, OSError) as error:
-        return _say(_of_host(error))
+        return _say(of_host(error))
     except Exception as error:
         traceback.print_exc()
         click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
@@ -52,15 +51,6 @@ def _asked(option: str) -> bool:
     """Whether an option was given; a usage error comes before click has read it."""
     words = sys.argv[1:]
     return option in words[: words.index("--") if "--" in words else None]
-
-
-def _of_host(error: MemoryError | OSError) -> InfraError:
-    if isinstance(error, MemoryError):
-        return InfraError("out of memory; stop other processes or lower --jobs")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return disk_full(error.filename or "mmrace's home")
-    where = f"{error.filename}: " if error.filename else ""
-    return InfraError(f"{where}{error.strerror}; free space or fix the path, then again")
 
 
 def _say(error: MmraceError) -> int:

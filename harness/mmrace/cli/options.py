@@ -10,15 +10,18 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from mmrace.building.userkernel import take_kernel
 from mmrace.definitions.race import FailsBy, Race, load_race
 from mmrace.definitions.witness import Witness, load_witness
 from mmrace.errors import UserError
 from mmrace.experiments.reproducing import race_of
+from mmrace.runs.kernels import choose_source
 from mmrace.sources.worktree import name_content
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 _DIRTY = "mmrace.dirty"
+_RACE = "Race to run. [default: the races that the series is about]"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -69,6 +72,37 @@ COMMAND = dict.fromkeys(
 UNSTEERED = dict.fromkeys(("steer", "steer_by"), "this command chooses the steering itself")
 
 
+def kernel_option(command: Command) -> Command:
+    """Let a kernel that its user built stand for a tree, as ``tree``."""
+    return gathered("tree", _source, tree_option(required=False), *_OWN_KERNEL)(command)
+
+
+def _source(**given: Any) -> str:
+    app = click.get_current_context().find_root().obj
+    return choose_source(app.home, app.step, **given)
+
+
+def vmlinux_option(command: Command) -> Command:
+    """Let a vmlinux be named, or the build directory that has it, as ``vmlinux``."""
+    return gathered("vmlinux", _vmlinux, *_OWN_KERNEL)(command)
+
+
+def _vmlinux(kernel: Path | None, vmlinux: Path | None) -> Path | None:
+    home = click.get_current_context().find_root().obj.home
+    return take_kernel(home, kernel, vmlinux).vmlinux if kernel else vmlinux
+
+
+_OWN_KERNEL = (
+    click.option(
+        "--kernel",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="IMAGE",
+        help="Kernel of your own, as it is: a bzImage or its build directory.",
+    ),
+    click.option("--vmlinux", type=FILE, help="Its vmlinux, which steering and source lines take."),
+)
+
+
 def tree_option(
     *, required: bool = True, multiple: bool = False, default: str | None = None
 ) -> Decorator:
@@ -89,14 +123,10 @@ def tree_option(
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=_note_dirty,
+        callback=lambda context, _option, value: context.meta.update({_DIRTY: value}),
         help="Take the checkout that --tree names as it is, uncommitted changes too.",
     )
     return lambda command: tree(dirty(command))
-
-
-def _note_dirty(context: click.Context, _option: click.Parameter, value: bool) -> None:
-    context.meta[_DIRTY] = value
 
 
 def _with_changes(
@@ -115,12 +145,6 @@ series_option = click.option(
     "--series",
     multiple=True,
     help="Series to apply first: a name, mailbox, directory or message-id; repeatable.",
-)
-before_option = click.option(
-    "--before", multiple=True, help="Series; repeatable. [default: the tree as it is]"
-)
-after_option = click.option(
-    "--after", multiple=True, required=True, help="Series on top of --before."
 )
 workload_option = click.option(
     "--workload", help="Workload. [default: the race's for hunts, or its first]"
@@ -144,9 +168,7 @@ def arms_options(command: Command) -> Command:
     return click.option("--before", multiple=True, help=before)(command)
 
 
-def race_option(
-    text: str = "Race to run. [default: the races that the series is about]",
-) -> Decorator:
+def race_option(text: str = _RACE) -> Decorator:
     """Return the option that names one race."""
     return click.option("--race", "race_name", metavar="RACE", help=text)
 
@@ -241,9 +263,7 @@ def _race_or_reproducer(race_name: str | None, **chosen: Any) -> Race | None:
     return load_race(race_name) if race_name else repro
 
 
-def subject_options(
-    text: str = "Race to run. [default: the races that the series is about]",
-) -> Decorator:
+def subject_options(text: str = _RACE) -> Decorator:
     """Return the decorator that gives a command the race of --race or --repro, as one ``race``."""
     return gathered("race", _race_or_reproducer, race_option(text), *_REPRODUCER)
 

@@ -11,6 +11,7 @@ from mmrace.cli.app import App
 from mmrace.cli.command import command
 from mmrace.cli.options import (
     UNSTEERED,
+    kernel_option,
     refuse,
     runs_option,
     series_option,
@@ -47,7 +48,7 @@ def demo(app: App, tree: str, options: RunOptions) -> Answer:
 
 @command("run")
 @subject_options()
-@tree_option()
+@kernel_option
 @series_option
 @click.option(
     "--workload", "workloads", multiple=True, help="Workload; repeatable. [default: the race's]"
@@ -80,11 +81,11 @@ def run_command(
 @click.argument("run")
 def again(app: App, run: str) -> Answer:
     """Repeat RUN: same kernel, workload, machine, kernel parameters and seed."""
-    return answers.made(run_again(open_session(app), find_run(app.home, run).spec()))
+    return answers.made(run_again(open_session(app), find_run(app.home, run)))
 
 
 @click.command("shell")
-@tree_option()
+@kernel_option
 @series_option
 @run_options("60s")
 @click.pass_obj

@@ -13,8 +13,8 @@ from mmrace.cli.options import (
     UNSTEERED,
     WITNESS,
     WITNESS_FILE,
-    after_option,
-    before_option,
+    arms_options,
+    kernel_option,
     out_option,
     race_option,
     refuse,
@@ -83,8 +83,7 @@ def hunt(
 @command("attack")
 @subject_options("Race that the fix is about. [default: the one that --after changes most]")
 @tree_option()
-@before_option
-@after_option
+@arms_options
 @click.option("--workload", help="Attack with this workload alone. [default: all that decide]")
 @out_option("RACE-attack.witness.toml")
 @run_options("10m", "attack (wall time)")
@@ -116,7 +115,7 @@ def attack(
 
 @command("replay")
 @click.argument("witness", type=WITNESS_FILE)
-@tree_option()
+@kernel_option
 @series_option
 @click.option("--times", type=click.IntRange(1), default=10, help="Number of replays.")
 @run_options("2s", "replay (wall time, in which the schedule is tried again)")

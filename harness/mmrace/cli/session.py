@@ -15,13 +15,18 @@ from mmrace.patching.intake import Intake
 from mmrace.reports.publish import publish
 from mmrace.reports.report import Section
 from mmrace.runs.record import NotRun, RunDir
+from mmrace.terminal.board import keep_board
 
 
 def open_session(app: App, slots: int = 1, place: Place | None = None) -> Session:
     """Return what experiments work with; ``slots`` guests at a time where the place has no say."""
     executor = open_executor(app.home, app.step, place or Place(), slots, app.note)
     app.plain = executor.slots > 1
-    click.get_current_context().call_on_close(executor.close)
+    context = click.get_current_context()
+    context.call_on_close(executor.close)
+    if board := getattr(executor, "board", None):
+        app.plain, app.end_live = True, keep_board(app.err, board)
+        context.call_on_close(app.end_live)
     return Session(
         app.home,
         app.step,

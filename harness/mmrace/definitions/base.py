@@ -148,7 +148,7 @@ def number(version: str) -> Version:
     """Return the release part of a kernel version: 6.1.0-rc3 and 6.1.0-23-amd64 are 6.1.0."""
     found = re.match(r"\d+(\.\d+)*", version)
     if not found:
-        raise UserError(f"{version!r} is no kernel version")
+        raise UserError(f"not a kernel version: {version!r}; write one such as 6.1.192")
     return Version(found.group())
 
 
@@ -163,7 +163,9 @@ def load_bases() -> list[Base]:
     for path in data_dir("patches").glob("*/BASE.toml"):
         base = read_toml(path, Base)
         if base.name != path.parent.name:
-            raise UserError(f"{path}: name is {base.name!r}, its directory says otherwise")
+            raise UserError(
+                f"{path}: name is {base.name!r}; rename its directory or change the name"
+            )
         bases.append(base)
     return sorted(bases, key=lambda base: Version(base.name))
 

@@ -43,5 +43,5 @@ def load_machine(name: str) -> Machine:
     path = folder / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.toml")))
-        raise UserError(f"no machine {name!r}; there are: {known}")
+        raise UserError(f"no machine named {name!r}; known: {known}")
     return read_toml(path, Machine)

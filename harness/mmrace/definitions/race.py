@@ -199,7 +199,7 @@ class Race(Table):
             if workload.name == name:
                 return workload
         known = ", ".join(workload.name for workload in self.workload)
-        raise UserError(f"race {self.name} has no workload {name!r}; it has: {known}")
+        raise UserError(f"race {self.name} has no workload named {name!r}; it has: {known}")
 
 
 def race_names(folders: Iterable[Path] | None = None) -> list[str]:
@@ -220,7 +220,7 @@ def race_dir(name: str) -> Path:
     """Directory of one race; UserError when there is none of that name."""
     folder = find_race(name)
     if folder is None:
-        raise UserError(f"no race {name!r}; there are: {', '.join(race_names())}")
+        raise UserError(f"no race named {name!r}; known: {', '.join(race_names())}")
     return folder
 
 
@@ -229,7 +229,9 @@ def load_race(name: str) -> Race:
     path = race_dir(name) / "race.toml"
     race = read_toml(path, Race)
     if race.name != name:
-        raise UserError(f"{path}: name is {race.name!r}, its directory says {name!r}")
+        raise UserError(
+            f"{path}: name is {race.name!r}; rename the directory {name!r} or change the name"
+        )
     return race.model_copy(update={"own_config": _beside(path.parent, race.own_config)})
 
 

@@ -211,10 +211,12 @@ def read_reproducer(words: Sequence[str]) -> Reproducer:
         return Reproducer(((executable.name, contents[executable]),))
     for path in paths:
         if path.suffix not in (".c", ".h"):
-            raise UserError(f"{path}: neither C (.c, .h) nor an x86-64 executable")
+            raise UserError(
+                f"{path}: neither C (.c, .h) nor an x86-64 executable; name one of them"
+            )
         _add_headers(path, contents)
     if paths[0].suffix != ".c":
-        raise UserError(f"{paths[0]}: a header is no program; name its .c file too")
+        raise UserError(f"{paths[0]}: a header alone; name its .c file too")
     names = [path.name for path in contents]
     if doubled := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two files are called {doubled}; rename one")
@@ -224,7 +226,9 @@ def read_reproducer(words: Sequence[str]) -> Reproducer:
 def _test(word: str) -> str:
     kind, _, name = word.partition(":")
     if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", name) or ".." in name.split("/"):
-        raise UserError(f"{word!r} names no test; write selftest:mm/mremap_test or ltp:NAME")
+        raise UserError(
+            f"not the name of a test: {word!r}; write selftest:mm/mremap_test or ltp:NAME"
+        )
     return f"{kind}:{name.removesuffix('.c')}"
 
 
@@ -250,9 +254,11 @@ def _check_executable(path: Path, content: bytes) -> None:
         elf = ELFFile(io.BytesIO(content))
         dynamic = any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments())
     except ELFError as error:
-        raise UserError(f"{path}: not an executable: {error}") from error
+        raise UserError(
+            f"{path}: not an executable: {error}; name a static one, or its C file"
+        ) from error
     if elf["e_machine"] != "EM_X86_64" or elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
-        raise UserError(f"{path}: not an executable for x86-64")
+        raise UserError(f"{path}: not an executable for x86-64; build it for that")
     if dynamic:
         raise UserError(f"{path}: needs a dynamic loader, the guest has none; link it -static-pie")
 

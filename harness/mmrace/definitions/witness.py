@@ -96,7 +96,7 @@ class Witness(Table):
 def load_witness(path: Path) -> Witness:
     """Read a witness; UserError names the file and what is wrong with it."""
     if path.is_file() and path.stat().st_size > _LIMIT:
-        raise UserError(f"{path}: no witness, those have less than {_LIMIT} bytes")
+        raise UserError(f"{path}: larger than {_LIMIT} bytes; name a witness")
     return read_toml(path, Witness)
 
 
@@ -104,7 +104,7 @@ def save_witness(path: Path, witness: Witness) -> None:
     """Write a witness by rename; UserError when it would be too large to be read."""
     text = render(witness)
     if len(text.encode()) > _LIMIT:
-        raise UserError(f"{path}: a witness has less than {_LIMIT} bytes, this has more")
+        raise UserError(f"{path}: witness of more than {_LIMIT} bytes; use fewer steps")
     write_file(path, text)
 
 

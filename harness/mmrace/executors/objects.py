@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mmrace.errors import InfraError
 from mmrace.home import Home, publish, write_file
-from mmrace.runs.record import RunDir
+from mmrace.patching.kept import keep_with_run
+from mmrace.runs.record import SERIES, RunDir
 
 _NAME = re.compile(r"(kernels|images|programs)/[\w.+-]+(/[\w.+-]+)?")
 _RUN = re.compile(r"[\w.+-]+")
@@ -86,6 +87,8 @@ def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[
             try:
                 with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
                     archive.extractall(folder, filter="data")
+                if (folder / "spec.json").is_file():  # its series are here, not on the worker
+                    keep_with_run(home, RunDir(folder).spec().series, folder / SERIES)
             except (tarfile.TarError, EOFError) as error:
                 raise InfraError(f"run {run_id} cannot be unpacked: {error}") from error
             made.append((folder, home.runs / run_id))

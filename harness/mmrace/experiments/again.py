@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A run repeated as it was recorded."""
 
+from dataclasses import replace
+
 from mmrace.executors.executor import in_order
 from mmrace.experiments.running import Runs
 from mmrace.experiments.session import Session
-from mmrace.runs.record import Spec
+from mmrace.runs.record import SERIES, RunDir
 
 
-def run_again(session: Session, spec: Spec) -> Runs:
-    """Make a run with the recorded kernel, workload, machine, kernel parameters and seed."""
+def run_again(session: Session, run: RunDir) -> Runs:
+    """Make a run with the recorded kernel, workload, machine, kernel parameters and seed.
+
+    Series from outside are taken as the run's directory has them, from wherever it is repeated.
+    """
+    spec = run.spec()
+    session = session.taking(replace(session.intake, kept=run.folder / SERIES))
     options = spec.options.with_(seed=spec.seed, accel=spec.accel, steer=spec.steered)
     built = session.build(spec.tree, spec.series, options, spec.race)
     if built.kernel.id != spec.kernel_id:

@@ -168,9 +168,9 @@ def attackable(race: Race, release: str, workload: str | None = None) -> list[Wo
 def check_attackable(arms: Mapping[Arm, Built], options: RunOptions) -> None:
     """Raise UserError for kernels that cannot be searched."""
     if options.accel == "kvm":
-        raise UserError("an attack holds vCPUs by a QEMU plugin, which needs TCG; --accel tcg")
+        raise UserError("an attack holds vCPUs by a QEMU plugin, which needs TCG; say --accel tcg")
     if not all(arms[arm].kernel.has_debug_info for arm in Arm):
-        raise UserError("an attack needs kernels with CONFIG_DEBUG_INFO; --no-attack")
+        raise UserError("an attack needs kernels with CONFIG_DEBUG_INFO; say --no-attack")
 
 
 class Attack:

@@ -113,7 +113,7 @@ def hunt_race(
     does not start.
     """
     if options.accel == "kvm":
-        raise UserError("a search holds vCPUs by a QEMU plugin, which needs TCG; --accel tcg")
+        raise UserError("a search holds vCPUs by a QEMU plugin, which needs TCG; say --accel tcg")
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     built = session.build(tree, series, options, race)
     cell = plan_search(session, built, race, workload, options)

@@ -279,7 +279,7 @@ class _Bench:
         tree_hash = self._git.git("rev-parse", "HEAD^{tree}").text.strip()
         changed = self._git.git("diff-tree", "-r", self._tree.commit, commit).text
         if re.search(r"^:\d+ (120000|160000)", changed, re.M):
-            raise UserError("the series changes a link or a submodule, which no series may")
+            raise UserError("the series changes a link or a submodule; leave that patch out")
         if base and self._own and (note := base.note(self._tree.version)):
             self._notes.append(note)
         return Applied(

@@ -110,7 +110,7 @@ def _fetch(name: str) -> tuple[Mail, ...]:
         return mails
     reason = last_line(done.errors)
     if "No messages" in done.errors or re.search(r"\b404\b", done.errors):
-        raise UserError(f"{name}: the server has no such mail: {reason}")
+        raise UserError(f"{name}: the server has no such mail: {reason}; give it as a file")
     raise InfraError(f"{name}: cannot fetch the thread: {reason}; give it as a file", done.errors)
 
 
@@ -155,7 +155,9 @@ def _with_trailers(
         ready = _read_maildir(Path(scratch) / "out" / "series.maildir")
     if done.returncode:
         reason = last_line(done.errors)
-        raise UserError(f"{source.name}: b4 makes no series of it: {reason}", done.errors)
+        raise UserError(
+            f"{source.name}: b4 makes no series of it: {reason}; give patches as files", done.errors
+        )
     if len(posted) != len(thread.patches):
         return done.errors, tuple(posted)
     bodies = {mail.id: mail.body.decode(errors="replace") for mail in ready}

@@ -13,13 +13,19 @@ from mmrace.patching.kept import keep_series, kept_series
 from mmrace.patching.patch import Series
 from mmrace.patching.series import resolve_series
 
+_GONE = "its files are gone; as it was when it was last used"
+
 
 @dataclass(frozen=True)
 class Intake:
-    """``stdin`` gives what ``-`` stands for; ``sandboxed``: what they bring runs in a sandbox."""
+    """``stdin`` gives what ``-`` stands for; ``sandboxed``: what they bring runs in a sandbox.
+
+    ``kept``: a run's folder of series, which are taken as they were then.
+    """
 
     stdin: Callable[[], bytes] = bytes
     sandboxed: bool = True
+    kept: Path | None = None
 
     def resolve(self, home: Home, names: Iterable[str], base: Base) -> list[Series]:
         """Read series by name; what came on standard input is kept, to be had again.
@@ -30,8 +36,10 @@ class Intake:
 
     def _resolve(self, home: Home, name: str, base: Base) -> Series:
         """Read one series; one whose file is gone is what it was when it was last used."""
+        if self.kept and (kept := kept_series(self.kept, name, "as the run has it")):
+            return kept
         gone = Path(name).is_absolute() and not _there(name)
-        if gone and (kept := kept_series(home, name)):
+        if gone and (kept := kept_series(home.mails, name, _GONE)):
             return kept
         series = resolve_series(name, base)
         if series.outside and series.patches:

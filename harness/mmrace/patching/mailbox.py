@@ -65,7 +65,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}; name a patch or a mailbox") from error
 
 
 def _named(name: str, mails: list[bytes]) -> list[Named]:
@@ -83,7 +83,9 @@ def _mailsplit(name: str, raw: bytes) -> list[bytes]:
         words = ["-b", "--keep-cr", *(["--mboxrd"] if raw.startswith(_MBOXRD) else [])]
         done = git.git("mailsplit", *words, f"-o{out}", "--", box, check=False)
         if done.returncode:
-            raise UserError(f"{name}: not a valid mbox: {last_line(done.errors)}")
+            raise UserError(
+                f"{name}: not a valid mbox: {last_line(done.errors)}; save the raw mail again"
+            )
         return [mail.read_bytes() for mail in sorted(out.iterdir())]
 
 

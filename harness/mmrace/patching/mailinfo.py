@@ -61,7 +61,7 @@ def read_info(git: Repository, name: str, raw: bytes) -> Info | None:
             f"its text is not all in {charset or 'the encoding it names'}; read as it goes"
         )
     if done.returncode:
-        raise UserError(f"{name}: not a readable mail: {last_line(done.errors)}")
+        raise UserError(f"{name}: not a readable mail: {last_line(done.errors)}; give the raw mail")
     content = unquoted_crlf(diff.read_bytes())
     found = DIFF.search(content)
     if not found:
@@ -90,7 +90,7 @@ def _as_mail(name: str, raw: bytes) -> bytes:
     """Put a diff, with or without a text above it, below an empty head."""
     found = DIFF.search(raw)
     if not found:
-        raise UserError(f"{name}: neither a mail nor a diff")
+        raise UserError(f"{name}: neither a mail nor a diff; give a patch")
     return b"MIME-Version: 1.0\n\n" + raw[: found.start()] + b"---\n" + raw[found.start() :]
 
 

@@ -76,7 +76,7 @@ def _of_git(name: str) -> Series | None:
         return None
     patches = in_order(name, read_patches(split("range", mails)))
     if not patches:
-        raise UserError(f"{name}: no patch in it")
+        raise UserError(f"{name}: no patch in it; name a mail or a directory that has one")
     pinned = f"{repository.absolute()}#{commits}"
     return Series(pinned, patches, outside=True, notes=(note,) if note else ())
 
@@ -89,11 +89,13 @@ def _of_mails(
     if mails and all(mail.id for mail in mails):
         return thread_series(name, mails, revision, attachment)
     if revision:
-        raise UserError(f"{name}: mails without Message-ID are no thread with revisions")
+        raise UserError(f"{name}: mails without Message-ID have no revisions; omit #vN")
     patches = tuple(
         patch for mail in mails if mail.diff for patch in mail_patches(mail, attachment)
     )
     if not patches:
         known = not raw or any(is_mail(text) for _, text in raw)
-        raise UserError(f"{name}: {'no patch in it' if known else 'neither a mail nor a diff'}")
+        raise UserError(
+            f"{name}: {'no patch in it' if known else 'neither a mail nor a diff'}; give a patch"
+        )
     return Series(name, in_order(name, patches), outside=True)

@@ -163,7 +163,7 @@ def in_order(name: str, patches: tuple[Patch, ...]) -> tuple[Patch, ...]:
     for number in range(1, total + 1):
         if numbers.count(number) != 1:
             state = "twice in it" if number in numbers else "missing; without it, name each patch"
-            raise UserError(f"{name}: patch {number}/{total} is {state}")
+            raise UserError(f"{name}: patch {number}/{total} is {state}; give the whole series")
     return tuple(sorted(patches, key=lambda patch: patch.number))
 
 
@@ -178,14 +178,18 @@ def _files(git: Repository, name: str, diff: bytes) -> tuple[str, ...]:
     """Paths as git itself reads them out of the diff, so that no other reading can differ."""
     done = git.git("apply", "--numstat", "-z", "-", stdin=diff, check=False)
     if done.returncode:
-        raise UserError(f"{name}: a damaged patch: {last_line(done.errors)}")
+        raise UserError(
+            f"{name}: a damaged patch: {last_line(done.errors)}; save the raw mail again"
+        )
     listed = [entry.split(b"\t", 2)[-1] for entry in done.stdout.split(b"\0") if entry]
     raw = dict.fromkeys(listed + _OTHER_NAME.findall(diff))
     files = tuple(path.decode(errors="surrogateescape") for path in raw)
     for path in files:
         if path.startswith("/") or {"..", ".git"} & set(path.split("/")):
-            raise UserError(f"{name}: would write {path}, which is outside of the tree")
+            raise UserError(
+                f"{name}: would write {path} outside of the tree; change its paths, or -pN"
+            )
     if special := _MODE.search(diff):
         kind = {b"120000": "a symbolic link", b"160000": "a submodule"}.get(special[1])
-        raise UserError(f"{name}: makes or changes {kind or 'a special file'}; files only, please")
+        raise UserError(f"{name}: makes or changes {kind or 'a special file'}; leave that out")
     return files

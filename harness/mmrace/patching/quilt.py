@@ -64,9 +64,9 @@ def _read(listed: Path, line: str, words: list[str]) -> Listed:
             raise UserError(f"{listed}: {line}: unknown option {option}; -pN and -R are read")
     path = listed.parent / name
     if not path.resolve().is_relative_to(listed.parent.resolve()):
-        raise UserError(f"{listed}: {name} is outside of the directory")
+        raise UserError(f"{listed}: {name} is outside of the directory; copy it there")
     try:
         raw = plain_text(expand(name, path.read_bytes()))
     except OSError as error:
-        raise UserError(f"{listed} lists {name}: {error.strerror}") from error
+        raise UserError(f"{listed} lists {name}: {error.strerror}; correct the list") from error
     return Listed(name, raw, level, backwards)

@@ -29,21 +29,26 @@ def range_mails(repository: Path, revisions: str) -> tuple[bytes, str, str]:
         note = f"{revisions} since {start}"
         revisions = f"{start}..{revisions}"
     elif "..." in revisions:
-        raise UserError(f"{repository}: {revisions}: say A..B, with two dots")
+        raise UserError(f"{repository}: not a range: {revisions}; say A..B, with two dots")
     listed = _git(repository, "rev-list", "--parents", "--end-of-options", *revisions.split(), "--")
     if listed.returncode:
-        raise UserError(f"{repository}: no range {revisions!r}: {last_line(listed.errors)}")
+        raise UserError(
+            f"{repository}: no range {revisions!r}: {last_line(listed.errors)}; say A..B"
+        )
     commits = [line.split() for line in listed.text.splitlines()]
     if merge := next((commit[0] for commit in commits if len(commit) > 2), None):
         raise UserError(f"{repository}: {revisions} holds the merge {merge[:12]}; name a line")
     if len(commits) > MOST:
-        raise UserError(f"{repository}: {revisions} holds {len(commits)} commits; at most {MOST}")
+        raise UserError(
+            f"{repository}: {revisions} holds {len(commits)} commits; name {MOST} at most"
+        )
     words = ["format-patch", "--stdout", "--binary", "--no-signature", "--no-thread"]
     words += ["--no-attach", "--no-base", "--subject-prefix=PATCH", "--numbered", "--no-ext-diff"]
     words += ["--src-prefix=a/", "--dst-prefix=b/", "--root"]
     done = _git(repository, *words, "--end-of-options", *revisions.split())
     if done.returncode:
-        raise UserError(f"{repository}: no range {revisions!r}: {last_line(done.errors)}")
+        why = last_line(done.errors)
+        raise UserError(f"{repository}: no range {revisions!r}: {why}; say A..B")
     return done.stdout, note, _by_ids(repository, revisions)
 
 
@@ -67,7 +72,9 @@ def _one_commit(repository: Path, name: str) -> str:
     """The range that holds one commit."""
     found = _git(repository, "rev-list", "--parents", "-1", f"{name}^{{commit}}", "--")
     if found.returncode:
-        raise UserError(f"{repository}: no commit {name!r}: {last_line(found.errors)}")
+        raise UserError(
+            f"{repository}: no commit {name!r}: {last_line(found.errors)}; name another"
+        )
     commit, *parents = found.text.split()
     if len(parents) > 1:
         raise UserError(f"{repository}: {name} is a merge; name a commit that it merges, or A..B")

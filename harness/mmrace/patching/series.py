@@ -46,7 +46,7 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     if found := read_outside(name, stdin):
         return found
     known = ", ".join(series_names(base))
-    raise UserError(f"no series {name!r} for base {base.name}; there are: {known}; or name a file")
+    raise UserError(f"no series {name!r} for base {base.name}; known: {known}; or name a file")
 
 
 def _named(base: Base, name: str) -> Series:
@@ -89,7 +89,9 @@ def _choose(whole: Series, numbers: str) -> Series:
     name = f"{whole.name}[{numbers}]"
     wanted = {int(number) for number in numbers.split(",") if number}
     if missing := sorted(wanted - set(range(1, len(whole.patches) + 1))):
-        raise UserError(f"{name}: there is no patch {missing[0]}, but {len(whole.patches)}")
+        raise UserError(
+            f"{name}: series has {len(whole.patches)} patches; patch {missing[0]} does not exist"
+        )
     patches = tuple(p for number, p in enumerate(whole.patches, 1) if number in wanted)
     groups = {patch.group for patch in patches}
     opposite = tuple(patch for patch in whole.opposite if patch.group in groups)
@@ -134,7 +136,7 @@ def _own(base: Base, name: str, folder: str, race: str) -> Series:
         if folder == "vulnerable" and (not race or (has and has.pristine == "has")):
             return Series(name, (), outside=False)  # the bug is in the tree as it is
         known = ", ".join(series_names(base))
-        raise UserError(f"no series {name!r} for base {base.name}; there are: {known}")
+        raise UserError(f"no series {name!r} for base {base.name}; known: {known}")
     if folder == "vulnerable":
         return Series(name, patches, outside=False)
     opposite = _listed(base.folder / "vulnerable", race)

@@ -121,7 +121,7 @@ def choose(name: str, mails: Iterable[Mail], revision: int | None = None) -> Thr
     wanted = revision or revisions[-1]
     if wanted not in revisions:
         listed = ", ".join(f"v{number}" for number in revisions)
-        raise UserError(f"{name}: no revision v{wanted} in it; there are: {listed}")
+        raise UserError(f"{name}: no revision v{wanted} in it; it has: {listed}")
     posted = [mail for mail in posted if mail.place.revision == wanted]
     numbered = [mail for mail in posted if mail.place.total] or posted
     patches = numbered if _is_alone(known) else _in_order(name, numbered)
@@ -175,7 +175,7 @@ def _one_series(name: str, mails: list[Mail]) -> list[Mail]:
     for other, topic in zip(wanted[1:], topics[1:], strict=True):
         if not any(topic & seen for seen in topics if seen is not topic):
             first = wanted[0][0].subject, other[0].subject
-            raise UserError(f"{name}: holds unrelated series, {first[0]!r} and {first[1]!r}")
+            raise UserError(f"{name}: several series, {first[0]!r} and {first[1]!r}; give one")
     loose = [m for m in mails if not any(m in thread for thread in threads)]
     return [*(mail for thread in wanted for mail in thread), *loose]
 
@@ -211,7 +211,7 @@ def _replied(name: str, mails: list[Mail]) -> list[Mail]:
     """The reply that brings a patch, where none was posted otherwise."""
     found = [mail for mail in mails if mail.diff]
     if not found:
-        raise UserError(f"{name}: no patch in it")
+        raise UserError(f"{name}: no patch in it; name the mail that has one")
     if len(found) > 1:
         ids = ", ".join(f"<{mail.id}>" if mail.id else mail.name for mail in found)
         raise UserError(f"{name}: {len(found)} replies with a patch, {ids}; give one mail alone")
@@ -228,7 +228,9 @@ def _in_order(name: str, patches: list[Mail]) -> list[Mail]:
             raise UserError(f"{name}: patch {number}/{total} of v{revision} is missing; {way_out}")
         if len(here) > 1:
             ids = " and ".join(f"<{mail.id}>" for mail in here[:2])
-            raise UserError(f"{name}: patch {number}/{total} of v{revision} is twice in it: {ids}")
+            raise UserError(
+                f"{name}: patch {number}/{total} of v{revision} is there twice; give one of {ids}"
+            )
     return sorted(patches, key=lambda mail: mail.place.number)
 
 

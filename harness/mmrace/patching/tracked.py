@@ -19,7 +19,7 @@ def tracked_thread(repository: Path, tracking: Path) -> bytes | None:
         content = json.loads(tracking.read_bytes())
         blob = content["series"].get("thread-blob") if "series" in content else None
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{tracking}: not what b4 writes: {error}") from error
+        raise UserError(f"{tracking}: not what b4 writes: {error}; name a SERIES") from error
     if not blob:
         return None
     argv = [*GIT, "-C", str(repository), "cat-file", "blob", str(blob)]

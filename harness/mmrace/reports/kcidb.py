@@ -46,7 +46,7 @@ def document(runs: Sequence[RunDir], origin: str = "mmrace") -> str:
     if known is None:
         raise UserError("--kcidb needs kcidb-io; pip install 'mmrace[kcidb]'")
     if not _ORIGIN.fullmatch(origin):
-        raise UserError(f"origin {origin!r}: lower-case letters, digits and _ only")
+        raise UserError(f"not an origin: {origin!r}; use lower-case letters, digits and _")
     accounts = read_all(runs)
     made = {
         "version": {"major": known.major, "minor": known.minor},

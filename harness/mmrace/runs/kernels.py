@@ -9,6 +9,7 @@ from mmrace.building.build import build_kernel
 from mmrace.building.kconfig import DEFAULT_FRAGMENTS
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.module import build_module
+from mmrace.building.userkernel import take_kernel
 from mmrace.data import data_dir
 from mmrace.definitions.base import Base, base_for
 from mmrace.definitions.race import Race, load_race, race_names
@@ -26,6 +27,7 @@ from mmrace.sources.tree import Tree, find_tree
 from mmrace.symbols.resolve import Resolver
 
 DEFAULT = Intake()
+OWN = "kernel:"  # what the tree of a user's own kernel is called, before the kernel's id
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Built:
 
     ``configs``: what it has beside the fragments of all races. ``delay`` is the module that steers
     by kprobes, where the config asked for it. ``guest_cc`` compiles programs that the kernel can
-    run; ``boot`` are the parameters that its base wants.
+    run; ``boot`` are the parameters that its base wants. ``own``: a kernel that its user built.
     """
 
     tree: Tree
@@ -46,6 +48,7 @@ class Built:
     delay: Path | None = None
     guest_cc: str = "gcc"
     boot: tuple[str, ...] = ()
+    own: bool = False
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class Built:
 
     def suits(self, race: Race) -> bool:
         """Whether the race can show on it: it has what the race's own kernel has."""
-        return set(race.own_config) <= set(self.configs)
+        return self.own or set(race.own_config) <= set(self.configs)
 
     def resolver(self) -> Resolver:
         """Return what finds sync points in this kernel; its answers are kept beside the kernel."""
@@ -103,6 +106,8 @@ def build(
 ) -> Built:
     """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
     configs = tuple(configs)
+    if tree_name.startswith(OWN):
+        return _own(home, tree_name, tuple(series))
     wanted = (*fragments(), *configs)
     prepared = prepare(home, tree_name, series, step, intake, building=True)
     tree, base, applied = prepared.tree, prepared.base, prepared.applied
@@ -147,6 +152,50 @@ def build(
         module,
         guest_cc=base.build.guest_cc,
         boot=base.boot,
+    )
+
+
+def choose_source(
+    home: Home, step: Step, tree: str | None, kernel: Path | None, vmlinux: Path | None
+) -> str:
+    """Return a tree's name, or take a kernel that its user built; its id is then the name.
+
+    Raises UserError for both or neither, and as ``take_kernel`` does.
+    """
+    if tree and kernel:
+        raise UserError("--tree and --kernel are two kernels; name one of them")
+    if vmlinux and not kernel:
+        raise UserError("--vmlinux belongs to a --kernel; name both")
+    if tree:
+        return tree
+    if not kernel:
+        raise UserError("no kernel named; give a --tree or a --kernel")
+    with step(f"kernel {kernel}") as tell:
+        taken = take_kernel(home, kernel, vmlinux)
+        tell(f"= {taken.release}, {taken.id[:12]}")
+    return f"{OWN}{taken.id}"
+
+
+def _own(home: Home, name: str, series: tuple[str, ...]) -> Built:
+    """Return such a kernel; nothing is built, so nothing can be applied or configured."""
+    if series and series != ("none",):
+        raise UserError("--kernel boots a kernel as it is; omit --series, or name a --tree")
+    kernel = load_kernel(home, name.removeprefix(OWN))
+    if kernel is None:
+        raise UserError(f"{name} was dropped from the home; take it again with --kernel")
+    base = base_for(kernel.release)
+    tree = Tree(name, "", "", kernel.release, name, "kernel")
+    applied = Applied("", "", (), (), ())
+    note = "a kernel of its user's, taken as it is"
+    return Built(
+        tree,
+        (),
+        applied,
+        kernel,
+        (note,),
+        guest_cc=base.build.guest_cc,
+        boot=base.boot,
+        own=True,
     )
 
 

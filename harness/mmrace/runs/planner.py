@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmrace.building.kernel import Kernel
 from mmrace.definitions.machine import Machine, load_machine
-from mmrace.definitions.race import Race, Workload
+from mmrace.definitions.race import Race, Source, Workload
 from mmrace.definitions.reproducer import is_reproducer, needs_ltp
 from mmrace.definitions.witness import Witness
 from mmrace.errors import InfraError, NotHereError, UserError
@@ -54,10 +54,10 @@ def steers(
     if options.steer and not points:
         raise UserError(_no_points(race, workload))
     if options.steer and not debug_info:
-        raise UserError("this kernel has no debug information (CONFIG_DEBUG_INFO); --no-steer")
+        raise UserError("this kernel has no debug information (CONFIG_DEBUG_INFO); say --no-steer")
     able = points and debug_info and (accelerator == "tcg" or by_module)
     if options.steer and not able:
-        raise UserError("the director needs TCG: --accel tcg, --steer-by kprobe or --no-steer")
+        raise UserError("the director needs TCG; say --accel tcg, --steer-by kprobe or --no-steer")
     return able if options.steer is None else options.steer
 
 
@@ -201,7 +201,9 @@ class Planner:
             if spec.steer_by != delay.BY:
                 return planned.model_copy(update={"plan": plan_for(*what)})
             if built.delay is None:
-                raise UserError(f"this kernel was built without --config {DELAY_CONFIG}")
+                raise UserError(
+                    f"this kernel has no module that steers; build it with --config {DELAY_CONFIG}"
+                )
             plan = delay_for(*what, built.delay).plan
             module = f"{built.delay.parent.name}/{built.delay.name}"
             return planned.model_copy(update={"plan": plan, "module": module})
@@ -248,6 +250,8 @@ class Planner:
         self, built: Built, race: Race, workload: Workload, options: RunOptions
     ) -> Program:
         ltp = self._ltp(options.ltp).commit if needs_ltp(workload) else None
+        if built.own and workload.source is Source.SELFTEST:
+            raise NotHereError(f"workload {workload.name} is in a kernel tree; name a --tree")
         with self._step(f"program {race.name}/{workload.name}") as tell:
             commit = built.applied.commit
             return build_program(self._home, race, workload, commit, ltp, tell, built.guest_cc)
@@ -256,7 +260,7 @@ class Planner:
         if name:
             tree = find_tree(self._home, name, lambda _text: None)
             if tree.kind != "ltp":
-                raise UserError(f"{name} is a {tree.kind} source, not LTP")
+                raise UserError(f"{name} is a {tree.kind} source, not LTP; name another with --ltp")
             return tree
         for tree in list_trees(self._home):
             if tree.kind == "ltp":

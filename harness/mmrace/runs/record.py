@@ -22,11 +22,13 @@ from mmrace.errors import UserError
 from mmrace.guests.attempts import Replay
 from mmrace.home import Home, publish, write_file
 from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
+from mmrace.patching.kept import keep_with_run
 from mmrace.runs.host import Host, read_host
 from mmrace.runs.options import RunOptions
 from mmrace.toml import Table
 
 _REPLAY = TypeAdapter(Replay)
+SERIES = "series"  # of a run: its series from outside
 TimeIndex = tuple[tuple[float, int], ...]
 
 
@@ -161,7 +163,9 @@ class RunDir:
         try:
             return Spec.model_validate_json(self._bytes("spec.json"))
         except ValidationError as error:
-            raise UserError(f"{self.folder}: spec.json is not one that mmrace wrote") from error
+            raise UserError(
+                f"{self.folder}: spec.json was not written by mmrace; `mmrace runs` lists runs"
+            ) from error
 
     def vm(self) -> VmRecord:
         """Read how QEMU was started and ended."""
@@ -308,7 +312,8 @@ def write_json(path: Path, content: object) -> None:
 
 
 def finish(home: Home, scratch: Path, run_id: str) -> RunDir:
-    """Give a complete scratch directory its name among the runs."""
+    """Give a complete scratch directory its name among the runs, with the series that it ran."""
+    keep_with_run(home, RunDir(scratch).spec().series, scratch / SERIES)
     return RunDir(publish(scratch, home.runs / run_id))
 
 
@@ -327,8 +332,8 @@ def find_run(home: Home, name: str) -> RunDir:
     if len(exact or found) == 1:
         return (exact or found)[0]
     if not found:
-        raise UserError(f"no run {name!r}; `mmrace runs` lists them")
-    raise UserError(f"{name!r} fits {len(found)} runs, e.g. {found[0].id} and {found[1].id}")
+        raise UserError(f"no run named {name!r}; `mmrace runs` lists them")
+    raise UserError(f"{name!r} fits {len(found)} runs; name one, such as {found[0].id}")
 
 
 def find_runs(home: Home, names: Iterable[str]) -> list[RunDir]:

@@ -110,7 +110,9 @@ def _clean(path: str, source: Path) -> str | None:
     """Path within the tree; None for git's own files; UserError when it leaves the tree."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if path.startswith("/") or ".." in parts:
-        raise UserError(f"{source}: contains {path!r}, which is outside of its own tree")
+        raise UserError(
+            f"{source}: contains {path!r} outside of its tree; take one of the source alone"
+        )
     return None if not parts or ".git" in parts else "/".join(parts)
 
 
@@ -124,9 +126,9 @@ def tar_entries(path: Path) -> Iterator[Entry]:
             while stream.read(1 << 20):  # to the checksum at the end
                 pass
     except _DAMAGE as error:
-        raise UserError(f"{path}: no tar archive, or a truncated one: {error}") from error
+        raise UserError(f"{path}: not a whole tar archive: {error}; fetch it again") from error
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
+        raise UserError(f"{path}: {error.strerror or error}; name a readable archive") from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -150,7 +152,7 @@ def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Entry 
         return None, name, os.fsencode(_clean(member.linkname, path) or "")
     file = tar.extractfile(member)
     if file is None:
-        raise UserError(f"{path}: {member.name} is a device, which no source tree has")
+        raise UserError(f"{path}: {member.name} is a device; take an archive of the source alone")
     return 0o100755 if member.mode & 0o100 else 0o100644, name, file.read()
 
 
@@ -169,4 +171,4 @@ def directory_entries(top: Path) -> Iterator[Entry]:
                 elif stat.S_ISREG(mode) and file != ".git":
                     yield 0o100755 if mode & 0o100 else 0o100644, name, path.read_bytes()
     except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}") from error
+        raise UserError(f"{error.filename}: {error.strerror}; make it readable") from error

@@ -47,7 +47,7 @@ def changes(top: Path) -> list[str]:
     """Return the files that differ from HEAD, sources that git does not know among them."""
     done = ask(top, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
     if done.returncode:
-        raise UserError(f"{top}: git status failed: {last_line(done.errors)}")
+        raise UserError(f"{top}: git status failed: {last_line(done.errors)}; repair the checkout")
     entries = [(entry[:2], entry[3:]) for entry in done.text.split("\0") if entry]
     tracked = [path for state, path in entries if state != "??"]
     new = [f"{path} (new)" for state, path in entries if state == "??" and _SOURCE.search(path)]

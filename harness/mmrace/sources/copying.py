@@ -24,7 +24,9 @@ def copy_objects(home: Home, repo: Path, top: str, beside: Path | None = None) -
     words = ("rev-parse", "--path-format=absolute", "--git-path", "objects")
     done = run([*GIT, "-C", repo, *words], deadline=60, env={"GIT_OPTIONAL_LOCKS": "0"})
     if done.returncode:
-        raise UserError(f"{repo}: git rev-parse failed: {last_line(done.errors)}")
+        raise UserError(
+            f"{repo}: git rev-parse failed: {last_line(done.errors)}; repair the repository"
+        )
     objects = Path(done.text.strip())
     record = home.trees / "copied" / f"{hashlib.sha256(str(objects).encode()).hexdigest()}.json"
     known = _known(home, record)

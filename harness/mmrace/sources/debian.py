@@ -111,7 +111,7 @@ def own_apt(state: Path, progress: Progress, *, renew: bool) -> _Apt:
     if stamp.is_file() and time.time() - stamp.stat().st_mtime < fresh:
         return apt
     if not KEYRING.is_file():
-        raise UserError(f"{KEYRING} is not there; apt-get install debian-archive-keyring")
+        raise UserError(f"{KEYRING} not found; apt-get install debian-archive-keyring")
     progress("asking Debian for its other suites")
     mirrors = _mirrors(state)
     # A release has two names, and a mirror that caches may have an old copy under one of them.
@@ -119,7 +119,9 @@ def own_apt(state: Path, progress: Progress, *, renew: bool) -> _Apt:
     done = _update(apt, "Acquire::IndexTargets::deb::Packages::DefaultEnabled=false")
     releases = dict.fromkeys(_codenames(folder / "lists"))
     if not releases:
-        raise UserError(f"apt-get update failed: {last_line(done.errors)}", done.errors)
+        raise UserError(
+            f"apt-get update failed: {last_line(done.errors)}; run it again", done.errors
+        )
     write_file(sources, _sources(mirrors, tuple(releases), _NEWER))
     _update(apt)
     write_file(stamp, "")

@@ -62,5 +62,7 @@ def _ask(repo: Path, *words: str) -> str:
     env = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     done = run([*GIT, "-C", repo, *words], deadline=60, env=env)
     if done.returncode:
-        raise UserError(f"{repo}: git {words[0]} {words[-1]}: {last_line(done.errors)}")
+        raise UserError(
+            f"{repo}: git {words[0]} {words[-1]}: {last_line(done.errors)}; check the revision"
+        )
     return done.text.strip()

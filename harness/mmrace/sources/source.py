@@ -34,7 +34,7 @@ def fetch(
     if repository := _git_dir(path):
         return _fetch_local(git, path, repository, rev, progress)
     if rev:
-        raise UserError(f"{source} is no git repository, so --rev {rev} means nothing")
+        raise UserError(f"not a git repository: {source}; omit --rev {rev}")
     if source.startswith("debian:"):
         found = debian.tarball(source, downloads, progress, fetch=True)
         assert found is not None  # noqa: S101
@@ -43,7 +43,7 @@ def fetch(
         import_files(git, directory_entries(path), progress)
         return ""
     if not path.is_file():
-        raise UserError(f"{source}: no such tarball, directory or repository")
+        raise UserError(f"{source}: no such file; name a tarball, a directory or a repository")
     progress(f"importing {path.name}")
     known = identity(path)
     import_files(git, tar_entries(path), progress)
@@ -73,7 +73,9 @@ def _fetch_local(
         env={"GIT_OPTIONAL_LOCKS": "0"},
     )
     if reader.returncode:
-        raise UserError(f"{path}: no revision {rev or 'HEAD'!r}: {last_line(reader.errors)}")
+        raise UserError(
+            f"{path}: no revision {rev or 'HEAD'!r}: {last_line(reader.errors)}; check --rev"
+        )
     commit = reader.text.strip()
     if rev is None:
         if (path / ".git").exists():
@@ -98,7 +100,9 @@ def _read(repository: Path, *words: str) -> bytes:
     argv = [*GIT, f"--git-dir={repository}", *words]
     done = run(argv, deadline=300, env={"GIT_OPTIONAL_LOCKS": "0"})
     if done.returncode:
-        raise UserError(f"{repository}: git {words[0]} failed: {last_line(done.errors)}")
+        raise UserError(
+            f"{repository}: git {words[0]} failed: {last_line(done.errors)}; repair the repository"
+        )
     return done.stdout
 
 
@@ -149,7 +153,10 @@ def _fetch_git(git: Repository, url: str, rev: str, progress: Progress) -> str:
         check=False,
     )
     if done.returncode:
-        raise UserError(f"{url}: cannot fetch {rev}: {last_line(done.errors)}", done.errors)
+        raise UserError(
+            f"{url}: cannot fetch {rev}: {last_line(done.errors)}; check the URL and --rev",
+            done.errors,
+        )
     return git.git("rev-parse", f"{REF}^{{commit}}").text.strip()
 
 
@@ -163,7 +170,8 @@ def check_links(git: Repository, top: str, source: str) -> None:
         target = git.git("cat-file", "blob", meta.split()[2].decode()).stdout
         if leaves(os.fsdecode(raw), os.fsdecode(target)):
             raise UserError(
-                f"{source}: {os.fsdecode(raw)} is a link out of the tree, to {os.fsdecode(target)}"
+                f"{source}: {os.fsdecode(raw)} links to {os.fsdecode(target)}, out of the "
+                "tree; remove the link"
             )
 
 

@@ -64,7 +64,9 @@ def find_tree(home: Home, name: str, progress: Progress) -> Tree:
         if known:
             return known
         names = ", ".join(tree.name for tree in list_trees(home)) or "none"
-        raise UserError(f"no tree {name!r} (there are: {names}); mmrace tree add {name} SOURCE")
+        raise UserError(
+            f"no tree named {name!r}; known: {names}; add one by mmrace tree add {name} SOURCE"
+        )
     with home.lock("debian", progress):
         tarball = debian.tarball(name, home.downloads, progress, fetch=known is None)
     if known and (tarball is None or known.identity == sources.identity(tarball)):
@@ -147,7 +149,7 @@ def export(home: Home, commit: str, paths: Sequence[str], folder: Path) -> None:
     kept = store(home)
     for path in paths:
         if not kept.paths(commit, (path.rstrip("/"),)):
-            raise UserError(f"{path} is not in the tree {commit[:12]}")
+            raise UserError(f"{path} is not in the tree {commit[:12]}; add the tree again")
     folder.mkdir(parents=True, exist_ok=True)
     with home.scratch(folder.parent) as scratch:
         here = replace(kept, work=folder.absolute(), index=scratch / "index")
@@ -159,7 +161,7 @@ def _top(git: Repository, source: str) -> str:
     top = git.rev(f"{sources.REF}^{{tree}}")
     entries = git.git("ls-tree", top).text.splitlines() if top else []
     if top is None or not entries:
-        raise UserError(f"{source}: holds no file")
+        raise UserError(f"{source}: holds no file; name a kernel source")
     if len(entries) == 1 and entries[0].split()[1] == "tree":
         return entries[0].split()[2]
     return top
@@ -177,9 +179,11 @@ def _kind(git: Repository, top: str, source: str) -> tuple[str, str]:
     makefile = (git.file(top, "Makefile") or b"").decode(errors="replace")
     found = dict(re.findall(r"^(\w+) *= *(\S*) *$", makefile[:4096], re.MULTILINE))
     if not found.get("VERSION", "").isdigit() or "PATCHLEVEL" not in found:
-        raise UserError(f"{source}: neither a kernel nor LTP: no kernel version in its Makefile")
+        raise UserError(
+            f"{source}: neither a kernel nor LTP; name a directory whose Makefile has VERSION"
+        )
     if not git.paths(top, ("mm",)):
-        raise UserError(f"{source}: no kernel: there is no mm/ in it")
+        raise UserError(f"{source}: no mm/ in it; name a whole kernel source")
     numbers = (found["VERSION"], found["PATCHLEVEL"], found.get("SUBLEVEL") or "0")
     return "linux", ".".join(numbers) + found.get("EXTRAVERSION", "")
 
@@ -195,7 +199,7 @@ def move_packs(git: Repository, kept: Repository) -> None:
 
 def _record(home: Home, name: str) -> Path:
     if not _NAME.match(name):
-        raise UserError(f"{name!r} is no name for a tree: letters, digits and . _ + : = ~ - only")
+        raise UserError(f"not a name for a tree: {name!r}; use letters, digits and . _ + : = ~ -")
     return home.trees / f"{name}.toml"
 
 

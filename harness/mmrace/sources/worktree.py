@@ -80,7 +80,9 @@ def add_worktree(home: Home, name: str, source: str, progress: Progress) -> Tree
 def _checked(top: Path, lent: Mapping[str, Path], *words: str) -> str:
     done = ask(top, *words, lent=lent)
     if done.returncode:
-        raise UserError(f"{top}: git {words[0]} failed: {last_line(done.errors)}")
+        raise UserError(
+            f"{top}: git {words[0]} failed: {last_line(done.errors)}; repair the checkout"
+        )
     return done.text.strip()
 
 

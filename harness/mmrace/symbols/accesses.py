@@ -54,7 +54,7 @@ def list_sites(debug: Debug, wanted: Callable[[str], bool]) -> tuple[AccessSite,
     )
     sites = [site for span in _merged(ranges) for site in _sites(debug, span, ranges)]
     if not sites:
-        raise UserError(f"{debug.vmlinux}: no code of the files chosen")
+        raise UserError(f"{debug.vmlinux}: no code of the files chosen; widen --files")
     return tuple(sorted({site.address: site for site in sites}.values(), key=lambda s: s.address))
 
 

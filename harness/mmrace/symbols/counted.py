@@ -40,7 +40,7 @@ def read_counters(vmlinux: Path, symbols: Path) -> KernelCounters:
         end = starts[after] if after < len(starts) else table
         return KernelCounters(_names(vmlinux, table, end), frozenset(code))
     except (OSError, ValueError, ELFError) as error:
-        raise UserError(f"{symbols}: cannot be read: {error}") from error
+        raise UserError(f"{symbols}: cannot be read: {error}; build the kernel again") from error
 
 
 def _names(vmlinux: Path, start: int, end: int) -> frozenset[str]:

@@ -71,7 +71,9 @@ class Debug:
             self._elf = ELFFile(io.BytesIO(vmlinux.read_bytes()))
             self._dwarf: DWARFInfo = self._elf.get_dwarf_info()
         except (OSError, ELFError) as error:
-            raise UserError(f"{vmlinux}: not a readable ELF file: {error}") from error
+            raise UserError(
+                f"{vmlinux}: not a readable ELF file: {error}; give a vmlinux"
+            ) from error
         if not self._elf.has_dwarf_info() or self._dwarf.debug_info_sec is None:
             raise UserError(f"{vmlinux}: no debug information; build with DEBUG_INFO_DWARF5")
         self._bodies: dict[str, tuple[Body, ...]] = {}

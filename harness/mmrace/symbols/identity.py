@@ -73,7 +73,7 @@ def of_vmlinux(path: Path) -> Identity:
     except ELFError as error:
         raise UserError(f"{path}: not an ELF file: {error}; give a vmlinux") from error
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}; give a vmlinux") from error
 
 
 def _build_id(elf: ELFFile) -> str:

@@ -94,7 +94,7 @@ class Resolver:
             if text in self._known:
                 return self._known[text]
             faults.append(self._faults[text])
-        raise UserError(f"{self.kernel} has no point {'; '.join(faults)}")
+        raise UserError(f"{self.kernel} lacks a point; {'; '.join(faults)}")
 
     def occurrences(self, function: str) -> tuple[Occurrence, ...]:
         """All that ``before`` and ``after`` can name in a function, by source line."""
@@ -137,11 +137,11 @@ class Resolver:
             bodies = tuple(body for body in bodies if f"/{body.file}".endswith("/" + point.file))
         if not bodies:
             near = difflib.get_close_matches(point.function, self.debug.names, 3, 0.6)
-            raise UserError(f"`{point}`: no code of {point.function}{_nearest(near)}")
+            raise UserError(f"`{point}`: no code of {point.function}; {_nearest(near)}")
         files = sorted({body.file for body in bodies})
         if len(files) > 1:
             named = ", ".join(f"{file}:{point.function}" for file in files[:4])
-            raise UserError(f"`{point}`: {point.function} is several functions: {named}")
+            raise UserError(f"`{point}`: {point.function} is several functions; name one: {named}")
         return bodies
 
     def _heads(self, bodies: Iterable[Body]) -> list[Body]:
@@ -185,7 +185,9 @@ class Resolver:
         for body in bodies:
             found |= self.debug.stretches(body, body.declared + point.nth - 1)
         if not found:
-            raise UserError(f"`{point}`: no code of {point.function} belongs to that line")
+            raise UserError(
+                f"`{point}`: no code of {point.function} belongs to that line; choose another line"
+            )
         return found
 
     def _at(self, point: Point) -> Resolved:
@@ -197,7 +199,9 @@ class Resolver:
             if address in disassemble(self.vmlinux, around):
                 found.add(address)
         if not found:
-            raise UserError(f"`{point}`: no instruction of {point.function} begins there")
+            raise UserError(
+                f"`{point}`: no instruction of {point.function} begins there; choose another offset"
+            )
         return Resolved(str(point), tuple(sorted(found)))
 
     def _beside(self, point: Point, bodies: Sequence[Body]) -> tuple[set[int], Gate | None]:
@@ -207,13 +211,15 @@ class Resolver:
             names = sorted({item.name for item in everything})
             near = difflib.get_close_matches(point.inner, names, 3, 0.4) or names[:6]
             raise UserError(
-                f"`{point}`: {point.function} neither calls nor inlines {point.inner}"
-                f"{_nearest(near)}"
+                f"`{point}`: {point.function} neither calls nor inlines {point.inner};"
+                f" {_nearest(near)}"
             )
         if point.nth:
             lines = sorted({item.line for item in chosen})
             if point.nth > len(lines):
-                raise UserError(f"`{point}`: {point.inner} occurs there {len(lines)} times only")
+                raise UserError(
+                    f"`{point}`: {point.inner} occurs {len(lines)} times there; name a lower #N"
+                )
             chosen = [item for item in chosen if item.line == lines[point.nth - 1]]
         before = {item.address for item in chosen}
         if point.where is Where.BEFORE:
@@ -271,8 +277,10 @@ class Resolver:
         calls = [item for item in self._occurrences(callers) if item.name == point.function]
         copies = tuple(item.copy for item in calls if item.copy)
         if not calls or (copies and len(copies) < len(calls)):
-            fault = "calls it in one place and inlines it in another" if calls else "has no call"
-            raise UserError(f"`{point}`: {point.caller} {fault} of {point.function}")
+            fault = "both calls and inlines" if calls else "does not call"
+            raise UserError(
+                f"`{point}`: {point.caller} {fault} {point.function}; name another caller"
+            )
         if copies:
             return copies, None
         bodies = tuple(body for body in bodies if not body.inlined)
@@ -287,7 +295,7 @@ class Resolver:
 
 
 def _nearest(names: Sequence[str]) -> str:
-    return f"; nearest: {', '.join(names)}" if names else ""
+    return f"nearest: {', '.join(names)}" if names else "check its name"
 
 
 def _load(cache: Path | None) -> tuple[dict[str, Resolved], dict[str, str]]:

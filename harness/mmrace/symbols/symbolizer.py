@@ -78,7 +78,9 @@ class Vmlinux:
         done = proc.run(argv, deadline=_DEADLINE, stdin=stdin)
         if done.returncode:
             said = done.errors.strip().splitlines()
-            raise UserError(f"{self.path}: {argv[0]} cannot read it: {said[-1] if said else '?'}")
+            raise UserError(
+                f"{self.path}: {argv[0]} failed: {said[-1] if said else '?'}; give a vmlinux"
+            )
         return done.text
 
     @cached_property

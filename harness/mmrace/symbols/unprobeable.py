@@ -36,7 +36,8 @@ class Unprobeable:
         for address in point.addresses:
             if name := self.why_not(address):
                 raise UserError(
-                    f"`{point.point}`: the kernel lets nobody probe {name}; steer by the director"
+                    f"`{point.point}`: {name} cannot be probed (noinstr, __kprobes); "
+                    "say --steer-by director"
                 )
 
 
@@ -48,7 +49,7 @@ def read_unprobeable(vmlinux: Path, symbols: Path) -> Unprobeable:
         at = {name: address for address, name in known}
         listed = _words(vmlinux, at.get(_LIST[0], 0), at.get(_LIST[1], 0))
     except (OSError, ValueError) as error:
-        raise UserError(f"{symbols}: cannot be read: {error}") from error
+        raise UserError(f"{symbols}: cannot be read: {error}; build the kernel again") from error
     starts = sorted({address for address, _ in known})
     names = dict(known)
     ranges = [

@@ -18,7 +18,8 @@ def printed(made: Table) -> rich_table.Table:
     """Return a plain table; cells are text, never markup; outcomes and verdicts have colours."""
     shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
     for column in made.columns:
-        shown.add_column(column, overflow="fold")
+        cut = made.cut and column == made.columns[-1]
+        shown.add_column(column, overflow="ellipsis" if cut else "fold", no_wrap=cut)
     for row in made.rows:
         shown.add_row(*map(_cell, row))
     return shown

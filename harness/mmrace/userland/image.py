@@ -121,11 +121,14 @@ class Job:
     def _check(self, lines: list[tuple[str, str]]) -> None:
         for key, value in lines:
             if not _LINE.fullmatch(value):
-                raise UserError(f"workload {self.name}: {key}: control character in {value!r}")
+                raise UserError(
+                    f"workload {self.name}: {key}: control character in {value!r}; "
+                    "take it out of race.toml"
+                )
         kinds = [key for key, _ in lines]
         for key in set(kinds):
             if kinds.count(key) > _LIMIT:
-                raise UserError(f"workload {self.name}: more than {_LIMIT} of {key}")
+                raise UserError(f"workload {self.name}: more than {_LIMIT} of {key}; name fewer")
 
 
 def make_image(

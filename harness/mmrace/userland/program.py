@@ -55,7 +55,9 @@ def _stressor(home: Home, race: Race, workload: Workload, progress: Progress, cc
     folder = race_dir(race.name)
     for source in workload.sources:
         if not (folder / source).is_file():
-            raise UserError(f"workload {workload.name}: there is no {folder / source}")
+            raise UserError(
+                f"workload {workload.name}: {folder / source} not found; correct its sources"
+            )
     sources = [source for source in workload.sources if source.endswith(".c")]
     return compile_program(home, folder, sources, workload.argv[0], progress, cc)
 

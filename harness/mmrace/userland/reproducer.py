@@ -78,7 +78,7 @@ def _as_selftest(workload: Workload, name: str) -> Workload:
     folders = [top, *([_MOVED[top]] if top in _MOVED else [])]
     paths = tuple(f"{_SELFTESTS}/{folder}/{rest}.c" for folder in folders)
     if not rest:
-        raise UserError(f"selftest:{name} names no directory; write selftest:mm/{name}")
+        raise UserError(f"selftest:{name} lacks a directory; write selftest:mm/{name}")
     return workload.model_copy(update={"sources": paths})
 
 

@@ -54,7 +54,8 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
     source = find_source(home, workload, commit)
     if source is None:
         raise NotHereError(
-            f"workload {workload.name}: the tree has none of {', '.join(workload.sources)}"
+            f"workload {workload.name}: the tree lacks {', '.join(workload.sources)}; "
+            "another --tree may have it"
         )
     folder = str(PurePosixPath(source).parent)
     headers = _headers(home, commit, progress)

@@ -52,9 +52,9 @@ class Rules:
         """Raise UserError for a number out of range."""
         for name, value in (("alpha", self.alpha), ("ratio", self.ratio), ("rate", self.rate)):
             if not 0 < value <= 1 or (name == "alpha" and value == 1):
-                raise UserError(f"{name} is {value}, it must lie between 0 and 1")
+                raise UserError(f"{name} is {value}; give a number between 0 and 1")
         if self.pairs < 1:
-            raise UserError(f"the budget is {self.pairs} pairs, it must be 1 at least")
+            raise UserError(f"the budget is {self.pairs} pairs; give 1 or more")
 
     @property
     def needed(self) -> int:

@@ -49,9 +49,11 @@ class Delay:
 def delay_for(plan: Plan, module: Path, unprobeable: Unprobeable) -> Delay:
     """Return what steers a run by kprobes; UserError names what cannot be had that way."""
     if plan.delays:
-        raise UserError("random delays need the director: --steer-by director")
+        raise UserError("random delays need the director; say --steer-by director")
     if len(plan.windows) > _WINDOWS:
-        raise UserError(f"kprobes keep {_WINDOWS} windows at most, not {len(plan.windows)}")
+        raise UserError(
+            f"{len(plan.windows)} windows; kprobes keep {_WINDOWS}, the director any number"
+        )
     addresses: set[int] = set()
     for item in plan.windows:
         if item.window.timeout > LONGEST:
@@ -63,7 +65,9 @@ def delay_for(plan: Plan, module: Path, unprobeable: Unprobeable) -> Delay:
             unprobeable.check(point)
             addresses.update(point.addresses)
     if len(addresses) > _ADDRESSES:
-        raise UserError(f"kprobes hold {_ADDRESSES} addresses at most, not {len(addresses)}")
+        raise UserError(
+            f"{len(addresses)} addresses; kprobes hold {_ADDRESSES}, the director any number"
+        )
     return Delay(plan, module)
 
 
