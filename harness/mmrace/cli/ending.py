@@ -10,7 +10,6 @@ from mmrace.cli.document import kind_of, print_error
 from mmrace.errors import MmraceError, of_host
 
 INTERRUPTED = 130
-INTERNAL = 70
 SKIP = 125  # what `git bisect run` takes for a revision that cannot be tested
 
 
@@ -31,7 +30,7 @@ def exit_code(command: click.Command) -> int:
     except Exception as error:
         traceback.print_exc()
         click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
-        return _end("bug", f"{type(error).__name__}: {error}", INTERNAL)
+        return _end("bug", f"{type(error).__name__}: {error}", MmraceError.exit_code)
     return code if isinstance(code, int) else 0
 
 

@@ -78,6 +78,8 @@ def kernel_option(command: Command) -> Command:
 
 
 def _source(**given: Any) -> str:
+    if not (given["tree"] or given["kernel"]):
+        raise click.UsageError("Missing option '--tree'.")
     app = click.get_current_context().find_root().obj
     return choose_source(app.home, app.step, **given)
 

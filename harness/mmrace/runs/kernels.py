@@ -160,16 +160,14 @@ def choose_source(
 ) -> str:
     """Return a tree's name, or take a kernel that its user built; its id is then the name.
 
-    Raises UserError for both or neither, and as ``take_kernel`` does.
+    Raises UserError for both, and as ``take_kernel`` does.
     """
     if tree and kernel:
         raise UserError("--tree and --kernel are two kernels; name one of them")
     if vmlinux and not kernel:
         raise UserError("--vmlinux belongs to a --kernel; name both")
-    if tree:
-        return tree
     if not kernel:
-        raise UserError("no kernel named; give a --tree or a --kernel")
+        return str(tree)
     with step(f"kernel {kernel}") as tell:
         taken = take_kernel(home, kernel, vmlinux)
         tell(f"= {taken.release}, {taken.id[:12]}")
