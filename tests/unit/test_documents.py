@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from documents import DOCS, HOWS, PAGES, RUN, TOP, Block, blocks, run, to_run
 from mmrace.ci.ciplan import Job
 from mmrace.cli import cli
-from mmrace.cli.app import error_document
+from mmrace.cli.document import error_document
 from mmrace.definitions.base import Base
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Race

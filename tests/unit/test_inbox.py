@@ -246,7 +246,7 @@ def test_what_is_needed_by_message_id_goes_first(lists: List, tmp_path: Path) ->
                 *mails,
                 Mail("x@x", mails[1].text.replace("step", "leg").replace("v1-", "x-")),
             ],
-            "holds unrelated series",
+            "several series",
         ),
         (lambda mails: [*mails[:3], broken(mails[3]), mails[4]], "a damaged patch"),
         (lambda mails: [*mails[:4], spelt(mails[4], "/mm/", "/../mm/")], "outside of the tree"),

@@ -147,7 +147,7 @@ def test_what_mmrace_cannot_do_is_one_line(tests: pytest.Pytester) -> None:
     result = tests.runpytest_subprocess()
     result.assert_outcomes(failed=2, errors=1)
     result.stdout.fnmatch_lines(
-        ["*needs a race: @pytest.mark.mmrace*", "*no race named 'no-such-race'*"]
+        ["*needs a race; @pytest.mark.mmrace*", "*no race named 'no-such-race'*"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.fnmatch_lines(["*no tree 'nowhere'*"])

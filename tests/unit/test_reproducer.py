@@ -91,8 +91,8 @@ def test_the_first_c_file_names_the_program(write) -> None:
         (["x.h"], "a header alone"),
         (["x.txt"], "neither C"),
         (["a.c", "selftest:mm/x"], "name nothing else"),
-        (["selftest:"], "names no test"),
-        (["ltp:../x"], "names no test"),
+        (["selftest:"], "not the name of a test"),
+        (["ltp:../x"], "not the name of a test"),
         (["absent.c"], "No such file"),
     ],
 )

@@ -110,7 +110,7 @@ def test_the_nth_occurrence_counts_source_lines(program: Path, resolver: Resolve
     first, second, third = calls_to(program, "body", "leaf")
     found = [resolver.resolve([f"before leaf #{n} in body"]).addresses for n in (1, 2, 3)]
     assert found == [(first,), (second,), (third,)]
-    with pytest.raises(UserError, match="3 times only"):
+    with pytest.raises(UserError, match="occurs 3 times there"):
         resolver.resolve(["before leaf #4 in body"])
 
 

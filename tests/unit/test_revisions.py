@@ -96,11 +96,11 @@ def test_what_is_no_revision_is_named(toy: Toy, tmp_path: Path) -> None:
     assert resolve(toy.path, "main~1") == toy.ids[-2]
     with pytest.raises(UserError, match="nowhere"):
         resolve(toy.path, "nowhere")
-    with pytest.raises(UserError, match="no revision"):
+    with pytest.raises(UserError, match="not a revision"):
         resolve(toy.path, "--all")
-    with pytest.raises(UserError, match="no ancestor"):
+    with pytest.raises(UserError, match="not an ancestor"):
         between(toy.path, toy.side, toy.ids[5])
-    with pytest.raises(UserError, match="no commit between"):
+    with pytest.raises(UserError, match="are the same commit"):
         between(toy.path, toy.ids[4], toy.ids[4])
     (tmp_path / "plain").mkdir()
     with pytest.raises(UserError, match="git"):

@@ -82,7 +82,7 @@ def test_a_race_beside_the_users_work_is_found_too(home: Home, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["Upper", "1st", "a/b", "..", "white space", ""])
 def test_a_name_that_cannot_be_one_is_refused(home: Home, name: str) -> None:
-    with pytest.raises(UserError, match="no name for a race"):
+    with pytest.raises(UserError, match="not a name for a race"):
         new_race(home, name, home.races)
 
 
@@ -247,7 +247,7 @@ def test_check_compiles_and_reads_without_a_kernel(home: Home) -> None:
     (folder / "witness.toml").write_text(WITNESS.replace('"my-race"', '"another"', 1))
     assert "of race 'another'" in problems()["witness witness.toml"]
     (folder / "witness.toml").write_text(WITNESS.replace('workload = "my-race"', 'workload = "w"'))
-    assert "no workload 'w'" in problems()["witness witness.toml"]
+    assert "no workload named 'w'" in problems()["witness witness.toml"]
     (folder / "my-race.c").write_text("int main(void) { return nothing; }\n")
     assert "nothing" in problems()["program my-race"]
 

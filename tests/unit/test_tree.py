@@ -101,7 +101,7 @@ def test_a_truncated_tarball_leaves_nothing(
 ) -> None:
     tarball = pack(kernel, tmp_path / f"k.tar.{suffix}")
     tarball.write_bytes(tarball.read_bytes()[:cut])
-    with pytest.raises(UserError, match=rf"k\.tar\.{suffix}: no tar archive, or a truncated"):
+    with pytest.raises(UserError, match=rf"k\.tar\.{suffix}: not a whole tar archive"):
         add_tree(home, "k", str(tarball), None, quiet)
     assert [p.name for p in home.trees.iterdir()] == ["store.git"]
     assert list_trees(home) == []
@@ -112,14 +112,14 @@ def test_what_is_no_source_is_refused(home: Home, tmp_path: Path) -> None:
     (tmp_path / "hello/Makefile").write_text("all:\n")
     for name, words in {
         "hello": "neither a kernel nor LTP",
-        "absent": "no such tarball",
+        "absent": "no such file; name a tarball",
     }.items():
         with pytest.raises(UserError, match=words):
             add_tree(home, "x", str(tmp_path / name), None, quiet)
     (tmp_path / "hello/Makefile").write_text("VERSION = 2023\nPATCHLEVEL = 01\n")
     with pytest.raises(UserError, match="no mm/"):
         add_tree(home, "x", str(tmp_path / "hello"), None, quiet)
-    with pytest.raises(UserError, match="no name for a tree"):
+    with pytest.raises(UserError, match="not a name for a tree"):
         add_tree(home, "../x", str(tmp_path / "hello"), None, quiet)
     with pytest.raises(UserError, match="omit --rev v1"):
         add_tree(home, "x", str(tmp_path / "hello"), "v1", quiet)
@@ -131,14 +131,14 @@ def test_a_path_out_of_the_tree_is_refused(home: Home, tmp_path: Path, name: str
         info = tarfile.TarInfo(name)
         info.size = 1
         tar.addfile(info, io.BytesIO(b"x"))
-    with pytest.raises(UserError, match="outside of its own tree"):
+    with pytest.raises(UserError, match="outside of its tree"):
         add_tree(home, "k", str(tmp_path / "k.tar"), None, quiet)
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../passwd"])
 def test_a_link_out_of_the_tree_is_refused(home: Home, kernel: Path, target: str) -> None:
     (kernel / "mm/evil").symlink_to(target)
-    with pytest.raises(UserError, match="link out of the tree"):
+    with pytest.raises(UserError, match=r"links to .*, out of the tree"):
         add_tree(home, "k", str(kernel), None, quiet)
     assert list_trees(home) == []
 

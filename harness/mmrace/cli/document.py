@@ -14,7 +14,7 @@ _KINDS = (
     (BuildError, "build"),
     (InfraError, "infra"),
 )
-_printed: list[bool] = []  # of this process
+PRINTED: list[bool] = []  # of this process: whether its document is out
 
 
 def kind_of(error: MmraceError) -> str:
@@ -24,11 +24,10 @@ def kind_of(error: MmraceError) -> str:
 
 def print_document(content: dict[str, Any]) -> None:
     """Print the document."""
-    _printed.append(True)
+    PRINTED.append(True)
     click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))
 
 
-def print_error(kind: str, message: str, code: int) -> None:
-    """Print the document of a command that failed, unless it has printed its answer."""
-    if not _printed:
-        print_document({"error": {"kind": kind, "message": message, "exit": code}})
+def error_document(kind: str, message: str, code: int) -> dict[str, Any]:
+    """Return the document of a command that failed."""
+    return {"error": {"kind": kind, "message": message, "exit": code}}

@@ -6,7 +6,7 @@ import traceback
 
 import click
 
-from mmrace.cli.document import kind_of, print_error
+from mmrace.cli.document import PRINTED, error_document, kind_of, print_document
 from mmrace.errors import MmraceError, of_host
 
 INTERRUPTED = 130
@@ -41,8 +41,8 @@ def _end(kind: str, message: str, code: int) -> int:
     """
     if code != INTERRUPTED and _asked("--bisect-exit"):
         code = SKIP
-    if _asked("--json"):
-        print_error(kind, message, code)
+    if _asked("--json") and not PRINTED:
+        print_document(error_document(kind, message, code))
     return code
 
 
