@@ -150,7 +150,7 @@ def test_what_mmrace_cannot_do_is_one_line(tests: pytest.Pytester) -> None:
         ["*needs a race; @pytest.mark.mmrace*", "*no race named 'no-such-race'*"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
-    result.stdout.fnmatch_lines(["*no tree 'nowhere'*"])
+    result.stdout.fnmatch_lines(["*no tree named 'nowhere'*"])
 
 
 def test_a_run_is_shown_with_its_title(tmp_path):

@@ -12,6 +12,7 @@ from mmrace.outcome import Judgement, Outcome
 from mmrace.reports.files import Written
 from mmrace.runs.record import NotRun, RunDir
 
+_NAMED = 4  # runs that are named below a table of workloads
 _DETAILS = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
 
 
@@ -102,7 +103,10 @@ def absent(not_run: Iterable[NotRun]) -> list[str]:
 
 def made(done: Runs, *, for_git: bool = False) -> Answer:
     """Return what ``run`` and ``again`` made, with the exit code that `git bisect run` reads."""
-    text: tuple[Block, ...] = (workloads_table(done.made), *absent(done.not_run))
+    names = [f"run {run.id}" for run in done.made]
+    if len(names) > _NAMED:
+        names = [f"{len(names)} runs; `mmrace runs` lists them"]
+    text: tuple[Block, ...] = (workloads_table(done.made), *names, *absent(done.not_run))
     details: tuple[Block, ...] = (details_table(done.made), *absent(done.not_run))
     code = done.bisect_code if for_git else done.exit_code
     return Answer(done.document(), text, code, error=done.error, watched=True, details=details)
