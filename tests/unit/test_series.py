@@ -465,5 +465,5 @@ def test_some_patches_of_a_series(bench: Bench, tmp_path: Path) -> None:
         chosen = resolve_series(f"{tmp_path / 'two.mbox'}[{numbers}]", bench.base)
         assert chosen.patches == tuple(whole.patches[number] for number in expected)
         assert chosen.outside
-    with pytest.raises(UserError, match="no patch 3"):
+    with pytest.raises(UserError, match="patch 3 does not exist"):
         resolve_series(f"{tmp_path / 'two.mbox'}[1,3]", bench.base)
