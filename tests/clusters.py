@@ -110,6 +110,8 @@ class Cluster:
     def executor(
         self, store: str = "", note: Callable[[str], object] = str, home: Home | None = None
     ) -> ClusterExecutor:
+        logs = [self.top / f"{name}.log" for name in self.processes if name != "scheduler"]
+        wait_for(lambda: any("Registered to" in log.read_text() for log in logs), 180)
         return ClusterExecutor(home or self.home, quiet_step, Address(self.url), store, note)
 
     def end(self, name: str) -> None:

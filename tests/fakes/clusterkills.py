@@ -119,11 +119,16 @@ class ClusterLab(Lab):
         self.pairs = {}
         while True:
             self.up()
-            end = time.monotonic() + (chance.uniform(0, 4) if self.kills < most else 600)
+            # Half of the kills wait for a run to arrive: most of the time none is under way.
+            wanted = len(self.before) + chance.choice((0, 0, 1, 2))
+            after = chance.uniform(0, 0.5) if wanted > len(self.before) else chance.uniform(0, 2)
+            end = time.monotonic() + after if self.kills < most else float("inf")
             while time.monotonic() < end:
                 ended = self.reap()
                 if "submitter" in ended:
                     break
+                if self.kills < most and self.arrived() < wanted:
+                    end = time.monotonic() + after
                 time.sleep(0.005)
             else:
                 name = chance.choice(("submitter", "scheduler", *WORKERS))
@@ -131,6 +136,7 @@ class ClusterLab(Lab):
                     self.end(name)
                     self.kills += 1
                     self.killed["worker" if name in WORKERS else name] += 1
+                    self.resumed += self.arrived() > 0
                 self.look()
                 continue
             code = ended["submitter"]
@@ -139,6 +145,9 @@ class ClusterLab(Lab):
                 assert code == 0, (self.top / "err").read_text()
                 self.finish()
                 return
+
+    def arrived(self) -> int:
+        return len(list(self.home.runs.glob("[!.]*")))
 
     def look(self) -> None:
         """All that has to hold at any moment."""
@@ -188,7 +197,8 @@ def main(count: int, seed: int) -> None:
             lab.close()
         seconds = time.monotonic() - started
     who = ", ".join(f"{number} of a {name}" for name, number in sorted(lab.killed.items()))
-    print(f"{lab.kills} kills in {lab.campaigns} campaigns, {seconds:.0f} s: {who}")
+    made = f"{lab.resumed} of them with runs made"
+    print(f"{lab.kills} kills in {lab.campaigns} campaigns, {seconds:.0f} s: {who}; {made}")
 
 
 if __name__ == "__main__":
