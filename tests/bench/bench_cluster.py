@@ -71,16 +71,15 @@ def overhead() -> None:
 
             batch(remote, 2)  # its kernel is there from now on
             for _ in range(BATCHES):
-                seconds["local"].append(batch(local, BATCH))
-                seconds["cluster"].append(batch(remote, BATCH))
+                for name, executor in (("local", local), ("cluster", remote)):
+                    seconds[name].append(batch(executor, BATCH))
+                    print(f"{BATCH} cells, {name}: {seconds[name][-1]:.2f} s", flush=True)
             remote.close()
             local.close()
         finally:
             cluster.close()
     shares = [b / a - 1 for a, b in zip(seconds["local"], seconds["cluster"], strict=True)]
     print(f"batches of {BATCH} cells of {SECONDS:.0f} s, two at a time, {BATCHES} pairs of batches")
-    for name, values in seconds.items():
-        print(f"{name:8} {' '.join(f'{value:.2f}' for value in values)} s")
     print(f"cluster takes longer by {statistics.mean(shares):+.2%} (mean of the pairs)")
 
 
