@@ -24,7 +24,7 @@ TOP = Path(__file__).parents[1]
 FAKE = TOP / "tests" / "fakes" / "qemu.py"
 WORKLOAD = Workload(
     name="w", summary="", source=Source.STRESSOR, argv=("w",), sources=("w.c",), silence=20,
-    exercised={"turns": 3}, invariants=(),
+    min_counts={"turns": 3}, invariants=(),
 )  # fmt: skip
 RACE = Race(
     name="r", title="", summary="", signature=(Signature(report="kernel BUG at mm/it.c"),),

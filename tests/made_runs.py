@@ -65,7 +65,7 @@ def made_run(
     """
     workload = Workload(
         name="w", summary="s", source=source, argv=("w",), sources=("w.c",),
-        exercised={"iterations" if source is Source.LTP else "turns": floor}, invariants=(),
+        min_counts={"iterations" if source is Source.LTP else "turns": floor}, invariants=(),
     )  # fmt: skip
     made = of or Race(
         name=race, title="two meet where one should be alone", summary="s",

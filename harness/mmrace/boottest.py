@@ -130,6 +130,7 @@ class Vm:
         source: Path,
         *arguments: str,
         seconds: float = 1,
+        min_counts: Mapping[str, int] | None = None,
         exercised: Mapping[str, int] | None = None,
         silence: int = _SILENCE,
         boot: tuple[str, ...] = (),
@@ -137,7 +138,8 @@ class Vm:
         """Compile a C file and run it as PID 1's workload; ``stressor.h`` is there to include.
 
         It runs again and again for ``seconds``. Exit codes are those of stressors: 0 held, 1
-        failed. ``exercised``: min counts of its counters, below which it is NOT_EXERCISED.
+        failed. ``min_counts``: of its counters, below which it is NOT_EXERCISED;
+        ``exercised`` is their older name.
         """
         workload = Workload(
             name="program",
@@ -146,7 +148,7 @@ class Vm:
             argv=(source.stem, *arguments),
             sources=(source.name,),
             silence=silence,
-            exercised=dict(exercised or {"iterations": 1}),
+            min_counts=dict(min_counts or exercised or {"iterations": 1}),
         )
         race = Race(
             name="test",

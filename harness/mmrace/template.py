@@ -98,7 +98,7 @@ def _from_run(name: str, run: RunDir) -> Mapping[str, Any]:
         "boot": spec.boot[len(spec.machine.boot) :],
         "env": f"{{ {env} }}" if env else "",
         "execution": execution.model_dump(mode="json", exclude_defaults=True, exclude={"given"}),
-        "exercised": counts,
+        "min_counts": counts,
         "shown": judged.title or str(judged.outcome),
         "command": shlex.join(argv),
     }

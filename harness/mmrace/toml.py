@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reading the TOML that people write, with errors that name the file and the key."""
 
+import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mmrace.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+Regex = Annotated[str, AfterValidator(_regex)]
 
 
 class Table(BaseModel):

@@ -27,7 +27,7 @@ WORKLOAD = Workload(
     argv=("w",),
     sources=("w.c",),
     silence=5,
-    exercised={"turns": 3},
+    min_counts={"turns": 3},
     invariants=(),
 )
 RACE = Race(

@@ -50,7 +50,7 @@ def race(**counted: int) -> Race:
                     "source": "stressor",
                     "argv": ["w"],
                     "sources": ["w.c"],
-                    "exercised": {name.replace("__", ":"): n for name, n in counted.items()},
+                    "min_counts": {name.replace("__", ":"): n for name, n in counted.items()},
                 }
             ],
         }
@@ -59,7 +59,7 @@ def race(**counted: int) -> Race:
 
 def named(kernel: KernelCounters, **counted: int) -> dict[str, int]:
     made = race(**counted)
-    return name_counters(made, made.workload[0], kernel, "7.3.4").exercised
+    return name_counters(made, made.workload[0], kernel, "7.3.4").min_counts
 
 
 def test_counters_are_read_from_the_kernel(vmlinux: Path) -> None:

@@ -39,7 +39,7 @@ STALL = """\
 def race(*signatures):
     workload = Workload(
         name="w", summary="", source=Source.STRESSOR, argv=("w",), sources=("w.c",),
-        exercised={"iterations": 1}, silence=60,
+        min_counts={"iterations": 1}, silence=60,
     )  # fmt: skip
     return Race(name="r", title="", summary="", signature=signatures, workload=(workload,))
 

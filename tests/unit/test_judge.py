@@ -32,7 +32,7 @@ END = "1..1\n# end\n"
 def workload(source: Source = Source.STRESSOR, **least: int) -> Workload:
     return Workload(
         name="w", summary="s", source=source, argv=("w",), sources=("w.c",),
-        exercised=least or {"iterations": 1}, silence=20,
+        min_counts=least or {"iterations": 1}, silence=20,
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def tolerant(*, release: str = "5.9.1+", said: str, code: int = 1, least: int = 
     known = {"versions": "<5.11", "output": "^madvise failed: EIO", "reason": "so it is"}
     work = Workload.model_validate(
         {**workload(Source.LTP).model_dump(), "tolerated": [known]}
-        | {"exercised": {"ltp:passed": least}}
+        | {"min_counts": {"ltp:passed": least}}
     )
     channel = result(f"not ok 1 - w # exit={code}", said)
     return evidence(channel.replace("release 6.1", f"release {release}"), work=work)

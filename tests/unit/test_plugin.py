@@ -71,7 +71,7 @@ from pathlib import Path
 
 @pytest.mark.mmrace(accel="tcg")
 def test_mine(mmrace_vm):
-    shown = mmrace_vm.boot(Path(__file__).with_name("mine.c"), exercised={"turns": %d})
+    shown = mmrace_vm.boot(Path(__file__).with_name("mine.c"), min_counts={"turns": %d})
     assert shown.outcome == "PASS", shown.judgement.notes
     assert "booting" in shown.output
 """

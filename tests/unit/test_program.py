@@ -61,7 +61,7 @@ class Said(list[str]):
 
 def workload(source: Source, *sources: str) -> Workload:
     return Workload(
-        name="toy", summary="", source=source, argv=("toy",), sources=sources, exercised={"x": 1}
+        name="toy", summary="", source=source, argv=("toy",), sources=sources, min_counts={"x": 1}
     )
 
 
@@ -167,7 +167,7 @@ def test_selftest_is_built_from_the_tree(home: Home, tmp_path: Path) -> None:
 
 def test_tree_without_the_selftest(home: Home, tmp_path: Path) -> None:
     commit = add(home, "k", KERNEL, tmp_path / "k")
-    with pytest.raises(UserError, match=r"none of a/b\.c, c/d\.c"):
+    with pytest.raises(UserError, match=r"lacks a/b\.c, c/d\.c"):
         build(home, workload(Source.SELFTEST, "a/b.c", "c/d.c"), commit)
 
 

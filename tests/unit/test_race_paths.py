@@ -19,7 +19,7 @@ from mmrace.errors import UserError
 
 def workload(name: str, **more: object) -> Workload:
     known = {"summary": "", "source": Source.STRESSOR, "argv": ("w",), "sources": ("w.c",)}
-    return Workload(name=name, exercised={"turns": 1}, **{**known, **more})  # type: ignore[arg-type]
+    return Workload(name=name, min_counts={"turns": 1}, **{**known, **more})  # type: ignore[arg-type]
 
 
 def race(*workloads: Workload, path: tuple[RacePath, ...] = ()) -> Race:
@@ -63,7 +63,7 @@ def test_a_workload_narrows_to_its_path_and_says_what_is_left_out() -> None:
     assert names(made, "6.1", "b") == {"y": "b"}
     assert names(made, "6.1", "c") == {"c": "c"}
     assert made.paths("6.1", "c").left_out == ("x", "y")
-    with pytest.raises(UserError, match="no workload 'd'"):
+    with pytest.raises(UserError, match="no workload named 'd'"):
         made.paths("6.1", "d")
 
 
@@ -93,3 +93,11 @@ def test_the_races_have_paths_that_their_default_workloads_decide(name: str) -> 
             # A path that can be steered is decided by a workload that is.
             for workload in paths.decided.values():
                 assert made.windows_for(workload.name) or base.name == "2.6.34", workload.name
+
+
+def test_min_counts_by_their_older_name_are_read_as_such() -> None:
+    known = {"name": "w", "summary": "", "source": "stressor", "argv": ["w"], "sources": ["w.c"]}
+    old = Workload.model_validate({**known, "exercised": {"turns": 3}})
+    assert old == Workload.model_validate({**known, "min_counts": {"turns": 3}})
+    with pytest.raises(ValueError, match="min_counts is given twice; drop exercised"):
+        Workload.model_validate({**known, "exercised": {"a": 1}, "min_counts": {"a": 1}})

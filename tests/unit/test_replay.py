@@ -29,7 +29,7 @@ BEFORE = b"KTAP version 1\n# start w\n# out mmrace: race\n"
 def oracle():
     workload = Workload(
         name="w", summary="", source=Source.STRESSOR, argv=("w",), sources=("w.c",),
-        exercised={"iterations": 1},
+        min_counts={"iterations": 1},
     )  # fmt: skip
     signatures = (Signature(title="race_here"), Signature(output="^mmrace: fail stale"))
     race = Race(name="r", title="", summary="", signature=signatures, workload=(workload,))

@@ -65,7 +65,7 @@ def test_a_c_file_becomes_a_race_of_one_workload(write) -> None:
     assert (workload.name, workload.source) == ("my-repro", Source.REPRODUCER)
     assert workload.argv == ("My-Repro",)
     assert workload.execution == Execution(procs=4, user=True)
-    assert workload.exercised == {"executions": 1}
+    assert workload.min_counts == {"executions": 1}
 
 
 def test_the_name_follows_the_content_and_nothing_else(write) -> None:
@@ -303,7 +303,7 @@ def test_a_race_is_made_from_a_run(home, kept) -> None:
     assert race.delays
     assert race.delays == was.race.delays
     assert race.workload[0].execution == was.workload.execution.model_copy(update={"given": ()})
-    assert race.workload[0].exercised == {"executions": 1, "functions": 9}
+    assert race.workload[0].min_counts == {"executions": 1, "functions": 9}
     assert race.own_config == ("reproducer", "tun")
     assert race.functions == ("walk",)  # what the run executed
     assert (folder / "race.toml").read_text().count("TODO") >= 3

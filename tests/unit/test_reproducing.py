@@ -159,7 +159,7 @@ def test_a_fix_to_code_that_is_never_reached_is_never_fixed_and_named(kernels: K
 
 def test_after_has_to_execute_a_tenth_of_what_before_did(kernels: Kernels) -> None:
     learnt = kernels.learn()
-    assert learnt.race.workload[0].exercised == {
+    assert learnt.race.workload[0].min_counts == {
         "executions": 1,
         "functions": 1,
         "probe:walk": 100,
@@ -229,7 +229,7 @@ def test_a_bisection_asks_for_the_failing_call_trace(kernels: Kernels) -> None:
     work = Work(race, race.workload[0], RunOptions())
     learnt = learn_for_bisection(kernels.session, kernels.arms[Arm.BEFORE], work, 5000)
     assert learnt.race.workload[0].probes == ("made_to_fail", "its_caller", "callers_caller")
-    assert learnt.race.workload[0].exercised == {"executions": 1, "functions": 1}
+    assert learnt.race.workload[0].min_counts == {"executions": 1, "functions": 1}
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itse
     kernels.before = [both]
     learnt = kernels.learn()
     asked = {"executions": 1, "functions": 1, "probe:free_it": 4}
-    assert learnt.race.workload[0].exercised == asked
+    assert learnt.race.workload[0].min_counts == asked
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 4\n# cut")}]
     assert kernels.verify(learnt).said.verdict is Verdict.FIXED
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 3\n# cut")}]
@@ -299,7 +299,7 @@ def test_a_call_that_is_dropped_where_the_program_never_is_excuses_nothing(
 ) -> None:
     touched = Touched(CHANGED, frozenset({("free_it", "walk")}))
     monkeypatch.setattr(reproducing, "touched_by", lambda *_: touched)
-    assert kernels.learn().race.workload[0].exercised["probe:walk"] == 100
+    assert kernels.learn().race.workload[0].min_counts["probe:walk"] == 100
 
 
 def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) -> None:
@@ -311,7 +311,7 @@ def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) 
         ("anywhere in mm/rmap.c:walk",),
         ("anywhere in mm/memory.c:free_it",),
     )
-    assert learnt.race.workload[0].exercised["probe:walk"] == 5
+    assert learnt.race.workload[0].min_counts["probe:walk"] == 5
     said = "0 of 3 runs failed unsteered; 3 of 3 runs failed with delays in these functions"
     assert said in kernels.notes
     done = kernels.verify(learnt)
@@ -332,7 +332,7 @@ def test_where_steering_helps_no_more_the_campaign_is_not_steered(kernels: Kerne
     learnt = kernels.learn()
     assert [run.spec().steered for run in learnt.runs[:5]] == [False, False, True, True, False]
     assert learnt.race.delays is None
-    assert learnt.race.workload[0].exercised["probe:walk"] == 100
+    assert learnt.race.workload[0].min_counts["probe:walk"] == 100
 
 
 @pytest.mark.parametrize("steer", [True, False])

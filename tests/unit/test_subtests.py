@@ -23,7 +23,7 @@ CLEAN = "# out 1..1\n# out ok 1 reads a page\nok 1 - w # exit=0 seconds=1.00 rac
 def judged(said: str, source: Source = Source.SELFTEST, **exercised: int) -> Judgement:
     workload = Workload(
         name="w", summary="", source=source, argv=("w",), sources=("w.c",),
-        exercised=exercised or {"ktap:passed": 1},
+        min_counts=exercised or {"ktap:passed": 1},
     )  # fmt: skip
     signature = (Signature(title="none"),)
     race = Race(name="r", title="", summary="", signature=signature, workload=(workload,))

@@ -71,7 +71,7 @@ def test_its_stressor_compiles_without_a_warning_and_holds(home: Home, tmp_path:
         pytest.skip("two CPUs absent: the stressor pins its sides to CPU 0 and 1")
     assert said.returncode == 0, said.stdout
     counts = dict(line.split()[2:4] for line in said.stdout.splitlines() if " count " in line)
-    least = load_race("my-race").workload[0].exercised
+    least = load_race("my-race").workload[0].min_counts
     assert all(int(counts[name]) >= count for name, count in least.items()), said.stdout
 
 
@@ -211,13 +211,13 @@ def test_the_template_shows_every_key_that_there_is() -> None:
 def test_a_race_without_min_counts_says_what_is_missing(home: Home) -> None:
     folder = new_race(home, "my-race", home.races)
     text = (folder / "race.toml").read_text()
-    for counts in ("[workload.exercised]\n", ""):
-        shorter = re.sub(r"\[workload\.exercised\]\nrounds = \d+\ntaken = \d+\n", counts, text)
+    for counts in ("[workload.min_counts]\n", ""):
+        shorter = re.sub(r"\[workload\.min_counts\]\nrounds = \d+\ntaken = \d+\n", counts, text)
         assert shorter != text
         (folder / "race.toml").write_text(shorter)
         with pytest.raises(UserError) as caught:
             load_race("my-race")
-        assert "workload.0.exercised: " in caught.value.message
+        assert "workload.0.min_counts: " in caught.value.message
         assert "no min count" in caught.value.message
         assert "iterations = 1" in caught.value.message
 

@@ -49,7 +49,7 @@ def run(home, image, mmrace_kernel, tmp_path):
             argv=("misbehave", how),
             sources=("misbehave.c",),
             silence=silence,
-            exercised={"turns": turns},
+            min_counts={"turns": turns},
         )
         race = Race(
             name="ends",

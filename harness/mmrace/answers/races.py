@@ -40,7 +40,7 @@ def shown(race: Race) -> Answer:
         (
             one.name,
             str(one.source),
-            " ".join(f"{name}>={least}" for name, least in one.exercised.items()),
+            " ".join(f"{name}>={least}" for name, least in one.min_counts.items()),
             one.summary,
         )
         for one in race.workload

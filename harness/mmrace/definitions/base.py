@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from mmrace.data import data_dir
 from mmrace.errors import UserError
-from mmrace.toml import Table, read_toml
+from mmrace.toml import Regex, Table, read_toml
 
 
 def _versions(text: str) -> str:
@@ -20,14 +20,6 @@ def _versions(text: str) -> str:
         SpecifierSet(text)
     except InvalidSpecifier as error:
         raise ValueError(f"no range of versions: {error}") from error
-    return text
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
     return text
 
 
@@ -46,7 +38,7 @@ class Mark(Table):
     """Text that tells what is in a tree: ``contains`` (a regular expression) found in ``file``."""
 
     file: str
-    contains: Annotated[str, AfterValidator(_pattern)]
+    contains: Regex
     absent: bool = False
 
     def holds(self, text: str) -> bool:

@@ -15,13 +15,12 @@ from mmrace.definitions.workload import (
     Execution,
     FailsBy,
     Probe,
-    Regex,
     Source,
     Tolerated,
     Workload,
 )
 from mmrace.errors import UserError
-from mmrace.toml import Table, read_toml
+from mmrace.toml import Regex, Table, read_toml
 
 __all__ = [
     "Cost",

@@ -93,7 +93,7 @@ class Reproducer:
             argv=(_file(self.program),),
             sources=self.sources,
             silence=silence,
-            exercised={EXECUTIONS: 1},
+            min_counts={EXECUTIONS: 1},
             invariants=(),
             rare=True,
             execution=execution,
@@ -138,16 +138,16 @@ def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
         probes.setdefault(name, Probe(name=name, function=(function,), every=True, file=file))
     chosen = dict(list(probes.items())[:FUNCTIONS_COUNTED])
     workload = race.workload[0]
-    exercised = {**workload.exercised, **({FUNCTIONS: 1} if chosen else {})}
-    counted = workload.model_copy(update={"probes": tuple(chosen), "exercised": exercised})
+    counts = {**workload.min_counts, **({FUNCTIONS: 1} if chosen else {})}
+    counted = workload.model_copy(update={"probes": tuple(chosen), "min_counts": counts})
     return race.model_copy(update={"probe": tuple(chosen.values()), "workload": (counted,)})
 
 
 def with_min_counts(race: Race, counts: Mapping[str, int]) -> Race:
     """Return the race of which so much more has to be executed, by counter."""
     workload = race.workload[0]
-    exercised = {**workload.exercised, **counts}
-    changed = workload.model_copy(update={"exercised": exercised})
+    wanted = {**workload.min_counts, **counts}
+    changed = workload.model_copy(update={"min_counts": wanted})
     return race.model_copy(update={"workload": (changed,)})
 
 

@@ -1,25 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A workload as people write it in ``race.toml``: what runs in the guest, and what it proves."""
 
-import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mmrace.definitions.base import Versions, in_range
-from mmrace.toml import Table
-
-
-def _regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    return text
-
-
-Regex = Annotated[str, AfterValidator(_regex)]
+from mmrace.toml import Regex, Table
 
 
 class Source(StrEnum):
@@ -125,10 +113,11 @@ class Workload(Table):
         ge=5,
         description="Seconds without progress on the result channel that make a HANG.",
     )
-    exercised: dict[str, int] = Field(
+    min_counts: dict[str, int] = Field(
         default_factory=dict,
         validate_default=True,
-        description="Min counts: counters, and the value below which a run is NOT_EXERCISED.",
+        description="Counters, and the value below which a run is NOT_EXERCISED. `exercised` is "
+        "an older name of the key.",
     )
     invariants: tuple[str, ...] = Field(
         default=("hugepages_free", "hugepages_rsvd", "isolated"),
@@ -151,7 +140,17 @@ class Workload(Table):
     )
     execution: Execution = Execution()
 
-    @field_validator("exercised")
+    @model_validator(mode="before")
+    @classmethod
+    def _of_first_version(cls, fields: Any) -> Any:
+        """Read what races and runs of the first version call min counts."""
+        if not isinstance(fields, dict) or "exercised" not in fields:
+            return fields
+        if "min_counts" in fields:
+            raise ValueError("min_counts is given twice; drop exercised, its older name")
+        return {"min_counts" if key == "exercised" else key: fields[key] for key in fields}
+
+    @field_validator("min_counts")
     @classmethod
     def _proves_something(cls, counts: dict[str, int]) -> dict[str, int]:
         if not counts:

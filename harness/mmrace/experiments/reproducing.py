@@ -88,7 +88,7 @@ class Learnt:
                 "failure": self.failure.name if self.failure else None,
                 "seen": self.failure.seen if self.failure else 0,
                 "signature": [one.model_dump() for one in self.race.signature],
-                "min_counts": dict(self.race.workload[0].exercised),
+                "min_counts": dict(self.race.workload[0].min_counts),
                 "steered": self.race.delays is not None,
                 "trouble": self.trouble,
                 "runs": [run.as_json() for run in self.runs],

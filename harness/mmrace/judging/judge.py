@@ -45,7 +45,7 @@ def judge(evidence: Evidence) -> Judgement:
     counted = [f"probe:{name}" for name in evidence.workload.probes]
     counters[FUNCTIONS] = sum(counters.get(name, 0) for name in counted)
     exercised = {
-        name: (counters.get(name, 0), least) for name, least in evidence.workload.exercised.items()
+        name: (counters.get(name, 0), least) for name, least in evidence.workload.min_counts.items()
     }
     finding = (
         _failure(case)

@@ -119,7 +119,7 @@ def name_counters(race: Race, workload: Workload, kernel: KernelCounters, releas
     would only find out that nothing was counted.
     """
     wanted = {}
-    for counter, least in workload.exercised.items():
+    for counter, least in workload.min_counts.items():
         named = counter
         kind, _, name = counter.partition(":")
         if kind == "vmstat" and kernel.vmstat is not None:
@@ -130,7 +130,7 @@ def name_counters(race: Race, workload: Workload, kernel: KernelCounters, releas
         elif kind == "probe":
             _check_probe(race, workload, name, kernel, release)
         wanted[named] = least
-    return workload.model_copy(update={"exercised": wanted})
+    return workload.model_copy(update={"min_counts": wanted})
 
 
 def _check_probe(
@@ -153,10 +153,10 @@ def fit_to_kernel(workload: Workload, countable: Countable) -> Fitted:
     """Ask nothing of a kernel that it cannot be asked for: functions that it does not have."""
     refused = countable.refused
     absent = {f"probe:{name}" for name in workload.probes if name in refused}
-    wanted = {name: count for name, count in workload.exercised.items() if name not in absent}
+    wanted = {name: count for name, count in workload.min_counts.items() if name not in absent}
     if not countable.places:
         wanted.pop(FUNCTIONS, None)
     notes = tuple(
         f"{name} is not counted: {refused[name]}" for name in workload.probes if name in refused
     )
-    return Fitted(workload.model_copy(update={"exercised": wanted}), countable.places, notes)
+    return Fitted(workload.model_copy(update={"min_counts": wanted}), countable.places, notes)

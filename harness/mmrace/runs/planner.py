@@ -210,7 +210,7 @@ class Planner:
 
     def _named(self, built: Built, race: Race, workload: Workload) -> Workload:
         """Call the kernel's own counters what this kernel calls them; others need no look at it."""
-        if not any(name.startswith(("vmstat:", "probe:")) for name in workload.exercised):
+        if not any(name.startswith(("vmstat:", "probe:")) for name in workload.min_counts):
             return workload
         return name_counters(race, workload, self._counters(built), built.kernel.release)
 

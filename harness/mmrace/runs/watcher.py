@@ -18,7 +18,7 @@ class Watcher:
         self._tell = tell
         self._director = director
         self.crashes = CrashWatch(spec.race)
-        self._exercise = Exercise(spec.workload.exercised)
+        self._exercise = Exercise(spec.workload.min_counts)
 
     def line(self, line: str) -> bytes | None:
         """Take a line of the result channel; returns what the guest is to be told."""
