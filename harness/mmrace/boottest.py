@@ -2,6 +2,7 @@
 """What a test of the pytest plugin can ask for, and what it gets: a kernel, and runs of it."""
 
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from mmrace.experiments.reproducing import race_of
 from mmrace.experiments.session import Session
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
-from mmrace.progress import Tell
+from mmrace.progress import Tell, clock
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
+from mmrace.terminal.steps import PLAIN_INTERVAL, time_left
 from mmrace.userland.program import compile_program
 
+ENDED = "the run ended as "
 _SILENCE = 60  # seconds without a word of a test's own program that make a HANG
 
 
@@ -84,13 +87,17 @@ class Shown:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """End a test with mmrace's one line when it cannot tell; skip it when a source is not there."""
+    """End a test with mmrace's one line when it cannot tell; skip it when a source is not there.
+
+    An error that meets several tests has its detail in the first of them.
+    """
     try:
         yield
     except NotHereError as missing:
         pytest.skip(missing.message)
     except MmraceError as error:
-        pytest.fail("\n".join(filter(None, (error.detail, error.message))), pytrace=False)
+        detail, error.detail = error.detail, ""
+        pytest.fail("\n".join(filter(None, (detail, error.message))), pytrace=False)
 
 
 class Vm:
@@ -194,7 +201,7 @@ class Vm:
             )
             run = self._session.run_cell(lambda: planned)
         judged = run.judgement()
-        self._said.append(f"{judged.outcome} {judged.title}".strip())
+        self._said.append(f"{ENDED}{judged.outcome} {judged.title}".strip())
         self._said.append(f"run directory: {run.folder}")
         return Shown(run, judged)
 
@@ -203,11 +210,18 @@ class Vm:
         yield teller(title, self._said)
 
 
-def teller(title: str, said: list[str]) -> Tell:
-    """Keep a step's result in ``said``."""
+def teller(title: str, said: list[str], show: Tell = lambda _text: None) -> Tell:
+    """Keep a step's result in ``said``; ``show`` its state now and then, when it takes long."""
+    started = last = time.monotonic()
 
     def tell(text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
         if text.startswith("="):
             said.append(f"{title}: {text[1:].strip()}")
+        elif now - last > PLAIN_INTERVAL:
+            last = now
+            left = time_left(text, now - started)
+            show(f"{title}: {text} ({clock(now - started)}{f', {left}' if left else ''})")
 
     return tell

@@ -23,15 +23,16 @@ from dataclasses import fields
 
 import pytest
 
-from mmrace.boottest import Vm, Wish, listed, teller, told
+from mmrace.boottest import ENDED, Vm, Wish, listed, teller, told
 from mmrace.data import use_races
+from mmrace.errors import MmraceError
 from mmrace.home import Home
 from mmrace.progress import Tell
 from mmrace.runs import kernels
 from mmrace.runs.kernels import Built
 from mmrace.sources.tree import Tree, find_tree
 
-_KERNELS = pytest.StashKey[dict[tuple[object, ...], Built]]()
+_KERNELS = pytest.StashKey[dict[tuple[object, ...], Built | MmraceError]]()
 
 
 def _worker() -> int:
@@ -62,6 +63,10 @@ def pytest_runtest_makereport(
     said = getattr(item, "mmrace_said", None)
     if said and report.failed:
         report.sections.append(("mmrace", "\n".join(said)))
+        ended = [text.removeprefix(ENDED) for text in said if text.startswith(ENDED)]
+        place = getattr(report.longrepr, "reprcrash", None)
+        if place and ended:
+            place.message = f"{ended[-1]}: {place.message}"
     return report
 
 
@@ -106,13 +111,26 @@ def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree
 
         @contextmanager
         def step(title: str) -> Iterator[Tell]:
-            yield teller(title, said)
+            yield teller(title, said, lambda text: _show(request.config, text))
 
-        with told():
+        try:
             built[key] = kernels.build(mmrace_home, *key[1:], step)
-    kernel = built[key].kernel
-    said.append(f"kernel {kernel.release} {kernel.id}")
-    return built[key]
+        except MmraceError as error:  # of all tests of this kernel; it is not built again
+            built[key] = error
+    found = built[key]
+    with told():
+        if isinstance(found, MmraceError):
+            raise found
+    said.append(f"kernel {found.kernel.release} {found.kernel.id}")
+    return found
+
+
+def _show(config: pytest.Config, text: str) -> None:
+    """Write a line to the terminal; workers of pytest-xdist have none."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter:
+        reporter.ensure_newline()
+        reporter.write_line(f"mmrace: {text}")
 
 
 @pytest.fixture

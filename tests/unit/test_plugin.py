@@ -101,6 +101,38 @@ def test_a_failure_names_the_run(tests: pytest.Pytester) -> None:
     )
 
 
+def test_a_failure_has_the_title_in_the_assertion(tests: pytest.Pytester) -> None:
+    bad = GOOD.replace("channel ok 1", "channel # out mmrace: fail lost a page\nchannel not ok 1")
+    assert bad != GOOD
+    tests.path.joinpath("kernel").write_text(bad)
+    tests.makepyfile(BOOTS % 3)
+    result = tests.runpytest_subprocess("-rf", "--tb=no", "-v")
+    result.stdout.fnmatch_lines(["FAILED *test_mine - FAIL los*"])
+
+
+def test_a_kernel_that_does_not_build_is_tried_and_told_once(tests: pytest.Pytester) -> None:
+    tests.makeconftest(
+        """
+        from mmrace.errors import BuildError
+        from mmrace.runs import kernels
+        from mmrace import plugin
+
+        def build(*_words):
+            print("one build")
+            raise BuildError("the kernel did not build: mm/x.c:1: no", "all of the output")
+
+        plugin.find_tree = lambda *_: __import__("types").SimpleNamespace(name="t")
+        kernels.build = build
+        """
+    )
+    tests.makepyfile("def test_a(mmrace_vm): ...\ndef test_b(mmrace_vm): ...")
+    result = tests.runpytest_subprocess("-s")
+    result.assert_outcomes(errors=2)
+    said = result.stdout.str()
+    assert said.count("one build") == 1
+    assert said.count("all of the output") == 1
+
+
 @pytest.mark.whole
 def test_workers_of_xdist_take_turns_with_guests(tests: pytest.Pytester) -> None:
     slow = GOOD.replace("channel 1..1", "sleep 0.7\nchannel 1..1")

@@ -56,7 +56,7 @@ class _Step:
         if text.startswith("="):
             self.result = text[1:].strip()
         else:
-            self.update(text, left(text, self.seconds))
+            self.update(text, time_left(text, self.seconds))
 
     def update(self, state: str, remaining: str) -> None:
         raise NotImplementedError
@@ -98,7 +98,7 @@ class _Live(_Step):
         self._progress.stop()
 
 
-def left(state: str, seconds: float) -> str:
+def time_left(state: str, seconds: float) -> str:
     """Say how long a step will still take, from what it has done in so many seconds; or nothing."""
     if not isinstance(state, Counted) or not state.done or seconds < _SURE:
         return ""
