@@ -29,6 +29,7 @@ from mmrace.home import Home
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.runs import planner
 from mmrace.template import race_from_run
 from mmrace.userland.program import build_program
 from mmrace.userland.reproducer import keep_reproducer
@@ -255,6 +256,16 @@ def test_memory_that_the_program_used_up_is_no_failure_of_the_kernel() -> None:
 
 def test_the_use_of_freed_memory_shows_without_kasan(write) -> None:
     assert read_reproducer([write("a.c")]).race(Execution()).boot == ("slub_debug=FP",)
+
+
+def test_programs_that_call_a_shell_find_one(write, tmp_path, monkeypatch) -> None:
+    workload = read_reproducer([write("a.c")]).race(Execution()).workload[0]
+    shell = tmp_path / "busybox"
+    monkeypatch.setattr(planner, "BUSYBOX", shell)
+    assert planner.shell_for(workload) is None  # the host has none
+    shell.touch()
+    assert planner.shell_for(workload) == shell
+    assert planner.shell_for(load_race("hugetlb-uffd").workload[0]) is None
 
 
 def test_signatures_of_what_is_known(write) -> None:

@@ -43,6 +43,13 @@ def test_a_program_without_end_holds_and_the_guest_comes_to_its_end(run, how):
     assert made.channel().endswith(b"# end\n")
 
 
+def test_a_program_that_calls_a_shell_finds_one_with_its_commands(run):
+    judged = run("shell").judgement()
+    assert judged.outcome is Outcome.PASS, judged
+    assert judged.exercised[EXECUTIONS][0] > 1
+    assert not any("exit code 9" in note or "missed" in note for note in judged.notes), judged.notes
+
+
 def test_an_attack_on_pid_1_is_shown_and_leaves_the_next_execution_alone(run):
     judged = run("attack").judgement()
     assert judged.outcome is Outcome.PASS, judged

@@ -61,6 +61,12 @@ def steers(
     return able if options.steer is None else options.steer
 
 
+def shell_for(workload: Workload) -> Path | None:
+    """Return what /bin/sh is in the guest: reproducers call system(3), our programs do not."""
+    wanted = workload.source is Source.REPRODUCER
+    return BUSYBOX if wanted and BUSYBOX.is_file() else None
+
+
 def _no_points(race: Race, workload: Workload) -> str:
     if is_reproducer(race):
         return (
@@ -120,7 +126,8 @@ class Planner:
         machine = like.machine if like else load_machine(options.machine or race.machine)
         boot = (*machine.boot, *built.boot, *race.boot, *options.boot)
         program = program or self._program(built, race, workload, options)
-        image = make_image(self._home, self._guest_init(built), program.files)
+        shell = shell_for(workload)
+        image = make_image(self._home, self._guest_init(built), program.files, shell)
         fitted = self._fit(built, race, workload)
         wanted = wanted_accel(race, workload, options, debug_info=built.kernel.has_debug_info)
         chosen = self._accelerator(wanted, machine, built.kernel, image)

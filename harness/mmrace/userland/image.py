@@ -136,7 +136,7 @@ def make_image(
 ) -> Path:
     """Pack PID 1 and programs, each under its file's name; reused when nothing has changed.
 
-    ``busybox`` is a static one, for ``mmrace shell``. Raises InfraError when a file is missing.
+    ``busybox`` is a static one, which becomes /bin/sh. Raises InfraError when a file is missing.
     """
     entries = [
         *(cpio.directory(folder, 0o1777 if folder == "tmp" else 0o755) for folder in _FOLDERS),
