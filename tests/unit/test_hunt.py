@@ -109,6 +109,7 @@ def test_who_went_on_without_a_hit_is_a_step_of_its_own():
     hits += [Hit("V0", "entry of a")]
     assert steps(tuple(hits)) == (
         Step(actor="V0", point="entry of a"),
+        Step(actor="V1", point="entry of b"),
         Step(actor="V1", seconds=0.3),
         Step(actor="V0", point="entry of a"),
     )

@@ -202,6 +202,17 @@ def test_a_search_counts_what_else_failed_and_schedules_at_once_what_it_knows() 
     assert search.tried.foreign["stall"] == search.tried.boots == 1
 
 
+def test_what_lies_beside_shares_by_file() -> None:
+    sites = (
+        AccessSite(1, "f", 2),
+        *(AccessSite(at, f"g{at}", at, beside="fs/x.c") for at in (2, 3)),
+    )
+    pairs = (NEAR, replace(NEAR, second=3))
+    plan = make_search(sites, Tactics(), Profile(pairs=pairs))
+    assert [(site.address, site.group) for site in plan.sites] == [(1, 0), (2, 1), (3, 1)]
+    assert make_search(sites, Tactics(), Profile(pairs=pairs), alone={"g2"}).groups == 3
+
+
 def test_a_search_with_seeds_need_not_watch() -> None:
     boots = Boots(fails=9)
     Search(boots, SITES, None, seeds=Seeds(frozenset({2, 9}))).step(60, lambda _text: None)
@@ -366,6 +377,21 @@ def test_where_two_vcpus_stood_is_looked_into_first() -> None:
     found = suspects.of(Failure(boot, schedules_before(boot)))
     assert found[0] == (Hit("V0", "entry of f1"), Hit("V1", "entry of f2"))
     assert (Hit("V0", "entry of f3"), Hit("V1", "")) in found
+
+
+def test_where_two_vcpus_met_at_one_word_comes_before_that() -> None:
+    log = (
+        step(1.0, 0, StepKind.HELD, 1),
+        step(1.1, 1, StepKind.MEET, 2),
+        step(1.2, 0, StepKind.TIMEOUT, 1, count=5),
+        step(2.0, 0, StepKind.HELD, 3, 2),
+        step(2.1, 1, StepKind.SWITCH, 2, 2),
+        step(2.2, 0, StepKind.GO, 3, 2),
+    )
+    boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=log), 100.0, 100.0, NO_RUN)
+    suspects = Suspects(Namer())  # type: ignore[arg-type]
+    found = suspects.of(Failure(boot, schedules_before(boot)))
+    assert found[0] == (Hit("V0", "entry of f1"), Hit("V1", "entry of f2"), Hit("V1", ""))
 
 
 def test_an_order_is_not_screened_for_ever() -> None:

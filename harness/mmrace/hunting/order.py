@@ -2,7 +2,7 @@
 """The order of hits that came of a schedule, and the steps that it means."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mmrace.definitions.witness import Step
 
@@ -15,12 +15,14 @@ GOES_ON = 0.3
 class Hit:
     """A vCPU came to a point, in one of the tasks that take turns on it.
 
-    Without a point: it went on for a while and came to none, as another one was held.
+    Without a point: it went on for a while and came to none, as another one was held. ``meets``: it
+    came to memory that a held one had just accessed, one of the two storing to it.
     """
 
     actor: str
     point: str
     task: str = ""
+    meets: bool = field(default=False, compare=False)
 
 
 def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
@@ -34,9 +36,16 @@ def going_on(actor: str) -> Step:
 
 
 def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:
-    """Which hits are the last of a run of one actor's."""
-    after = [hit.actor for hit in hits[1:]] + [""]
-    return tuple(at for at, hit in enumerate(hits) if hit.actor != after[at])
+    """Which hits are the last of a run of one actor's, or the last before it went on.
+
+    Where it went on from matters: it is there that it met the one that was held.
+    """
+    following = (*hits[1:], Hit("", ""))[: len(hits)]
+    return tuple(
+        at
+        for at, (hit, after) in enumerate(zip(hits, following, strict=True))
+        if hit.actor != after.actor or (hit.point and not after.point)
+    )
 
 
 def order(hits: tuple[Hit, ...], chosen: Iterable[int]) -> tuple[Step, ...]:

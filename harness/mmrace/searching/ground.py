@@ -12,12 +12,12 @@ from mmrace.errors import UserError
 from mmrace.home import Home, write_file
 from mmrace.searching.files import BESIDE, DEFAULT, choose_files
 from mmrace.searching.profile import Profile, load_profile, save_profile
-from mmrace.symbols.accesses import AccessSite, list_files, list_sites
+from mmrace.symbols.accesses import AccessSite, files_of, list_files, list_sites
 from mmrace.symbols.resolve import Resolved, Resolver
 
 # The kernel passes one of these when it begins to report a failure.
 MARKS = ("entry of add_taint", "entry of panic")
-_FORMAT = 2  # of the list of sites that is kept
+_FORMAT = 3  # of the list of sites that is kept
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def _sites(kept: Path, resolver: Resolver, files: Sequence[str]) -> tuple[Access
     sites = list_sites(resolver.debug, wanted.__contains__)
     if more := choose_files(known, BESIDE) - wanted if tuple(files) == DEFAULT else ():
         beside = list_sites(resolver.debug, more.__contains__)
-        sites += tuple(replace(site, beside=True) for site in beside)
+        names = files_of(resolver.debug, [site.address for site in beside])
+        named = zip(beside, names, strict=True)
+        sites += tuple(replace(site, beside=name or "elsewhere") for site, name in named)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_file(kept, json.dumps({"format": _FORMAT, "sites": [asdict(site) for site in sites]}))
     return sites

@@ -105,7 +105,12 @@ def make_search(
 
 
 def _share(site: AccessSite, alone: Collection[str]) -> tuple[str, int]:
-    """What shares its holds evenly with all other such: a function, or one of its accesses."""
+    """What shares its holds evenly with all other such: a function, or one of its accesses.
+
+    Of what lies beside, a whole file: there is much of it, and little that matters.
+    """
+    if site.beside and site.function not in alone:
+        return site.beside, 0
     return site.function, site.address if site.function in alone and not site.stack else 0
 
 

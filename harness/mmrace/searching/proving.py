@@ -21,8 +21,8 @@ Hits = tuple[Hit, ...]
 class Suspects:
     """What may have brought the failures of a search, which share a cause more often than not.
 
-    Those come first in which two vCPUs stood, the latest of them before the others; then those that
-    came before most failures.
+    Those come first in which two vCPUs met at one word, then those in which two stood, the latest
+    before the others; then those that came before most failures.
     """
 
     def __init__(self, names: Names) -> None:
@@ -34,7 +34,7 @@ class Suspects:
         """Take in a failure; return what may have brought it, the likeliest first."""
         found = list(candidates(self._names, failure))
         self._failures.update(found)
-        found.sort(key=lambda hits: (not _met(hits), -self._failures[hits]))
+        found.sort(key=lambda hits: (-_rank(hits), -self._failures[hits]))
         return list(dict.fromkeys((*found, *joined(self._names, failure))))
 
     def orders(self, hits: Hits) -> Iterator[Steps]:
@@ -75,9 +75,11 @@ def prove_failure(
     return best
 
 
-def _met(hits: Hits) -> bool:
-    """Whether two vCPUs stood somewhere."""
-    return len({hit.actor for hit in hits if hit.point}) > 1
+def _rank(hits: Hits) -> int:
+    """2 where vCPUs met at one word, 1 where two stood somewhere, else 0."""
+    if any(hit.meets for hit in hits):
+        return 2
+    return int(len({hit.actor for hit in hits if hit.point}) > 1)
 
 
 def candidates(names: Names, failure: Failure) -> Iterator[Hits]:

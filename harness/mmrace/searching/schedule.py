@@ -38,7 +38,8 @@ class Recorded:
         for step in self.steps:
             if step.kind in _STANDS:
                 if point := name(step.address):
-                    found.append(Hit(f"V{step.vcpu}", point))
+                    met = step.kind is StepKind.MEET
+                    found.append(Hit(f"V{step.vcpu}", point, meets=met))
             elif step.kind in _ENDS and step.count:
                 found.append(Hit(f"V{self._other(step.vcpu)}", ""))
         return tuple(found)

@@ -3,7 +3,7 @@
 
 import bisect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +29,8 @@ class AccessSite:
 
     ``symbol`` is the function's with what the compiler gave it (``f.isra.0``), ``entry`` its
     address. ``next`` is the address of the instruction after it. ``stack``: it pushes to the stack,
-    and is the first of its function that does; all others access memory otherwise. ``beside``: it
-    counts only where it meets an access that is not.
+    and is the first of its function that does; all others access memory otherwise. ``beside``: its
+    source file, where it counts only if it meets an access of which this is empty.
     """
 
     address: int
@@ -39,12 +39,23 @@ class AccessSite:
     stack: bool = False
     symbol: str = ""
     entry: int = 0
-    beside: bool = False
+    beside: str = ""
 
 
 def list_files(debug: Debug) -> tuple[str, ...]:
     """Source files of which a kernel has code, as ``mm/rmap.c``."""
     return tuple(sorted({name for name, _ in debug.units() if name.endswith(".c")}))
+
+
+def files_of(debug: Debug, addresses: Sequence[int]) -> tuple[str, ...]:
+    """Return the source file of each address's code, "" for an unknown one."""
+    spans = sorted((low, high, name) for name, found in debug.units() for low, high in found)
+    begins = [low for low, _, _ in spans]
+    found = []
+    for address in addresses:
+        _, high, name = spans[max(0, bisect.bisect_right(begins, address) - 1)]
+        found.append(name if address < high else "")
+    return tuple(found)
 
 
 def list_sites(debug: Debug, wanted: Callable[[str], bool]) -> tuple[AccessSite, ...]:
