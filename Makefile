@@ -4,7 +4,7 @@ top := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 bin := $(top)/.venv/bin
 TREE ?= debian:6.1
 
-.PHONY: help setup setup-dev demo docs test unit whole browser vm test-slow bench bench-steering bench-statistics lint lock clean
+.PHONY: help setup setup-dev demo docs test unit whole browser vm test-slow bench bench-steering bench-statistics bench-cli lint lock clean
 
 help:
 	@echo 'make setup             Debian packages and .venv/bin/mmrace'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench-steering    the figures in docs/measurements/steering.md'
 	@echo 'make bench-statistics  calibration of verify and bisect'
 	@echo 'make docs              the documentation site, in artefacts/site'
+	@echo 'make bench-cli         how long the command line takes to answer'
 	@echo 'make lint unit whole browser vm  parts of make test'
 	@echo 'make lock              pin the Python dependencies anew'
 
@@ -61,6 +62,9 @@ bench-steering: setup-dev
 
 bench-statistics: setup-dev
 	cd $(top) && $(bin)/python -m tests.bench.statistics
+
+bench-cli: setup-dev
+	cd $(top) && $(bin)/python -m tests.bench.bench_cli
 
 lock: setup-dev
 	cd $(top) && $(bin)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --extra build --output-file requirements.lock pyproject.toml

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from made_runs import make_run
+from made_runs import made_run
 from mmrace.home import Home
 
 TIMES = 5
@@ -39,7 +39,7 @@ def main(count: int = 2000) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-cli-") as name:
         top = Path(name)
         home = Home(top / "cache", top / "data")
-        made = make_run(home)
+        made = made_run(home.runs)
         for number in range(count - 1):
             folder = made.folder.with_name(f"{made.id}-{number:05}")
             shutil.copytree(made.folder, folder)

@@ -5,9 +5,9 @@ import json
 import secrets
 import shlex
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -345,13 +345,14 @@ def last_runs(
     home: Home, count: int, race: str | None = None, outcome: str | None = None
 ) -> list[RunDir]:
     """Return the newest runs, of a race or with an outcome, oldest first."""
+    newest = reversed(list(all_runs(home)))
     found = (
         run
-        for run in all_runs(home)
+        for run in newest
         if (not race or run.spec().race.name == race)
         and (not outcome or run.judgement().outcome == outcome.upper())
     )
-    return list(deque(found, count))
+    return list(islice(found, count))[::-1]
 
 
 def all_runs(home: Home) -> Iterator[RunDir]:
