@@ -4,12 +4,14 @@
 import io
 from pathlib import Path
 
-from mmrace.cli.printing import BoardTable
 from rich.console import Console
 
+from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
+from mmrace.cli.command import tell
 from mmrace.executors.board import BEGUN, Board
 from mmrace.home import Home
+from mmrace.terminal.board import BoardTable, keep_board
 
 
 def shown(board: Board) -> list[list[str]]:
@@ -43,10 +45,9 @@ def test_the_table_is_on_a_terminal_until_there_is_a_result(tmp_path: Path) -> N
     board.ended("host-a", 7)
     app = App(Home(tmp_path, tmp_path), as_json=False)
     app.err = Console(file=io.StringIO(), force_terminal=True, width=80)
-    app.keep_live(BoardTable(board))
+    app.end_live = keep_board(app.err, board)
     app.note("a line above")
-    assert app.plain, "no other live line beside it"
-    assert app.out
+    tell(app, Answer({}))
     text = app.err.file.getvalue()  # type: ignore[attr-defined]
     assert "host-a" in text
     assert "a line above" in text
@@ -54,11 +55,9 @@ def test_the_table_is_on_a_terminal_until_there_is_a_result(tmp_path: Path) -> N
     assert "host-a" not in app.err.file.getvalue()[len(text) :]  # type: ignore[attr-defined]
 
 
-def test_a_log_gets_no_table(tmp_path: Path) -> None:
+def test_a_log_gets_no_table() -> None:
     board = Board()
     board.ended("host-a", 7)
-    app = App(Home(tmp_path, tmp_path), as_json=False)
-    app.err = Console(file=io.StringIO(), width=80)
-    app.keep_live(BoardTable(board))
-    app.document({})
-    assert app.err.file.getvalue() == ""  # type: ignore[attr-defined]
+    console = Console(file=io.StringIO(), width=80)
+    keep_board(console, board)()
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]

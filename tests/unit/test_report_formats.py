@@ -157,7 +157,7 @@ def test_kcidb_says_what_to_install_where_it_is_not(runs, monkeypatch):
 
 
 def test_kcidb_takes_no_origin_that_it_would_refuse(runs):
-    with pytest.raises(UserError, match="origin 'My Lab'"):
+    with pytest.raises(UserError, match="not an origin: 'My Lab'"):
         kcidb.document(runs, "My Lab")
 
 

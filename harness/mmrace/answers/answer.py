@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A command's answer, for a program and for people; how it reaches them is the command line's."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmrace.errors import MmraceError
-from mmrace.reports.report import Section
-from mmrace.runs.record import NotRun, RunDir
+
+if TYPE_CHECKING:  # what is on disk is listed without them: they take a second
+    from mmrace.reports.report import Section
+    from mmrace.runs.record import NotRun, RunDir
 
 
 @dataclass(frozen=True)

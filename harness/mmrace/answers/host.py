@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The host, what the home holds, and the sources in it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from mmrace.answers.answer import Answer, Block, Table, fields
-from mmrace.building.kernel import Kernel
-from mmrace.doctor import Check
-from mmrace.home import Home
-from mmrace.runs.kernels import Prepared
-from mmrace.sources.debian import Package
-from mmrace.sources.tree import Tree
 from mmrace.storage import Cleaned, size_text
+
+if TYPE_CHECKING:  # the home is shown without them: they take a second
+    from mmrace.building.kernel import Kernel
+    from mmrace.doctor import Check
+    from mmrace.home import Home
+    from mmrace.runs.kernels import Prepared
+    from mmrace.sources.debian import Package
+    from mmrace.sources.tree import Tree
 
 _JSON_NAMES = {"builds": "benches"}  # documents keep the names of the first version
 

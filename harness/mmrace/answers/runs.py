@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs: those that a command made, those on disk, one judged again."""
 
+from __future__ import annotations
+
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from mmrace.answers.answer import Answer, Block, Page, Table
-from mmrace.experiments.demo import Demonstration, Shown
-from mmrace.experiments.running import Runs
 from mmrace.outcome import Judgement, Outcome
-from mmrace.reports.files import Written
 from mmrace.runs.record import NotRun, RunDir
+
+if TYPE_CHECKING:  # runs on disk are listed without them: they take a second
+    from mmrace.experiments.demo import Demonstration, Shown
+    from mmrace.experiments.running import Runs
+    from mmrace.reports.files import Written
 
 _NAMED = 4  # runs that are named below a table of workloads
 _DETAILS = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")

@@ -4,16 +4,12 @@
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 from rich.console import Console
 
-from mmrace.cli.document import print_document
 from mmrace.home import Home
 from mmrace.progress import Tell
 from mmrace.terminal.steps import shown
-
-PLAIN_WIDTH = 160  # of tables that go to a file or a pipe
 
 
 class App:
@@ -29,7 +25,7 @@ class App:
         self.plain = False  # no live lines: several steps are under way at once
         self.end_live: Callable[[], None] = lambda: None  # takes what is live off the terminal
         self._after: list[Callable[[], None]] = []
-        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     @property
@@ -45,11 +41,6 @@ class App:
         """Say that it has."""
         for what in self._after:
             what()
-
-    def document(self, content: dict[str, Any]) -> None:
-        """Print the one JSON document, when JSON was asked for."""
-        if self.json:
-            print_document(content)
 
     def note(self, text: str) -> None:
         """Say something to people."""

@@ -9,10 +9,12 @@ import click
 
 from mmrace.answers.answer import Answer, Block, Table
 from mmrace.cli.app import App
-from mmrace.cli.session import report
+from mmrace.cli.document import print_document
+from mmrace.lazy import Lazy
 from mmrace.terminal.tables import printed
 
 Function = Callable[..., Any]
+session = Lazy("mmrace.cli.session")  # most of mmrace, which a look at the disk does not take
 
 
 def command(name: str, group: click.Group | None = None) -> Callable[[Function], click.Command]:
@@ -57,7 +59,8 @@ def tell(app: App, answer: Answer) -> int:
     Raises what ended the command, once all that it had found is told.
     """
     app.end_live()
-    app.document(dict(answer.document))
+    if app.json:
+        print_document(answer.document)
     for line in answer.plain:
         click.echo(line, err=app.json)
     if answer.watched or not app.json:
@@ -66,7 +69,7 @@ def tell(app: App, answer: Answer) -> int:
         app.note(note)
     if answer.page:
         page = answer.page
-        report(app, page.runs, page.title, page.not_run, page.sections)
+        session.report(app, page.runs, page.title, page.not_run, page.sections)
     if answer.error:
         raise answer.error
     return answer.exit_code

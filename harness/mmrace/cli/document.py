@@ -2,6 +2,7 @@
 """The one JSON document of a command on standard output: its answer, or its error."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ def kind_of(error: MmraceError) -> str:
     return next((name for known, name in _KINDS if isinstance(error, known)), "bug")
 
 
-def print_document(content: dict[str, Any]) -> None:
+def print_document(content: Mapping[str, Any]) -> None:
     """Print the document."""
     PRINTED.append(True)
     click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))

@@ -10,17 +10,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from mmrace.building.userkernel import take_kernel
 from mmrace.definitions.race import FailsBy, Race, load_race
 from mmrace.definitions.witness import Witness, load_witness
 from mmrace.errors import UserError
-from mmrace.experiments.reproducing import race_of
-from mmrace.runs.kernels import choose_source
-from mmrace.sources.worktree import name_content
+from mmrace.lazy import Lazy
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 _DIRTY = "mmrace.dirty"
+userkernel, kernels = Lazy("mmrace.building.userkernel"), Lazy("mmrace.runs.kernels")
+reproducing, worktree = Lazy("mmrace.experiments.reproducing"), Lazy("mmrace.sources.worktree")
 _RACE = "Race to run. [default: the races that the series is about]"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -77,11 +76,11 @@ def kernel_option(command: Command) -> Command:
     return gathered("tree", _source, tree_option(required=False), *_OWN_KERNEL)(command)
 
 
-def _source(**given: Any) -> str:
+def _source(**given: Any) -> Any:
     if not (given["tree"] or given["kernel"]):
         raise click.UsageError("Missing option '--tree'.")
     app = click.get_current_context().find_root().obj
-    return choose_source(app.home, app.step, **given)
+    return kernels.choose_source(app.home, app.step, **given)
 
 
 def vmlinux_option(command: Command) -> Command:
@@ -91,7 +90,7 @@ def vmlinux_option(command: Command) -> Command:
 
 def _vmlinux(kernel: Path | None, vmlinux: Path | None) -> Path | None:
     home = click.get_current_context().find_root().obj.home
-    return take_kernel(home, kernel, vmlinux).vmlinux if kernel else vmlinux
+    return userkernel.take_kernel(home, kernel, vmlinux).vmlinux if kernel else vmlinux
 
 
 _OWN_KERNEL = (
@@ -139,14 +138,14 @@ def _with_changes(
         return value
     app = context.find_root().obj
     names = (value,) if isinstance(value, str) else value
-    taken = tuple(name_content(app.home, name, app.step) for name in names)
+    taken = tuple(worktree.name_content(app.home, name, app.step) for name in names)
     return taken[0] if isinstance(value, str) else taken
 
 
 series_option = click.option(
     "--series",
     multiple=True,
-    help="Series to apply first: a name, mailbox, directory or message-id; repeatable.",
+    help="Series: a name, file, directory or message-id; repeatable.",
 )
 workload_option = click.option(
     "--workload", help="Workload. [default: the race's for hunts, or its first]"
@@ -243,7 +242,7 @@ _REPRODUCER = (
 _OF_REPRODUCERS = dict.fromkeys(("crash", "procs", "user", "fails_by"), "it is about a reproducer")
 
 
-def _reproducer(words: tuple[str, ...], **chosen: Any) -> Race | None:
+def _reproducer(words: tuple[str, ...], **chosen: Any) -> Any:
     """Return the race that a reproducer becomes.
 
     UserError for a file that is none, and for an option that is about nothing.
@@ -252,7 +251,7 @@ def _reproducer(words: tuple[str, ...], **chosen: Any) -> Race | None:
         refuse("a command without --repro", _OF_REPRODUCERS)
         return None
     home = click.get_current_context().find_root().obj.home
-    return race_of(home, words, **chosen)
+    return reproducing.race_of(home, words, **chosen)
 
 
 reproducer_options = gathered("repro", _reproducer, *_REPRODUCER)

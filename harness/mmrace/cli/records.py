@@ -14,9 +14,10 @@ from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
 from mmrace.cli.command import command
 from mmrace.cli.options import FILE, gathered
-from mmrace.reports.files import write_reports
-from mmrace.runs.evidence import judge_run
+from mmrace.lazy import Lazy
 from mmrace.runs.record import find_run, find_runs, last_runs
+
+files, evidence = Lazy("mmrace.reports.files"), Lazy("mmrace.runs.evidence")
 
 
 @command("runs")
@@ -33,7 +34,7 @@ def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> 
 def judge_command(app: App, run: str) -> Answer:
     """Judge a run again from what is on disk."""
     found = find_run(app.home, run)
-    return answers.judged_again(found, found.judgement(), judge_run(found))
+    return answers.judged_again(found, found.judgement(), evidence.judge_run(found))
 
 
 def _file(kind: str, what: str) -> Callable[[Any], Any]:
@@ -64,7 +65,9 @@ def report_command(
 ) -> Answer:
     """Write reports of RUNS for people and for CI; by default HTML and JUnit in mmrace's home."""
     found = find_runs(app.home, runs)
-    return answers.reported(write_reports(app.home, found, title, paths, origin, github=github))
+    return answers.reported(
+        files.write_reports(app.home, found, title, paths, origin, github=github)
+    )
 
 
 @command("clean")

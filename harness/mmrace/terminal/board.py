@@ -17,12 +17,12 @@ def keep_board(console: Console, board: Board) -> Callable[[], None]:
     """Keep the workers below all lines of a terminal; returns what takes them away."""
     if not console.is_terminal:
         return lambda: None
-    live = Live(_BoardTable(board), console=console, refresh_per_second=2, transient=True)
+    live = Live(BoardTable(board), console=console, refresh_per_second=2, transient=True)
     live.start()
     return live.stop
 
 
-class _BoardTable:
+class BoardTable:
     """Workers of a cluster and what each of them does, as of the moment in which it is drawn."""
 
     def __init__(self, board: Board) -> None:
