@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How long the demo lets the fixed kernel run, and what it calls expected."""
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,9 @@ from mmrace.experiments.demo import Demonstration, demonstrate
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.options import RunOptions
 
+PATHS = sum(
+    len(race.paths("6.1.192").decided) for race in map(load_race, race_names()) if race.demo
+)
 HELD = Judgement(Outcome.PASS, exercised={"moved": (900, 80)}, stressed=20.0)
 
 
@@ -35,6 +39,11 @@ class Runs:
         count = len(built.series)
         self.made.append((f"{race.name}/{workload.name}", count, options))
         return SimpleNamespace(judgement=lambda: self.judged[count])
+
+    def begin(self, *what: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result((self.run(*what),))
+        return done
 
     def demo(self) -> Demonstration:
         options = RunOptions(seconds=60)
@@ -71,3 +80,25 @@ def test_what_is_not_as_expected_is_told_by_the_exit_code() -> None:
     assert Runs(failed(0.5), Judgement(Outcome.NOT_EXERCISED)).demo().exit_code == 3
     line = Runs(failed(0.5)).demo().shown[0].line
     assert line == "before: failed after 0.5 s; after: held, 900 times at the contested point"
+
+
+def test_runs_of_the_fixed_kernel_go_on_beside_and_are_told_in_order() -> None:
+    class Slow(Runs):
+        """A session in which no run of "after" has ended until all of "before" have."""
+
+        def __init__(self) -> None:
+            super().__init__(failed(0.5))
+            self.begun: list[Future[Any]] = []
+
+        def begin(self, *what: Any) -> "Future[Any]":
+            self.begun.append(Future())
+            if len(self.begun) == PATHS:
+                for one in reversed(self.begun):
+                    one.set_result((SimpleNamespace(judgement=lambda: HELD),))
+            return self.begun[-1]
+
+    told: list[str] = []
+    options = RunOptions(seconds=60)
+    done = demonstrate(Slow(), "t", options, lambda one: told.append(one.path))  # type: ignore[arg-type]
+    assert told == [one.path for one in done.shown]
+    assert (len(told), done.exit_code) == (PATHS, 0)

@@ -41,7 +41,7 @@ def demo(app: App, tree: str, options: RunOptions) -> Answer:
     refuse("demo", UNSTEERED)
     started = time.monotonic()
     done = demonstrate(
-        open_session(app), tree, options, lambda one: app.note(answers.shown_line(one))
+        open_session(app, slots=2), tree, options, lambda one: app.note(answers.shown_line(one))
     )
     return answers.demonstrated(done, tree, time.monotonic() - started)
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The demo: each path of the races that ask for it, with its bug put back, then fixed again."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from mmrace.definitions.race import Race, Workload, load_race, race_names
@@ -84,45 +86,74 @@ class Demonstration:
         return 0 if self.shown and all(one.expected for one in self.shown) else 3
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A path whose run of "before" is there, and whose run of "after" is under way."""
+
+    race: Race
+    path: str
+    before: RunDir
+    after: Future[tuple[RunDir, ...]]
+
+    def shown(self) -> Shown:
+        """Wait for the run of "after"."""
+        return Shown(self.race, self.path, self.before, self.after.result()[0])
+
+
 def demonstrate(
     session: Session, tree: str, options: RunOptions, tell: Callable[[Shown], None]
 ) -> Demonstration:
-    """Run each path on both kernels; ``tell`` hears of each path when it has been shown.
+    """Run each path on both kernels; ``tell`` hears of each path, in order, when it was shown.
 
     The kernel after runs for ``PROOF`` times as long as the kernel before took to fail, and for
-    its min counts; ``options.seconds`` bounds both. Raises UserError for a tree that is not there.
+    its min counts; ``options.seconds`` bounds both. Where the session has two slots, that run goes
+    on beside the next path's. Raises UserError for a tree that is not there.
     """
     shown: list[Shown] = []
     absent: list[NotRun] = []
-    races = [race for race in map(load_race, race_names()) if race.demo]
+    waiting: deque[_Begun] = deque()
+
+    def take() -> None:
+        shown.append(waiting.popleft().shown())
+        tell(shown[-1])
+
     try:
-        for race in races:
-            arms = {arm: session.build(tree, SERIES[arm], options, race) for arm in Arm}
-            paths = race.paths(arms[Arm.BEFORE].kernel.release)
-            for name, workload in paths.decided.items():
-                try:
-                    shown.append(_show(session, arms, race, name, workload, options))
-                except NotHereError as missing:
-                    absent.append(NotRun(race.name, workload.name, missing.message))
-                    continue
-                tell(shown[-1])
+        for arms, race, path, workload in _paths(session, tree, options):
+            try:
+                waiting.append(_begin(session, arms, race, path, workload, options))
+            except NotHereError as missing:
+                absent.append(NotRun(race.name, workload.name, missing.message))
+            while waiting and waiting[0].after.done():
+                take()
+        while waiting:
+            take()
     except MmraceError as error:
         return Demonstration(tuple(shown), tuple(absent), error)
     return Demonstration(tuple(shown), tuple(absent))
 
 
-def _show(
+def _paths(
+    session: Session, tree: str, options: RunOptions
+) -> Iterator[tuple[Mapping[Arm, Built], Race, str, Workload]]:
+    for race in [race for race in map(load_race, race_names()) if race.demo]:
+        arms = {arm: session.build(tree, SERIES[arm], options, race) for arm in Arm}
+        paths = race.paths(arms[Arm.BEFORE].kernel.release)
+        for name, workload in paths.decided.items():
+            yield arms, race, name, workload
+
+
+def _begin(
     session: Session,
     arms: Mapping[Arm, Built],
     race: Race,
     path: str,
     workload: Workload,
     options: RunOptions,
-) -> Shown:
+) -> _Begun:
     first = session.run(arms[Arm.BEFORE], race, workload, options)
     # Set-up, slow on a busy host, proves nothing: what counts is the time in the race phase.
     failed = first.judgement().stressed
     wanted = options.seconds if failed is None else max(LEAST, PROOF * failed)
     least = min(wanted, options.seconds)
     longer = options.with_(seconds=least, at_most=options.cap)
-    return Shown(race, path, first, session.run(arms[Arm.AFTER], race, workload, longer))
+    return _Begun(race, path, first, session.begin(arms[Arm.AFTER], race, workload, longer))

@@ -2,6 +2,7 @@
 """What the experiments of one invocation share: home, progress, kernels, and where cells run."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property
 from threading import RLock
@@ -123,8 +124,14 @@ class Session:
 
     def run(self, built: Built, race: Race, workload: Workload, options: RunOptions) -> RunDir:
         """Run one workload once."""
+        return self.begin(built, race, workload, options).result()[0]
+
+    def begin(
+        self, built: Built, race: Race, workload: Workload, options: RunOptions
+    ) -> "Future[tuple[RunDir, ...]]":
+        """Have one workload run once, as soon as a slot is free; the future holds its one run."""
         planner = self.planner
-        return self.run_cell(lambda: planner.plan(built, race, workload, options))
+        return self.executor.submit(lambda: (planner.plan(built, race, workload, options),))
 
     def run_cell(self, plan: Callable[[], Cell]) -> RunDir:
         """Have one cell planned and run, and wait for its run. Raises what either raises."""
