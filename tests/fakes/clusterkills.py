@@ -39,7 +39,7 @@ class ClusterLab(Lab):
     port: int = 0
     parts: dict[str, int] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
-    pairs: dict[tuple[str, str], str] = field(default_factory=dict)  # of index and arm: run id
+    pairs: dict[str, set[str]] = field(default_factory=dict)  # by index: both runs, once there
 
     @property
     def words(self) -> list[str]:
@@ -137,6 +137,10 @@ class ClusterLab(Lab):
                     self.kills += 1
                     self.killed["worker" if name in WORKERS else name] += 1
                     self.resumed += self.arrived() > 0
+                    if name == "submitter" and self.told():
+                        self.look()
+                        self.finish()  # the kill came after the result
+                        return
                 self.look()
                 continue
             code = ended["submitter"]
@@ -154,9 +158,12 @@ class ClusterLab(Lab):
         now = self.runs()
         assert self.before <= now, f"lost: {self.before - now}"
         self.before = now
-        for run in map(RunDir, self.home.runs.glob("[!.]*")):
-            index, arm = run.spec().slot.rsplit("-", 2)[1:]
-            self.pairs.setdefault((index, arm), run.id)
+        latest = {RunDir(self.home.runs / one).spec().slot: one for one in sorted(now)}
+        for slot, one in latest.items():
+            index, arm = slot.rsplit("-", 2)[1:]
+            other = latest.get(slot.removesuffix(arm) + "after")
+            if arm == "before" and other:
+                self.pairs.setdefault(index, {one, other})
 
     def finish(self) -> None:
         """The verdict is by each pair once, those that were whole at a kill among them."""
@@ -170,9 +177,8 @@ class ClusterLab(Lab):
         assert all(run["worker"] in WORKERS for run in document["runs"])
         self.campaigns += 1
         for index in map(str, range(PAIRS)):
-            whole = [self.pairs.get((index, arm)) for arm in ("before", "after")]
-            if all(whole):
-                assert set(whole) <= set(counted), f"pair {index} was there and not counted"
+            whole = self.pairs.get(index, set())
+            assert whole <= set(counted), f"pair {index} was there and not counted"
         self.no_process_left()
 
     def close(self) -> None:
@@ -193,6 +199,7 @@ def main(count: int, seed: int) -> None:
         try:
             while lab.kills < count:
                 lab.campaign(chance, count)
+                print(f"{lab.kills} kills, {lab.resumed} with runs made", file=sys.stderr)
         finally:
             lab.close()
         seconds = time.monotonic() - started

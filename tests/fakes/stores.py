@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stores on loopback for tests: an SFTP server (paramiko's) and an S3 service (moto's)."""
+"""Stores on loopback for tests: an SFTP server (paramiko's) and an S3 service (moto's).
+
+Tests that need a package which is not there are skipped by its name.
+"""
 
 import os
 import socket
@@ -9,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import paramiko
-from moto.server import ThreadedMotoServer
+import pytest
+
+paramiko = pytest.importorskip("paramiko", reason="pip install 'mmrace[sftp]'")
 
 USER, WORD = "me", "known"
 
@@ -115,7 +119,9 @@ def sftp_store(folder: Path) -> Iterator[str]:
 @contextmanager
 def s3_service() -> Iterator[str]:
     """Yield the address of an S3 service without buckets."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    pytest.importorskip("s3fs", reason="pip install 'mmrace[s3]'")
+    moto = pytest.importorskip("moto.server", reason="pip install 'moto[s3]' flask flask-cors")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
