@@ -193,6 +193,7 @@ def test_a_crash_is_the_same_crash_on_a_worker(cluster: Cluster) -> None:
 def test_a_cluster_under_tls_runs_cells_and_lets_nobody_else_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("cryptography", reason="pip install 'mmrace[sftp]'")  # makes certificates
     made = Security.temporary()
     files = {"ca": made.tls_ca_file, "cert": made.tls_client_cert, "key": made.tls_client_key}
     for name, text in files.items():
