@@ -25,6 +25,7 @@ from distributed.cli import dask_scheduler
 from fakes.kills import PAIRS, Lab
 from mmrace.cli import cli
 from mmrace.executors import cluster, worker
+from mmrace.outcome import Outcome
 from mmrace.runs.record import RunDir
 
 PRELOADED = (cluster, worker, cli)
@@ -158,7 +159,9 @@ class ClusterLab(Lab):
         now = self.runs()
         assert self.before <= now, f"lost: {self.before - now}"
         self.before = now
-        latest = {RunDir(self.home.runs / one).spec().slot: one for one in sorted(now)}
+        made = [RunDir(self.home.runs / one) for one in sorted(now)]
+        said = [run for run in made if run.judgement().outcome is not Outcome.INFRA]
+        latest = {run.spec().slot: run.id for run in said}
         for slot, one in latest.items():
             index, arm = slot.rsplit("-", 2)[1:]
             other = latest.get(slot.removesuffix(arm) + "after")
@@ -178,7 +181,8 @@ class ClusterLab(Lab):
         self.campaigns += 1
         for index in map(str, range(PAIRS)):
             whole = self.pairs.get(index, set())
-            assert whole <= set(counted), f"pair {index} was there and not counted"
+            here = [(RunDir(self.home.runs / one).spec().slot, one) for one in sorted(self.runs())]
+            assert whole <= set(counted), f"{whole} was there and not counted: {counted}, {here}"
         self.no_process_left()
 
     def close(self) -> None:
