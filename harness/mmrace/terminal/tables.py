@@ -18,10 +18,13 @@ def printed(made: Table) -> rich_table.Table:
     """Return a plain table; cells are text, never markup; outcomes and verdicts have colours."""
     shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
     for column in made.columns:
-        cut = made.cut and column == made.columns[-1]
-        shown.add_column(column, overflow="ellipsis" if cut else "fold", no_wrap=cut)
+        last = column == made.columns[-1]
+        shown.add_column(column, overflow="fold", no_wrap=made.cut and not last)
     for row in made.rows:
-        shown.add_row(*map(_cell, row))
+        cells = list(map(_cell, row))
+        # Only the last column gives way to the terminal's width, and by its end.
+        cells[-1].no_wrap, cells[-1].overflow = made.cut, "ellipsis" if made.cut else "fold"
+        shown.add_row(*cells)
     return shown
 
 
