@@ -3,8 +3,8 @@
 
 The bad kernel is run until it has failed three times; the failure is what these runs share. What
 they executed of the functions in question until then is what later runs have to execute a tenth of.
-Where kernels are compared and a run did not fail, every other run is steered by random delays in
-the functions that the series changes; the campaign is steered when more of these runs failed.
+Where kernels are compared and a run did not fail, others are steered by random delays in the
+functions that the series changes; the campaign is steered when more of these runs failed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -179,11 +179,13 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
 
 
 def _next(works: Sequence[Work], runs: Sequence[RunDir]) -> Work:
-    """What the next run does: steered as often as not, but for a bug that shows in every run."""
-    if all(map(_failed, runs)):
-        return works[0]
-    steered = sum(run.spec().steered for run in runs)
-    return works[-1] if steered < len(runs) - steered else works[0]
+    """What the next run does: steered or not, whichever has failed more often so far."""
+
+    def promise(work: Work) -> tuple[float, int]:
+        mine = [run for run in runs if run.spec().steered is (work.race.delays is not None)]
+        return (sum(map(_failed, mine)) + 1) / (len(mine) + 2), -len(mine)
+
+    return max(works, key=promise)
 
 
 def _steering_chosen(session: Session, found: Learnt) -> Race:
