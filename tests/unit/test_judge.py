@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 import golden_console
-from mmrace.definitions.race import Race, Signature, Source, Workload
+from mmrace.definitions.race import Race, Signature, Source, Workload, load_race
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
 from mmrace.outcome import Outcome, VmEnd, WindowCount
@@ -345,6 +345,22 @@ def test_recorded_consoles(log: str, signature: Signature, title: str) -> None:
     judged = judge(dataclasses.replace(base, console=console))
     assert judged.signature_matched
     assert judged.title == title
+
+
+@pytest.mark.parametrize(
+    ("log", "race"),
+    [
+        ("6.12-hugetlb-anon-migration-move-share", "hugetlb-anon-migration"),
+        ("6.12-khugepaged-retract-collapse-punch", "khugepaged-retract"),
+        ("6.18-khugepaged-retract-collapse-punch", "khugepaged-retract"),
+        ("6.1-exec-stack-migration-exec-storm-4409", "exec-stack-migration"),
+        ("7.3-pagemap-thp-split-read-split", "pagemap-thp-split"),
+    ],
+)
+def test_a_race_knows_its_failure_on_each_kernel_that_showed_it(log: str, race: str) -> None:
+    console = golden_console.read(golden_console.FOLDER / "runs" / f"{log}.log").console
+    base = evidence(BEGIN, end=VmEnd.RESET, signatures=load_race(race).signature)
+    assert judge(dataclasses.replace(base, console=console)).signature_matched
 
 
 RACED = (
