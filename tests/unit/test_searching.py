@@ -255,10 +255,11 @@ SOURCE = """
 volatile int word;
 int other;
 __attribute__((noinline)) int leaf(int n) { word = n; return n; }
+static inline __attribute__((always_inline)) void zero(int *p) { *p = 0; }
 static inline __attribute__((always_inline)) int clear(int *p)
 {
 	int old = *p;
-	*p = 0;
+	zero(p);
 	return old;
 }
 __attribute__((noinline)) int whole(int *p, int n)
@@ -291,6 +292,10 @@ def test_an_access_is_named_by_what_is_behind_it(resolver: Resolver) -> None:
     offered = [name for text in exact for name in names.symbolic(text)]
     assert "after clear in whole" in offered
     assert any(name.startswith("line ") for name in offered)
+    # What everybody calls stands for too much.
+    assert offered.index("after clear in whole") < offered.index("after zero in clear")
+    assert names.address(exact[0]) == own[0].address
+    assert names.address("entry of x") is None
     one, other = own[0].address, next(site.address for site in sites if site.function == "leaf")
     pairs = (replace(NEAR, first=other, second=one),)
     expected = names.symbolic(names.exact(other)) or (names.exact(other),)

@@ -174,7 +174,7 @@ class Hunter:
         ranked = self.search.profile.ranked()
         return Finding(
             proven,
-            explain(proven.witness, resolver, vmlinux),
+            explain(proven.witness, resolver, vmlinux, self._names.address),
             windows_of(
                 proven.order,
                 self.spec.workload.name,

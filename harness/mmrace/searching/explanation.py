@@ -34,16 +34,30 @@ class Line:
         return f"{self.text} ({where}{within})"
 
 
-def explain(witness: Witness, resolver: Resolver, vmlinux: Vmlinux) -> tuple[Line, ...]:
-    """Tell each step of a witness, with the lines of source that its point is at in a kernel."""
+def explain(
+    witness: Witness,
+    resolver: Resolver,
+    vmlinux: Vmlinux,
+    known: Callable[[str], int | None] = lambda _point: None,
+) -> tuple[Line, ...]:
+    """Tell each step of a witness, with the lines of source that its point is at in a kernel.
+
+    ``known``: the address of a point that was found there; it may stand for many.
+    """
     found = []
     for number, step in enumerate(witness.step):
         places: tuple[Place, ...] = ()
         with suppress(UserError):
-            addresses = resolver.resolve(step.point).addresses if step.point else ()
-            places = next(iter(vmlinux.places(addresses[:1]).values()), ())
+            places = next(iter(vmlinux.places(_addresses(step, resolver, known)).values()), ())
         found.append(Line(step.actor, _said(step, number == len(witness.step) - 1), places))
     return tuple(found)
+
+
+def _addresses(step: Step, resolver: Resolver, known: Callable[[str], int | None]) -> Sequence[int]:
+    if not step.point:
+        return ()
+    found = known(step.point[0])
+    return resolver.resolve(step.point).addresses[:1] if found is None else (found,)
 
 
 def _said(step: Step, last: bool) -> str:

@@ -49,6 +49,11 @@ class Names:
                     self._behind.setdefault(text, site)
         return tuple(found)
 
+    def address(self, point: str) -> int | None:
+        """Address of the access that a name from here was made for, None for another name."""
+        site = self._behind.get(point)
+        return site.address if site else None
+
     def partner(self, point: str, pairs: Sequence[Pair]) -> str:
         """Name where another vCPU meets the access before a point that this gave, "" for nowhere.
 
@@ -73,7 +78,7 @@ class Names:
         if not body:
             return
         chain = [body, *_inside(body, site.address)]
-        for outer, inner in reversed(list(itertools.pairwise(chain))):
+        for outer, inner in itertools.pairwise(chain):
             yield from self._after(outer, inner)
         calls = [item for item in self._occurrences(body.name) if item.body.entry == body.entry]
         yield from _near_calls(body.name, calls, site)
