@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is looked at before a table of formats is looked through leaves no header out."""
 
+import pytest
+
 import golden_console
 from crash_reports import all_cases
 from mmrace.crash import dmesg
-from mmrace.crash.formats import FORMATS, PRELUDE, PRELUDES
-from mmrace.crash.header import TRIGGER, header_of
+from mmrace.crash.formats import FORMATS, PRELUDE, PRELUDES, TRIGGERS
+from mmrace.crash.formats.body import DULL
+from mmrace.crash.header import header_of, next_trigger
+from mmrace.crash.message import TRIGGER
 
 LINES = {
     line.text
@@ -35,3 +39,20 @@ def test_headers_and_preludes_have_a_trigger():
             assert PRELUDE.search(text), text
         if prelude or (header_of(text) and "not syncing" in text):
             assert TRIGGER.search(text), text
+
+
+@pytest.mark.parametrize("word", TRIGGERS)
+@pytest.mark.parametrize("register", ["RAX: 0000000000000001 ", "CR2: ", "ffff888003b4b000: "])
+def test_header_behind_half_a_line_of_registers_is_seen(register, word):
+    assert DULL.match(register.encode() + b"0000000000000000")
+    assert not DULL.match(f"{register}{word}".encode())
+
+
+@pytest.mark.parametrize("gap", [0, 900, 1030, 70_000, 300_000])
+@pytest.mark.parametrize("word", TRIGGERS)
+def test_next_trigger_is_the_first_line_that_has_one(gap, word):
+    before = b"y\n" + b"x" * (gap % 977) + b"\n" + b"quiet\n" * (gap // 6)
+    block = before + b"a " + word.encode() + b"\nBUG:\n"
+    assert next_trigger(block, 0) == next_trigger(block, 2) == len(before)
+    assert next_trigger(block, len(before)) == len(before)
+    assert next_trigger(before, 0) == len(before)

@@ -2,16 +2,48 @@
 """Which lines announce a crash, and which of those are part of the report that is being read."""
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 from mmrace.crash.dmesg import Line
-from mmrace.crash.formats import CONSEQUENCE, TABLES, TRIGGERS, Format
+from mmrace.crash.formats import (
+    CONSEQUENCE,
+    HARMLESS,
+    NOT_A_CRASH,
+    PRELUDE,
+    PRELUDES,
+    TABLES,
+    TRIGGERS,
+    Format,
+)
 from mmrace.crash.kind import DIE, PANICS, Kind
 from mmrace.crash.report import Report
 
-HEADER = 512  # characters of a line among which its header stands
 NEAR = 4096  # bytes between a prelude and its header
-TRIGGER = re.compile("|".join(re.escape(word) for word in TRIGGERS))
 _TRIGGER_BYTES = tuple(word.encode() for word in TRIGGERS)
+_NEXT, _FAR = 1024, 64 * 1024  # bytes that are searched for a trigger word at first, and at most
+
+
+class Announcement(NamedTuple):
+    """What a line announces: a trace of no failure, a prelude (kind, title, match), a report."""
+
+    harmless: bool
+    prelude: tuple[Kind | None, str, re.Match[str]] | None
+    header: tuple[Format, re.Match[str]] | None
+
+
+@lru_cache(maxsize=1024)
+def announcement(text: str) -> Announcement | None:
+    """Read the first ``HEADER`` characters of a line that has a trigger word."""
+    if NOT_A_CRASH.search(text):
+        return None
+    if HARMLESS.search(text):
+        return Announcement(True, None, None)
+    for kind, pattern, words in PRELUDES if PRELUDE.search(text) else ():
+        if match := pattern.search(text):
+            return Announcement(False, (kind, words, match), None)
+    found = header_of(text)
+    return found and Announcement(False, None, found)
 
 
 def header_of(text: str) -> tuple[Format, re.Match[str]] | None:
@@ -41,12 +73,16 @@ def absorbs(report: Report, form: Format, line: Line) -> bool:
     return again and form.kind is not Kind.HUNG_TASK
 
 
-def trigger_lines(block: bytes) -> list[int]:
-    """Offsets of the lines of a block that have a trigger word, in order."""
-    found = set()
-    for word in _TRIGGER_BYTES:
-        position = block.find(word)
-        while position >= 0:
-            found.add(block.rfind(b"\n", 0, position) + 1)
-            position = block.find(word, block.find(b"\n", position))
-    return sorted(found)
+def next_trigger(block: bytes, position: int) -> int:
+    """Offset of the first line that has a trigger word, from a line's offset on; or the end's."""
+    width = _NEXT
+    while position < len(block):
+        stop = block.find(b"\n", position + width) + 1 or len(block)
+        first = stop
+        for word in _TRIGGER_BYTES:
+            at = block.find(word, position, first)
+            first = first if at < 0 else at
+        if first < stop:
+            return block.rfind(b"\n", position, first) + 1 or position
+        position, width = stop, min(width * 4, _FAR)
+    return len(block)

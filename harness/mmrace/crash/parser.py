@@ -2,27 +2,17 @@
 """Reads a console part by part: which line begins a report, and which goes on with one."""
 
 import re
-from bisect import bisect_left
 from dataclasses import replace
 from functools import lru_cache
 
 from mmrace.crash import dmesg, prefix
-from mmrace.crash.backtrace import Frame
 from mmrace.crash.dmesg import Line
-from mmrace.crash.formats import (
-    CONSEQUENCE,
-    HARMLESS,
-    NOT_A_CRASH,
-    PRELUDE,
-    PRELUDES,
-    Format,
-    Proof,
-    Use,
-)
+from mmrace.crash.formats import CONSEQUENCE, Format, Proof, Use
 from mmrace.crash.formats.body import DULL
-from mmrace.crash.header import HEADER, NEAR, TRIGGER, absorbs, header_of, trigger_lines
+from mmrace.crash.header import NEAR, absorbs, announcement, next_trigger
 from mmrace.crash.kind import DIE, PANICS, Kind
-from mmrace.crash.report import Report, sort
+from mmrace.crash.message import HEADER, REGISTER_LINE, TRIGGER, Message, read_message
+from mmrace.crash.report import Report
 from mmrace.crash.summary import summarise
 from mmrace.crash.values import Crash, Prelude
 
@@ -34,10 +24,10 @@ _CALLERS = 64  # of whom reports and preludes are kept at one time
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(rest: bytes) -> tuple[str, Frame | None, bool] | None:
-    """Message behind printk's prefix, and what it is; None where ``dmesg.split`` has to read it."""
+def _read(rest: bytes) -> Message | None:
+    """Message behind printk's prefix; None where ``dmesg.split`` has to read the line."""
     text = dmesg.message(rest)
-    return None if text is None else (text, *sort(text))
+    return None if text is None else read_message(text)
 
 
 class Parser:
@@ -121,24 +111,19 @@ class Parser:
 
     def _block(self, block: bytes, base: int) -> None:
         """Read whole lines; where no report is open only those that have a trigger word."""
-        hits = trigger_lines(block)
-        triggered = frozenset(hits)
         position = 0
         while position < len(block):
             if not self._open and not self._held:
-                at = bisect_left(hits, position)
-                if at == len(hits):
-                    return
-                position = hits[at]
+                position = next_trigger(block, position)
             for match in dmesg.LINE.finditer(block, position):
                 start, position = match.span()
-                if self._prefix or not self._simple(match, base, start in triggered):
+                if self._prefix or not self._simple(match, base):
                     raw = block[start : min(position, start + dmesg.MAX_LINE)]
                     self._raw(raw, base + start, base + position)
                 if not self._open and not self._held:
                     break
 
-    def _simple(self, match: re.Match[bytes], base: int, triggered: bool) -> bool:
+    def _simple(self, match: re.Match[bytes], base: int) -> bool:
         """Read a line with printk's prefix and nothing else of note; whether it was one.
 
         What ``_raw`` would do, but a multiple faster: most lines of most reports are such ones.
@@ -147,28 +132,28 @@ class Parser:
         if rest is None:
             return False
         start, end = match.span()
-        if not triggered and not self._held and DULL.match(rest) and b"[" not in rest:
-            report = self._open.get(caller.decode("ascii") if caller else "")
-            if report and not report.take("", None, True, base + end, float(seconds)):
-                self._close(report.caller)
+        name = caller.decode("ascii") if caller else ""
+        report = self._open.get(name)
+        dull = None if self._held else DULL.match(rest)
+        if dull and (dull.lastgroup is None or (report and not report.tail)):
+            if report and not report.take(REGISTER_LINE, base + end, float(seconds)):
+                self._close(name)
             return True
-        read = _read(rest)
-        if read is None:
+        message = _read(rest)
+        if message is None:
             return False
-        text, frame, dull = read
-        length = match.start(3) - start + len(text)
+        length = match.end(3) - start
         if length > dmesg.MAX_LINE:
             return False
         if held := self._held:
             self._held = None
             self._line(held)
-        name = caller.decode("ascii") if caller else ""
-        report = self._open.get(name)
-        full = length == dmesg.WIDTH and not dull
-        if full or triggered or text.startswith("NMI "):
-            line = Line(base + start, base + end, text, name, True, float(seconds), full)
+            report = self._open.get(name)
+        full = length == dmesg.WIDTH and not message.dull
+        if full or message.telling:
+            line = Line(base + start, base + end, message.text, name, True, float(seconds), full)
             self._unwrap(line)
-        elif report and not report.take(text, frame, dull, base + end, float(seconds)):
+        elif report and not report.take(message, base + end, float(seconds)):
             self._close(name)
         return True
 
@@ -199,23 +184,20 @@ class Parser:
             report = next((item for item in self._open.values() if item.kind.hang), None)
             if report:  # the other CPU's stack is what a stall is about
                 self._open[line.caller] = report
-        if report and not report.add(line.text, line.end, line.seconds):
+        if report and not report.take(read_message(line.text), line.end, line.seconds):
             self._close(line.caller)
 
     def _announces(self, line: Line) -> bool:
         """Whether a line is a header or a prelude, and was dealt with as such."""
-        text = line.text[:HEADER]
-        if HARMLESS.search(text):
-            return not NOT_A_CRASH.search(text) and self._harmless(line)
-        report = self._open.get(line.caller)
-        for kind, pattern, words in PRELUDES if PRELUDE.search(text) else ():
-            if match := pattern.search(text):
-                clear = not NOT_A_CRASH.search(text)
-                return clear and self._prelude(line, kind, words, match, report)
-        found = header_of(text)
-        if found is None or NOT_A_CRASH.search(text):
+        found = announcement(line.text[:HEADER])
+        if found is None:
             return False
-        return self._headed(line, *found, report)
+        if found.harmless:
+            return self._harmless(line)
+        report = self._open.get(line.caller)
+        if found.prelude:
+            return self._prelude(line, *found.prelude, report)
+        return self._headed(line, *found.header, report) if found.header else False
 
     def _harmless(self, line: Line) -> bool:
         """Deal with a trace of no failure: what was open before it is over, or torn by it."""

@@ -4,22 +4,17 @@
 import re
 from dataclasses import dataclass, field
 
-from mmrace.crash.backtrace import Frame, parse_frame, parse_pointer, plain
+from mmrace.crash.backtrace import Frame, plain
 from mmrace.crash.formats import Format, Proof
-from mmrace.crash.formats.body import ACCESS, BODY, CPU, REGISTERS, TAIL
+from mmrace.crash.formats.body import ACCESS, CPU
 from mmrace.crash.kind import Kind
-from mmrace.crash.trace import END, FOREIGN, IRQ_END, NEXT, NOISE, OVER, SIDE, THREAD, Trace
+from mmrace.crash.message import Message
+from mmrace.crash.trace import NOISE, SIDE, THREAD, Trace
 from mmrace.crash.values import Prelude
 
 _TRACES = 12  # kept of one report
 _HEAD = 8  # frames by which another report's trace shows itself
 _LINES = 3000  # after which a report is cut off
-
-
-def sort(text: str) -> tuple[Frame | None, bool]:
-    """Find the frame in a line, and whether it is one of registers or bytes."""
-    dull = "+0x" not in text and bool(REGISTERS.match(text))
-    return (None if dull else parse_frame(text)), dull
 
 
 @dataclass(slots=True)
@@ -90,18 +85,15 @@ class Report:
             case Proof.TRACE:
                 return self.framed
 
-    def add(self, text: str, end: int, seconds: float) -> bool:
+    def take(self, message: Message, end: int, seconds: float) -> bool:
         """Read one more line, which ends at a byte of the log; False when it is none of these."""
-        return self.take(text, *sort(text), end, seconds)
-
-    def take(self, text: str, frame: Frame | None, dull: bool, end: int, seconds: float) -> bool:
-        """Read a line of which it is known whether it is a frame, or registers (``dull``)."""
         self.lines += 1
         if self.lines > _LINES:
             return False
+        frame = message.frame
         if frame and not self.tail:
             self._append(frame, None)
-        elif not (dull or frame or self._other(text)):
+        elif not (message.dull or frame or self._other(message)):
             self.gap += 1
             return self.gap <= self._patience()
         self.gap = 0
@@ -112,12 +104,12 @@ class Report:
             self.seconds = seconds
         return True
 
-    def _other(self, text: str) -> bool:
+    def _other(self, message: Message) -> bool:
         """Read a line that is no frame; whether it belongs to a report."""
         if self.tail:
-            return bool(parse_pointer(text) or TAIL.match(text))
-        if self._trace(text) or BODY.match(text):
-            self.tail = bool(END.match(text))
+            return bool(message.pointer or message.tail)
+        if self._trace(message) or message.body:
+            self.tail = message.end
             return True
         return False
 
@@ -136,17 +128,17 @@ class Report:
             return 40 if self.form.proof is Proof.NONE else 8
         return 12 if self.traced and not self.kind.hang else 40
 
-    def _trace(self, text: str) -> bool:
+    def _trace(self, message: Message) -> bool:
         """Take a pointer or a name out of a line that is no frame; whether there was one."""
-        if self.awaited and (after := self.form.after) and after.match(text):
+        if self.awaited and (after := self.form.after) and after.match(message.text):
             self.awaited = False
             self._turn(own=True)
             return True
-        if pointer := parse_pointer(text):
-            self._append(None, pointer)
+        if message.pointer:
+            self._append(None, message.pointer)
             return True
-        self._note(text)
-        self._turned(text)
+        self._note(message.text)
+        self._turned(message)
         return False
 
     def _append(self, frame: Frame | None, pointer: Frame | None) -> None:
@@ -167,26 +159,26 @@ class Report:
             if trace.own and len(trace.frames) < _HEAD and trace.foreign(bare=self.kind.hang):
                 trace.own, self.mixed = False, True
 
-    def _turned(self, text: str) -> None:
+    def _turned(self, message: Message) -> None:
         """See whether a line without a frame ends a trace or begins another one."""
-        trace = self.traces[-1]
-        if FOREIGN.match(text):
+        trace, text = self.traces[-1], message.text
+        if message.foreign:
             self._turn(own=False)
             trace = self.traces[-1]
             trace.announced = 0 if "Showing " in text else self.lines
             trace.thread = bool(THREAD.match(text))
         elif self.kind is Kind.KCSAN and SIDE.match(text):
             self._turn(own=not self.framed)
-        elif NEXT.match(text):
+        elif message.next:
             if (trace.frames or not trace.own) and not trace.heads(text):
                 self._turn(own=not self.awaited and (self.kind.hang or not self.framed))
             self.traces[-1].announced = self.lines
-        elif IRQ_END.match(text) and trace.frames:
+        elif message.interrupt and trace.frames:
             trace.interrupt = len(trace.frames)
-        elif trace.frames and not BODY.match(text):
+        elif trace.frames and not message.body:
             trace.noise += 1
             trace.over = trace.over or trace.noise > NOISE
-        if (trace.frames or trace.announced) and OVER.match(text):
+        if message.over and (trace.frames or trace.announced):
             trace.over, trace.marked = bool(trace.frames), True
 
     def _turn(self, *, own: bool) -> None:

@@ -32,11 +32,16 @@ TAIL = re.compile(
     re.VERBOSE,
 )
 # Lines of registers and of bytes: a third of a report, and nothing but a part of one.
-_DULL = (
+_REGISTER = (
     r"(?:R[A-DS][XIP]: |R\d\d: |E[A-DS][XIP]: |[CDEFG]S: |CR\d: |DR\d: |PKRU: |Code: |x\d\d?\s?: "
-    r"|RBP: |[> ]?[0-9a-f]{16}: |(?:Object|Redzone|Padding) +(?:0x)?[0-9a-f]+: )"
+    r"|RBP: |[> ]?[0-9a-f]{16}: )"
 )
-REGISTERS = re.compile(_DULL)
-DULL = re.compile(_DULL.encode())
+_DUMP = r"(?:Object|Redzone|Padding) +(?:0x)?[0-9a-f]+: "
+REGISTERS = re.compile(f"{_REGISTER}|{_DUMP}")
+# The same, undamaged: what is behind their first word cannot spell a word of TRIGGERS.
+DULL = re.compile(
+    rf"(?:{_REGISTER}[0-9a-fknl A-MO-TW-Z():<>_]*"
+    rf"|(?P<dump>{_DUMP}(?:[0-9a-f]{{2}} )+ *\S{{1,16}}))\Z".encode()
+)
 CPU = re.compile(r"\s*CPU: (\d+) (?:UID: \d+ )?PID: (\d+)")
 ACCESS = re.compile(r"\s*(Read|Write) of size \d+")
