@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From a failure of the search to a witness that is proven, over the gdbstub."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -21,8 +22,8 @@ Hits = tuple[Hit, ...]
 class Suspects:
     """What may have brought the failures of a search, which share a cause more often than not.
 
-    Those come first in which two vCPUs met at one word, then those in which two stood, the latest
-    before the others; then those that came before most failures.
+    Those in which two vCPUs met at one word, those in which two stood and those in which one stood
+    take turns, in each kind what came before most failures first, and then the latest.
     """
 
     def __init__(self, names: Names) -> None:
@@ -34,8 +35,10 @@ class Suspects:
         """Take in a failure; return what may have brought it, the likeliest first."""
         found = list(candidates(self._names, failure))
         self._failures.update(found)
-        found.sort(key=lambda hits: (-_rank(hits), -self._failures[hits]))
-        return list(dict.fromkeys((*found, *joined(self._names, failure))))
+        found.sort(key=lambda hits: -self._failures[hits])
+        kinds = ([hits for hits in found if _kind(hits) == kind] for kind in (2, 1, 0))
+        turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
+        return list(dict.fromkeys((*filter(None, turns), *joined(self._names, failure))))
 
     def orders(self, hits: Hits) -> Iterator[Steps]:
         """Orders of these hits that were not screened often enough."""
@@ -75,7 +78,7 @@ def prove_failure(
     return best
 
 
-def _rank(hits: Hits) -> int:
+def _kind(hits: Hits) -> int:
     """2 where vCPUs met at one word, 1 where two stood somewhere, else 0."""
     if any(hit.meets for hit in hits):
         return 2
