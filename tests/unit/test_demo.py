@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mmrace.definitions.race import load_race, race_names
+from mmrace.errors import InfraError
 from mmrace.experiments.demo import Demonstration, demonstrate
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.options import RunOptions
@@ -102,3 +103,22 @@ def test_runs_of_the_fixed_kernel_go_on_beside_and_are_told_in_order() -> None:
     done = demonstrate(Slow(), "t", options, lambda one: told.append(one.path))  # type: ignore[arg-type]
     assert told == [one.path for one in done.shown]
     assert (len(told), done.exit_code) == (PATHS, 0)
+
+
+def test_what_has_run_is_shown_when_something_breaks() -> None:
+    class Breaks(Runs):
+        """A session whose third run of "before" fails to start, and whose first "after" waits."""
+
+        def run(self, built: Any, race: Any, workload: Any, options: RunOptions) -> Any:
+            if len(self.made) == 2:
+                raise InfraError("no QEMU")
+            return super().run(built, race, workload, options)
+
+        def begin(self, *_what: Any) -> "Future[Any]":
+            return Future()
+
+    options = RunOptions(seconds=60)
+    done = demonstrate(Breaks(failed(0.5)), "t", options, lambda _one: None)  # type: ignore[arg-type]
+    assert len(done.shown) == 2
+    assert [one.after for one in done.shown] == [None, None]
+    assert done.exit_code == 69

@@ -36,7 +36,7 @@ def demo(app: App, tree: str, options: RunOptions) -> Answer:
     """Show races before and after their fixes: the bug put back, then fixed again.
 
     Each path of a race runs once on either kernel. The kernel after runs for at least 20 times as
-    long as the kernel before took to fail.
+    long as the kernel before took to fail, or for --for.
     """
     refuse("demo", UNSTEERED)
     started = time.monotonic()

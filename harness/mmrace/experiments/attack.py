@@ -10,29 +10,32 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from mmrace.definitions.race import Race, Workload
-from mmrace.errors import InfraError, NotHereError, UserError
-from mmrace.experiments.hunter import Finding, Hunter, Tell, plan_search
+from mmrace.errors import InfraError, MmraceError, UserError
+from mmrace.experiments.hunter import LOST, Finding, Hunter, Tell, plan_search
 from mmrace.experiments.reproducing import MOST, learn_for_arms
 from mmrace.experiments.session import Session
 from mmrace.outcome import Outcome
 from mmrace.runs.exercise import touched_by
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
+from mmrace.runs.planner import steers
 from mmrace.runs.record import NotRun, RunDir
+from mmrace.searching.boots import Boot
 from mmrace.searching.search import Tried
 from mmrace.searching.seeding import seeds_from
-from mmrace.verdicts.facing import Faced, regressions
+from mmrace.verdicts.facing import Faced, Titles, regressions
 from mmrace.verdicts.verdict import Arm
 
 SHORT, LONG = 10.0, 30.0  # seconds of the workload in a boot: of the first of a kind, of the others
 PROOF_SECONDS = 240.0  # in which a failure's schedule is looked for
-CONTROLS = 3  # boots of "before" that may show what "after" failed with
-LOST = 3  # boots in a row that the host spoilt, which end an attack
+CONTROLS = 5  # boots of "before" that may show what "after" failed with
+CONTROL_SECONDS = 180.0  # for all that "after" failed with
 
 SEARCH, WINDOWS = "schedules", "windows"
 
@@ -60,7 +63,8 @@ class Attacked:
     ``failure`` is the boot of "after" that showed the race's own failure, with its ``finding``
     where an order was found. ``tried``, by workload: what its search of "after" did; ``missed``:
     the probability with which that missed a bug of its tactics' depth, at most. ``steered``: how
-    often each hand-written window was hit. ``regressions``: titles that only "after" showed.
+    often each hand-written window was hit. ``regressions``: titles that "after" showed, and
+    "before" not or far less often. ``spoilt``: what the host broke all ways of attack with.
     """
 
     race: Race
@@ -73,6 +77,8 @@ class Attacked:
     finding: Finding | None = None
     regressions: tuple[str, ...] = ()
     not_run: tuple[NotRun, ...] = ()
+    spoilt: str = ""
+    seed: int = 0
 
     @property
     def schedules(self) -> int:
@@ -88,12 +94,24 @@ class Attacked:
     def words(self) -> str:
         """What was tried, in a few words."""
         boots = sum(one.arm is Arm.AFTER for one in self.attempts)
+        absent = f", not run: {', '.join(one.workload for one in self.not_run)}"
         hits = sum(self.steered.values())
         windows = f", {hits:,} hits of windows" if self.steered else ""
         return (
             f"{self.schedules:,} schedules and {self.pairs:,} pairs of accesses in {boots} boots"
-            f"{windows}, {self.seconds:.0f} s"
+            f"{windows}, {self.seconds:.0f} s{absent if self.not_run else ''}"
         )
+
+    @property
+    def trouble(self) -> str:
+        """Why this was no attack, "" where it was one."""
+        if self.spoilt:
+            return f"INFRA: {self.spoilt}"
+        if not self.schedules and not any(self.steered.values()):
+            return f"nothing was tried in {self.seconds:.0f} s"
+        after = [one for one in self.attempts if one.arm is Arm.AFTER]
+        held = any(one.run.judgement().outcome is Outcome.PASS for one in after)
+        return "" if held else "no boot of the kernel after was exercised and held"
 
     @property
     def line(self) -> str:
@@ -102,21 +120,23 @@ class Attacked:
             return f"NOT_FIXED: {self.faced.failure}; {self.words}"
         if self.regressions:
             return f"only the kernel after failed with {', '.join(self.regressions)}; {self.words}"
-        return f"nothing found: {self.words}" if self.schedules else "nothing was tried"
+        return self.trouble or f"nothing found: {self.words}"
 
     @property
     def faced(self) -> Faced:
         """What it means for a verdict."""
         title = self.failure.title if self.failure else ""
         where = f"{title} ({self.failure.workload}, {self.failure.way})" if self.failure else ""
-        return Faced(where, self.regressions, self.words)
+        return Faced(where, self.regressions, self.words, self.trouble)
 
     @property
     def exit_code(self) -> int:
-        """1 when the fix is wrong, 3 when "after" failed otherwise than "before", else 0."""
+        """1: the fix is wrong; 3: "after" fails otherwise, or nothing is known; else 0."""
         if self.failure:
             return 1
-        return 3 if self.regressions or not self.schedules else 0
+        if self.spoilt:
+            return 69
+        return 3 if self.regressions or self.trouble else 0
 
     def document(self, witness: str | None) -> dict[str, Any]:
         """What goes into JSON; ``witness``: where that was written."""
@@ -136,6 +156,8 @@ class Attacked:
                 for line in (self.finding.story if self.finding else ())
             ],
             "regressions": list(self.regressions),
+            "trouble": self.trouble,
+            "seed": self.seed,
             "seconds": round(self.seconds, 1),
             "schedules": self.schedules,
             "pairs": self.pairs,
@@ -165,12 +187,10 @@ def attackable(race: Race, release: str, workload: str | None = None) -> list[Wo
     return list({item.name: item for item in found}.values())
 
 
-def check_attackable(arms: Mapping[Arm, Built], options: RunOptions) -> None:
+def check_attackable(arms: Mapping[Arm, Built]) -> None:
     """Raise UserError for kernels that cannot be searched."""
-    if options.accel == "kvm":
-        raise UserError("an attack holds vCPUs by a QEMU plugin, which needs TCG; say --accel tcg")
     if not all(arms[arm].kernel.has_debug_info for arm in Arm):
-        raise UserError("an attack needs kernels with CONFIG_DEBUG_INFO; say --no-attack")
+        raise UserError("an attack needs CONFIG_DEBUG_INFO in both kernels; verify has --no-attack")
 
 
 class Attack:
@@ -185,21 +205,23 @@ class Attack:
         workload: str | None = None,
     ) -> None:
         """Raises UserError for kernels that cannot be attacked."""
-        check_attackable(arms, options)
+        check_attackable(arms)
         self._session = session
         self._arms = arms
         self._race = race
-        self._options = options.with_(accel="tcg", steer=None)
+        self._options = options.with_(accel="tcg", steer=None, steer_by="director")
         self._seed = secrets.randbelow(2**31) if options.seed is None else options.seed
         commits = (arms[arm].applied.commit for arm in Arm)
         self._changed = {name for name, _ in touched_by(session.home, *commits).functions}
         found = attackable(race, arms[Arm.AFTER].kernel.release, workload)
         self._turns = deque((item, SEARCH) for item in found)
-        pointed = [item for item in found if race.windows_for(item.name) or race.delays]
+        pointed = [item for item in found if steers(race, item, self._options, "tcg")]
         self._turns += ((item, WINDOWS) for item in pointed)
         self._hunters: dict[tuple[Arm, str], Hunter] = {}
         self._attempts: list[Attempt] = []
         self._not_run: list[NotRun] = []
+        self._latest: Boot | None = None
+        self._spoilt = ""
         self._stack = ExitStack()
 
     def __enter__(self) -> "Attack":
@@ -208,39 +230,44 @@ class Attack:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def run(self, seconds: float, known: Sequence[str] = ()) -> Attacked:
+    def run(self, seconds: float, known: Mapping[str, int] = MappingProxyType({})) -> Attacked:
         """Attack for so long, or until the race's own failure shows; then look for its order.
 
-        ``known``: titles that the kernel before has shown already. Raises InfraError when nothing
-        can be booted.
+        ``known``: how often runs of the kernel before ended with each title already.
         """
         begun = time.monotonic()
         with self._session.step(f"attack on {self._race.name}") as tell:
             failed = self._look(begun + seconds, tell)
-            finding = self._prove(failed, tell) if failed else None
+            finding = self._try_to_prove(failed, tell) if failed else None
             new = () if failed else self._only_after(known, tell)
             done = self._attacked(time.monotonic() - begun, failed, finding, new)
-            tell(f"= {failed.title if failed else 'nothing'}: {done.words}")
+            tell(f"= {done.line}")
         return done
 
     def _look(self, end: float, tell: Tell) -> Attempt | None:
         """Boot the kernel after, each way in its turn, until its own failure shows."""
-        fresh, lost = len(self._turns), 0  # ways that had no turn yet
+        fresh = len(self._turns)  # ways that had no turn yet
+        lost: Counter[str] = Counter()
         while self._turns and (left := end - time.monotonic()) > 0:
             workload, way = self._turns.popleft()
             length, fresh = min(SHORT if fresh > 0 else LONG, left), fresh - 1
             try:
                 done = self._boot(Arm.AFTER, workload, way, length, tell)
-            except NotHereError as missing:
+            except UserError as missing:  # a program, or a window's point, that is not there
                 self._not_run.append(NotRun(self._race.name, workload.name, missing.message))
                 continue
-            self._turns.append((workload, way))
+            except InfraError as broken:
+                self._spoilt = broken.message
+                continue
             judged = done.run.judgement()
             if judged.outcome.failed and judged.signature_matched:
                 return done
-            lost = lost + 1 if judged.outcome is Outcome.INFRA else 0
-            if lost == LOST:
-                raise InfraError(f"{LOST} boots of an attack in a row: {judged.title}")
+            name = f"{workload.name} {way}"
+            lost[name] = lost[name] + 1 if judged.outcome is Outcome.INFRA else 0
+            if lost[name] < LOST:
+                self._turns.append((workload, way))
+            else:
+                self._spoilt = judged.title or "no reason given"
         return None
 
     def _boot(self, arm: Arm, workload: Workload, way: str, seconds: float, tell: Tell) -> Attempt:
@@ -274,32 +301,55 @@ class Attack:
             self._hunters[key] = hunter
         return self._hunters[key]
 
-    def _prove(self, failed: Attempt, tell: Tell) -> Finding | None:
-        """Look for the order behind a failure; more boots of its kind may show it better."""
+    def _try_to_prove(self, failed: Attempt, tell: Tell) -> Finding | None:
+        """Look for the order behind a failure, which counts whether or not there is one."""
+        note = self._session.note
+        note(f"{failed.workload} failed with {failed.title}: {failed.run.folder}")
         if failed.way != SEARCH:
             return None
-        end = time.monotonic() + PROOF_SECONDS
-        hunter, boot = self._hunters[Arm.AFTER, failed.workload], self._latest
-        while not hunter.proven and (left := end - time.monotonic()) > 0:
-            if boot.failed:
-                hunter.prove(boot, left, tell)
-            if not hunter.proven and (left := end - time.monotonic()) > 0:
-                boot = hunter.step(left, tell)
+        hunter = self._hunters[Arm.AFTER, failed.workload]
+        try:
+            self._prove(hunter, failed.workload, tell)
+        except (MmraceError, OSError) as error:
+            note(f"no more proof of it: {error}")
         return hunter.finding
 
-    def _only_after(self, known: Sequence[str], tell: Tell) -> tuple[str, ...]:
+    def _prove(self, hunter: Hunter, name: str, tell: Tell) -> None:
+        """Prove the latest boot's failure; more boots of its kind may show the order better."""
+        end = time.monotonic() + PROOF_SECONDS
+        workload = self._race.find_workload(name)
+        while not hunter.proven and (left := end - time.monotonic()) > 0:
+            if self._latest and self._latest.failed:
+                hunter.prove(self._latest, left, tell)
+            if not hunter.proven and (left := end - time.monotonic()) > 0:
+                self._boot(Arm.AFTER, workload, SEARCH, left, tell)
+
+    def _only_after(self, known: Mapping[str, int], tell: Tell) -> tuple[str, ...]:
         """Titles that only the kernel after shows, once that before had its chance to."""
-        for failed in [one for one in self._attempts if one.arm is Arm.AFTER and one.title]:
+        after = [one for one in self._attempts if one.arm is Arm.AFTER and one.title]
+        chances = {(one.title, one.workload, one.way): one for one in after}
+        end = time.monotonic() + CONTROL_SECONDS
+        for failed in chances.values():
             for _ in range(CONTROLS):
-                if not regressions([failed.title], [*known, *self._titles(Arm.BEFORE)]):
+                if failed.title not in self._worse(known) or time.monotonic() > end:
                     break
                 tell(f"whether the kernel before fails with {failed.title} as well")
                 workload = self._race.find_workload(failed.workload)
-                self._boot(Arm.BEFORE, workload, failed.way, LONG, tell)
-        return regressions(self._titles(Arm.AFTER), [*known, *self._titles(Arm.BEFORE)])
+                with suppress(UserError, InfraError):
+                    self._boot(Arm.BEFORE, workload, failed.way, LONG, tell)
+        return self._worse(known)
 
-    def _titles(self, arm: Arm) -> list[str]:
-        return [one.title for one in self._attempts if one.arm is arm and one.title]
+    def _worse(self, known: Mapping[str, int]) -> tuple[str, ...]:
+        before = self._titles(Arm.BEFORE)
+        both = Titles(Counter(before.seen) + Counter(known), before.boots + sum(known.values()))
+        return regressions(self._titles(Arm.AFTER), both)
+
+    def _titles(self, arm: Arm) -> Titles:
+        """Failures of one kernel's boots but the race's own; without what the host spoilt."""
+        judged = [(one, one.run.judgement()) for one in self._attempts if one.arm is arm]
+        told = [(one, how) for one, how in judged if how.outcome is not Outcome.INFRA]
+        other = [one.title for one, how in told if one.title and not how.signature_matched]
+        return Titles(Counter(other), len(told))
 
     def _attacked(
         self,
@@ -324,6 +374,8 @@ class Attack:
             finding,
             new,
             tuple(self._not_run),
+            "" if self._turns else self._spoilt,
+            self._seed,
         )
 
 

@@ -95,9 +95,10 @@ class _Begun:
     before: RunDir
     after: Future[tuple[RunDir, ...]]
 
-    def shown(self) -> Shown:
-        """Wait for the run of "after"."""
-        return Shown(self.race, self.path, self.before, self.after.result()[0])
+    def shown(self, *, wait: bool = True) -> Shown:
+        """The path with its run of "after"; without ``wait`` only if that is there."""
+        made = wait or (self.after.done() and not self.after.exception())
+        return Shown(self.race, self.path, self.before, self.after.result()[0] if made else None)
 
 
 def demonstrate(
@@ -114,7 +115,8 @@ def demonstrate(
     waiting: deque[_Begun] = deque()
 
     def take() -> None:
-        shown.append(waiting.popleft().shown())
+        shown.append(waiting[0].shown())
+        waiting.popleft()
         tell(shown[-1])
 
     try:
@@ -128,6 +130,7 @@ def demonstrate(
         while waiting:
             take()
     except MmraceError as error:
+        shown += (one.shown(wait=False) for one in waiting)
         return Demonstration(tuple(shown), tuple(absent), error)
     return Demonstration(tuple(shown), tuple(absent))
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmrace.definitions.race import Race, Workload
-from mmrace.errors import UserError
-from mmrace.experiments.hunter import Finding, Hunter, Tell, plan_search
+from mmrace.errors import InfraError, UserError
+from mmrace.experiments.hunter import LOST, Finding, Hunter, Tell, plan_search
 from mmrace.experiments.session import Session
 from mmrace.guests.accel import Accel, steering_under_kvm
 from mmrace.hunting.minimise import Steps
 from mmrace.hunting.proof import Proof
+from mmrace.outcome import Outcome
 from mmrace.runs.options import RunOptions
 from mmrace.searching.bound import bound
 from mmrace.searching.explanation import Line
@@ -129,8 +130,12 @@ def hunt_race(
 def _hunt(hunter: Hunter, seconds: float, tell: Tell) -> Hunted:
     begun, first = time.monotonic(), None
     end = begun + seconds
+    lost = 0
     while (left := end - time.monotonic()) > 0 and not hunter.proven:
         boot = hunter.step(left, tell)
+        lost = lost + 1 if boot.judgement.outcome is Outcome.INFRA else 0
+        if lost == LOST:
+            raise InfraError(f"{LOST} boots of a hunt in a row: {boot.judgement.title}")
         if boot.failed:
             first = hunter.search.tried.seconds if first is None else first
             hunter.prove(boot, end - time.monotonic(), tell)

@@ -28,6 +28,7 @@ from mmrace.searching.windowing import windows_of
 from mmrace.symbols.symbolizer import Vmlinux
 from mmrace.windows.director import build
 
+LOST = 3  # boots in a row that the host spoilt, after which no more are made
 Tell = Callable[[str], None]
 
 
@@ -101,7 +102,15 @@ class Hunter:
 
     def __exit__(self, *error: object) -> None:
         with self._stack:
+            if "search" in vars(self):
+                self._keep()
+
+    def _keep(self) -> None:
+        """Keep the profile for later searches; what was found does not depend on that."""
+        try:
             self.ground.keep(self.search.profile)
+        except OSError as error:
+            self._session.note(f"the profile is not kept: {error}")
 
     def sow(self, seeds: Seeds) -> None:
         """Have accesses scheduled beside those of the profile; before the first boot."""

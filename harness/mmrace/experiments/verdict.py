@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A verdict on a fix: pairs of runs on all paths, and then an attack on what they call FIXED."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ def decide(
     """
     arms = session.arms(tree, before, after, options, race)
     if attack:
-        check_attackable(arms, options)
+        check_attackable(arms)
     learnt = learn_for_arms(session, arms, race, options, rules.pairs)
     release = arms[Arm.BEFORE].kernel.release
     works, undecided = works_of(learnt.race, options, release, workload, witness)
@@ -82,7 +83,10 @@ def decide(
     if not attack or done.said.verdict is not Verdict.FIXED:
         return Decided(done, learnt)
     judged = [run.judgement() for arm, run in done.runs if arm is Arm.BEFORE]
-    known = [one.title for one in judged if one.outcome.failed and not one.signature_matched]
-    own = options.with_(seed=rules.seed)
-    with Attack(session, arms, learnt.race, own, workload) as attacker:
+    known = Counter(
+        one.title or str(one.outcome)
+        for one in judged
+        if one.outcome.failed and not one.signature_matched
+    )
+    with Attack(session, arms, learnt.race, options, workload) as attacker:
         return Decided(done, learnt, attacker.run(attack, known))

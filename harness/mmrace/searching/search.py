@@ -4,9 +4,10 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mmrace.outcome import Outcome
 from mmrace.searching.boots import Boot, BootMaker
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
@@ -47,7 +48,9 @@ class Tried:
     coverage: Coverage = field(default_factory=Coverage)
 
     def add(self, boot: Boot) -> None:
-        """Count one boot."""
+        """Count one boot, unless the host spoilt it."""
+        if boot.judgement.outcome is Outcome.INFRA:
+            return
         counts = boot.searched.counts
         self.boots += 1
         self.seconds += boot.seconds
@@ -67,9 +70,11 @@ class Tried:
 
     def as_json(self) -> dict[str, Any]:
         """What JSON documents say of it."""
-        numbers = {key: value for key, value in asdict(self).items() if key != "coverage"}
+        own = replace(self, foreign=Counter(), coverage=Coverage())
+        numbers = {key: value for key, value in asdict(own).items() if key != "coverage"}
         return {
             **numbers,
+            "foreign": dict(self.foreign),
             "pairs": len(self.coverage.pairs),
             "pairs_by_schedules": self.coverage.growth,
             "unseen": self.coverage.unseen,

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What an attack on the kernel after adds to a verdict: it can only take FIXED away."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from mmrace.lazy import Lazy
 from mmrace.verdicts.campaign import Combined
 from mmrace.verdicts.verdict import Verdict
+
+_stats = Lazy("scipy.stats")
+CHANCE = 0.01  # of a difference as large, if both kernels failed so equally often
 
 
 @dataclass(frozen=True)
@@ -13,12 +17,14 @@ class Faced:
     """What an attack saw of the kernel after.
 
     ``failure``: title of the race's own failure, "" where it did not show. ``regressions``: titles
-    of other failures, none of which the kernel before showed. ``tried``: in words.
+    of other failures that the kernel before did not show, or far less often. ``tried``: in words.
+    ``trouble``: why it was no attack, "" where it was one.
     """
 
     failure: str
     regressions: tuple[str, ...]
     tried: str
+    trouble: str = ""
 
 
 def face(said: Combined, faced: Faced) -> Combined:
@@ -35,6 +41,9 @@ def face(said: Combined, faced: Faced) -> Combined:
     if faced.regressions:
         reason = f"a regression of the fix? only the kernel after, under attack: {_list(faced)}"
         return replace(said, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    if faced.trouble:
+        reason = f"{said.reason}; but the attack could not be made: {faced.trouble}"
+        return replace(said, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return replace(said, reason=f"{said.reason}; an attack found nothing ({faced.tried})")
 
 
@@ -42,7 +51,27 @@ def _list(faced: Faced) -> str:
     return ", ".join(faced.regressions)
 
 
-def regressions(after: Iterable[str], before: Iterable[str]) -> tuple[str, ...]:
-    """Return the titles that only the kernel after showed, in their order, once each."""
-    known = set(before)
-    return tuple(dict.fromkeys(title for title in after if title not in known))
+@dataclass(frozen=True)
+class Titles:
+    """How often boots of a kernel ended with each title, of so many boots."""
+
+    seen: Mapping[str, int]
+    boots: int
+
+
+def regressions(after: Titles, before: Titles) -> tuple[str, ...]:
+    """Return the titles that the kernel after shows and the one before does not.
+
+    One that the kernel before shows as well counts where it is far rarer there (Fisher's exact
+    test, one-sided, at CHANCE).
+    """
+    return tuple(title for title in after.seen if _worse(title, after, before))
+
+
+def _worse(title: str, after: Titles, before: Titles) -> bool:
+    old = before.seen.get(title, 0)
+    if not old:
+        return True
+    new = after.seen[title]
+    table = [[new, max(0, after.boots - new)], [old, max(0, before.boots - old)]]
+    return float(_stats.fisher_exact(table, alternative="greater").pvalue) <= CHANCE

@@ -126,6 +126,7 @@ class Director:
             self.path = Path(file.name)
             self._held = hold(self.path)  # or another mmrace takes it for a dead one's
             self._map = mmap.mmap(file.fileno(), 0)
+        self._begun = 0  # a run that is made once more has another race phase
         return self
 
     def __exit__(
