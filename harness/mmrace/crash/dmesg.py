@@ -62,10 +62,11 @@ _PREFIX = re.compile(
     re.VERBOSE,
 )
 _HAS_STAMP = re.compile(_STAMP)
-# A line; its groups where printk's own prefix and no other one stands in front.
+# A line; its groups where printk's own prefix and no other one stands in front. A serial console's
+# carriage returns are a part of ``rest``: to leave them out takes a third longer.
 LINE = re.compile(
-    rb"(?:\[ *(?P<seconds>\d{1,8}\.\d{6})\](?:\[ *(?P<caller>[TC]\d+)\])? "
-    rb"(?![ \t<>]*\[|<\d|> ?[>\[<]|#0|-?\(\d)(?P<rest>[^\r\n]*)\r*|[^\n]*)\n"
+    rb"(?:\[ *+(?P<seconds>\d{1,8}+\.\d{6})\](?:\[ *+(?P<caller>[TC]\d++)\])? "
+    rb"(?:(?= ?[A-Za-z])|(?![ \t<>]*\[|<\d|> ?[>\[<]|#0|-?\(\d))(?P<rest>[^\n]*+)|[^\n]*+)\n"
 )
 _EMBEDDED = re.compile(r"(?<=.)(?=" + _STAMP + r"(?:\s?\[\s*[TC]\d+\s*\])? )")
 

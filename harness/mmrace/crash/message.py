@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mmrace.crash.backtrace import Frame, parse_frame, parse_pointer
 from mmrace.crash.formats import TRIGGERS
-from mmrace.crash.formats.body import BODY, REGISTERS, TAIL
+from mmrace.crash.formats.body import BODY, CPU, REGISTERS, TAIL
 from mmrace.crash.trace import END, FOREIGN, IRQ_END, NEXT, OVER
 
 HEADER = 512  # characters of a line among which its header stands
@@ -19,7 +19,8 @@ class Message(NamedTuple):
     """A message: what a report has to know of it, each from its text alone.
 
     ``telling``: it may announce a report or another CPU's part of one. ``dull``: registers or
-    bytes. ``foreign``, ``next``, ``interrupt``, ``over``: what it does to the trace before it.
+    bytes. ``pid``: of the task that dump_stack() names. ``foreign``, ``next``, ``interrupt``,
+    ``over``: what it does to the trace before it.
     """
 
     text: str
@@ -27,6 +28,7 @@ class Message(NamedTuple):
     dull: bool = False
     telling: bool = False
     pointer: Frame | None = None
+    pid: str = ""
     body: bool = False
     tail: bool = False
     end: bool = False
@@ -47,12 +49,14 @@ def read_message(text: str) -> Message:
         return Message(text, None, True, telling)
     if frame := parse_frame(text):
         return Message(text, frame, False, telling)
+    task = CPU.match(text)
     return Message(
         text,
         None,
         False,
         telling,
         parse_pointer(text),
+        task[2] if task else "",
         bool(BODY.match(text)),
         bool(TAIL.match(text)),
         bool(END.match(text)),

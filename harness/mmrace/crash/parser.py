@@ -131,6 +131,7 @@ class Parser:
         seconds, caller, rest = match.groups()
         if rest is None:
             return False
+        rest = rest.rstrip(b"\r")
         start, end = match.span()
         name = caller.decode("ascii") if caller else ""
         report = self._open.get(name)
@@ -142,7 +143,7 @@ class Parser:
         message = _read(rest)
         if message is None:
             return False
-        length = match.end(3) - start
+        length = match.start(3) - start + len(rest)
         if length > dmesg.MAX_LINE:
             return False
         if held := self._held:

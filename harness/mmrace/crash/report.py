@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mmrace.crash.backtrace import Frame, plain
 from mmrace.crash.formats import Format, Proof
-from mmrace.crash.formats.body import ACCESS, CPU
+from mmrace.crash.formats.body import ACCESS
 from mmrace.crash.kind import Kind
 from mmrace.crash.message import Message
 from mmrace.crash.trace import NOISE, SIDE, THREAD, Trace
@@ -38,7 +38,7 @@ class Report:
     tail: bool = False  # behind the end marker
     mixed: bool = False
     cut: bool = False  # the log ended inside it
-    cpu: str = ""
+    pid: str = ""  # of the task that reports
     seconds: float = 0.0
     gap: int = 0
     lines: int = 0
@@ -137,7 +137,7 @@ class Report:
         if message.pointer:
             self._append(None, message.pointer)
             return True
-        self._note(message.text)
+        self._note(message)
         self._turned(message)
         return False
 
@@ -192,14 +192,14 @@ class Report:
         else:
             last.own = own
 
-    def _note(self, text: str) -> None:
+    def _note(self, message: Message) -> None:
         if self.form.named:
-            self._name(text)
-        if self.kind is Kind.KASAN and not self.access and (access := ACCESS.match(text)):
+            self._name(message.text)
+        if self.kind is Kind.KASAN and not self.access and (access := ACCESS.match(message.text)):
             self.access = access[1]
-        if not self.framed and not self.form.kind.hang and (match := CPU.match(text)):
-            self.mixed = self.mixed or bool(self.cpu and self.cpu != match[2])
-            self.cpu = match[2]
+        if message.pid and not self.form.kind.hang and not self.framed:
+            self.mixed = self.mixed or bool(self.pid and self.pid != message.pid)
+            self.pid = message.pid
 
     def _name(self, text: str) -> None:
         """Take the function out of a line that names it; a symbolised log says it once for each."""
