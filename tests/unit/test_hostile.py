@@ -17,6 +17,7 @@ from mmrace.building import directory as directory_module
 from mmrace.building import request as request_module
 from mmrace.building.build import build_kernel
 from mmrace.building.kernel import Kernel
+from mmrace.building.tools import missing_tools
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, MmraceError
 from mmrace.home import Home
@@ -228,7 +229,7 @@ def test_without_bubblewrap_it_is_refused_unless_the_user_wants_it(
 ) -> None:
     there = shutil.which
     monkeypatch.setattr(
-        directory_module.missing_tools,
+        missing_tools,
         "__defaults__",
         (lambda tool: None if tool == "bwrap" else there(tool),),
     )

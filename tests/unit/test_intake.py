@@ -442,6 +442,6 @@ def test_a_series_is_named_so_that_it_is_found_again(
     for was in before:
         now = intake.resolve(desk.home, [was.name], desk.base)[0]
         assert [patch.mail for patch in now.patches] == [patch.mail for patch in was.patches]
-        assert now.notes == ("its files are not there; as it was when it was last used",)
+        assert now.notes == ("its files are gone; as it was when it was last used",)
         made = apply_series(desk.home, desk.tree, [now], quiet)
         assert len(made.applied) == 1

@@ -17,6 +17,7 @@ from mmrace import cli as command_line
 from mmrace import home as home_module
 from mmrace.building import directory as directory_module
 from mmrace.building.directory import BuildDirectory, Clock
+from mmrace.cli.ending import exit_code
 from mmrace.errors import InfraError
 from mmrace.home import Home, build_lock, write_file
 from mmrace.leftover import hold, sweep
@@ -155,8 +156,8 @@ def test_short_memory_is_one_line(
         raise MemoryError
 
     monkeypatch.setattr(command_line.cli, "main", short)
-    assert command_line._exit_code() == 69
-    assert capsys.readouterr().err.startswith("mmrace: the host's memory is short")
+    assert exit_code(command_line.cli) == 69
+    assert capsys.readouterr().err.startswith("mmrace: out of memory; ")
 
 
 def bench(home: Home) -> BuildDirectory:

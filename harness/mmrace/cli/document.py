@@ -25,8 +25,9 @@ def kind_of(error: MmraceError) -> str:
 
 def print_document(content: Mapping[str, Any]) -> None:
     """Print the document."""
+    text = json.dumps({"schema": 1, **content}, indent=1, default=str)
     PRINTED.append(True)
-    click.echo(json.dumps({"schema": 1, **content}, indent=1, default=str))
+    click.echo(text)
 
 
 def error_document(kind: str, message: str, code: int) -> dict[str, Any]:
