@@ -422,3 +422,8 @@ def test_a_profile_is_listed_by_closeness_with_lines() -> None:
     assert str(first.second) == "load 0x2 (?)"
     assert (first.gap, second.gap) == (0.001, 0.1)
     assert len(list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 1)) == 1  # type: ignore[arg-type]
+
+
+def test_a_plan_says_whether_anybody_is_held() -> None:
+    assert make_search(SITES, Tactics()).holds
+    assert not make_search(SITES, WATCH).holds

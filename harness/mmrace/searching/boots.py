@@ -16,6 +16,9 @@ from mmrace.windows.director import Director, race_phase
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import Searched
 
+HELD = "under random schedules, which `mmrace again` does not repeat"
+WATCHED = "memory accesses were watched, nobody was held"
+
 
 @dataclass(frozen=True)
 class Boot:
@@ -61,6 +64,7 @@ class CellBoots:
             update={
                 "id": new_id(self.spec.race.name, self.spec.workload.name),
                 "seed": seed,
+                "notes": (*self.spec.notes, HELD if plan.search and plan.search.holds else WATCHED),
                 "options": self.spec.options.with_(seconds=seconds, at_most=seconds),
             }
         )

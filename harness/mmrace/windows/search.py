@@ -89,6 +89,11 @@ class SearchPlan:
     tactics: Tactics = Tactics()
     stack_shift: int = 14
 
+    @property
+    def holds(self) -> bool:
+        """Whether vCPUs are held, not only watched."""
+        return self.tactics.share > 0
+
 
 @dataclass(frozen=True)
 class Pair:
