@@ -12,6 +12,7 @@ import pytest
 
 from made_runs import BUG, FAILED, PASSED, made_run
 from made_session import made_session
+from mmrace.answers.verdict import attack_row
 from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.experiments import attack as attacking
@@ -152,6 +153,8 @@ def test_the_races_own_failure_ends_it_and_is_proven(
     assert done.failure.title in done.faced.failure
     assert len(guests.proofs) == 2  # the first failure did not show its order
     assert done.document("w")["failure"] == done.failure.title
+    assert attack_row(done)[1] == "NOT_FIXED"
+    assert attack_row(done)[3].startswith("1 of ")
     assert details(done)[0].startswith("NOT_FIXED")
 
 
@@ -235,6 +238,7 @@ def test_an_attack_that_tried_nothing_or_exercised_nothing_is_none(
         assert one.exit_code == 3
         assert face(_said(True), one.faced).verdict is Verdict.INCONCLUSIVE
         assert details(one)[0] == one.trouble
+        assert attack_row(one)[1] == "INCONCLUSIVE"
 
 
 def test_a_failure_counts_though_its_proof_breaks(

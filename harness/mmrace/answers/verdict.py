@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmrace.answers.answer import Answer, Block, Page, Table
+from mmrace.experiments.attack import Attacked
 from mmrace.experiments.prefixes import Prefixes
 from mmrace.experiments.verdict import Decided
 from mmrace.progress import clock
@@ -14,7 +15,7 @@ from mmrace.reports.verdict import sections
 from mmrace.verdicts.campaign import Combined
 from mmrace.verdicts.exclusion import exclusions
 from mmrace.verdicts.rates import Rate
-from mmrace.verdicts.verdict import Pair, Statement
+from mmrace.verdicts.verdict import Arm, Pair, Statement
 
 
 def decided(done: Decided, race: str, tree: str, witness: Path) -> Answer:
@@ -32,6 +33,8 @@ def decided(done: Decided, race: str, tree: str, witness: Path) -> Answer:
 def _paths(done: Decided) -> Iterator[Block]:
     paths = done.verified.said.paths
     rows = [(one.path, str(one.verdict), _rate(one.before), _rate(one.after)) for one in paths]
+    if attacked := done.attacked:
+        rows.append(attack_row(attacked))
     yield Table(
         ("path", "verdict", "before failed (rate, 95 %)", "after failed (rate, 95 %)"), rows
     )
@@ -47,6 +50,14 @@ def _paths(done: Decided) -> Iterator[Block]:
             yield f"{one.path}: FIXED would take about {one.more_runs} more runs"
         elif one.more_runs_at_least:
             yield f"{one.path}: FIXED would take {one.more_runs_at_least} or more runs"
+
+
+def attack_row(attacked: Attacked) -> tuple[str, str, str, str]:
+    """Return what an attack says of FIXED, as a row below those of the paths."""
+    after = [one for one in attacked.attempts if one.arm is Arm.AFTER]
+    failed = f"{sum(one is attacked.failure for one in after)} of {len(after)} boots"
+    held = "INCONCLUSIVE" if attacked.regressions or attacked.trouble else "held"
+    return "attack", "NOT_FIXED" if attacked.failure else held, "", failed
 
 
 def _rate(value: Rate) -> str:
