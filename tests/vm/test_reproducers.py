@@ -48,7 +48,8 @@ def plain(race, name, folder):
 
 
 def verify(mmrace, program, after, *argv, before="vulnerable"):
-    words = ("verify", "--tree", "debian:6.1", "--repro", str(program), "--before", before)
+    words = ("verify", "--no-attack", "--tree", "debian:6.1", "--repro", str(program))
+    words += ("--before", before)
     return mmrace(*words, "--after", after, *argv, timeout=3600)
 
 
