@@ -184,7 +184,9 @@ def test_a_hold_ends_when_nobody_else_makes_progress(stage: Maker) -> None:
     play = stage(replace(MEET, stuck=0.05))
     play.hold(0, STORE)
     assert play.player.answer() == f"0 {STORE:x}"
-    assert [step.kind for step in play.log()] == [StepKind.HELD, StepKind.STUCK]
+    kinds = [step.kind for step in play.log()]  # of one hold or more: on a busy host it is long
+    assert set(kinds[::2]) == {StepKind.HELD}
+    assert set(kinds[1::2]) == {StepKind.STUCK}
 
 
 def test_rest_is_no_lack_of_progress(stage: Maker) -> None:

@@ -467,3 +467,9 @@ def test_some_patches_of_a_series(bench: Bench, tmp_path: Path) -> None:
         assert chosen.outside
     with pytest.raises(UserError, match="patch 3 does not exist"):
         resolve_series(f"{tmp_path / 'two.mbox'}[1,3]", bench.base)
+
+
+def test_a_mistyped_file_is_called_one(bench: Bench) -> None:
+    for name in ("my-fix.ptch", "./fixes-v2"):
+        with pytest.raises(UserError, match=f"no such file: {name}; give a patch"):
+            resolve_series(name, bench.base)

@@ -119,6 +119,8 @@ def test_what_is_no_source_is_refused(home: Home, tmp_path: Path) -> None:
     (tmp_path / "hello/Makefile").write_text("VERSION = 2023\nPATCHLEVEL = 01\n")
     with pytest.raises(UserError, match="no mm/"):
         add_tree(home, "x", str(tmp_path / "hello"), None, quiet)
+    with pytest.raises(UserError, match=r"no such directory: \./linux; name a checkout"):
+        find_tree(home, "./linux", quiet)
     with pytest.raises(UserError, match="not a name for a tree"):
         add_tree(home, "../x", str(tmp_path / "hello"), None, quiet)
     with pytest.raises(UserError, match="omit --rev v1"):

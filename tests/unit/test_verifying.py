@@ -256,3 +256,19 @@ def test_what_a_replay_cannot_honour_is_refused_by_name(
     )
     assert isinstance(done.exception, UserError)
     assert done.exception.message.startswith(f"verify --witness cannot honour {option};")
+
+
+def test_a_series_that_is_not_there_is_told_before_any_kernel_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(_home: Home, _tree: str, series: Any, *_rest: object, **_how: object) -> None:
+        raise UserError(f"no such file: {series[-1]}")
+
+    def build(*_what: object) -> None:
+        raise AssertionError("a kernel was built")
+
+    monkeypatch.setattr(kernels, "prepare", prepare)
+    monkeypatch.setattr(kernels, "build", build)
+    session = made_session(Home(tmp_path / "cache", tmp_path / "data"))
+    with pytest.raises(UserError, match=r"no such file: fix\.ptch"):
+        session.arms("t", ["vulnerable"], ["fix.ptch"], RunOptions())

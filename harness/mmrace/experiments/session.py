@@ -97,7 +97,12 @@ class Session:
         options: RunOptions,
         race: Race | None = None,
     ) -> dict[Arm, Built]:
-        """Build the kernels of both arms; UserError when they are the same."""
+        """Build the kernels of both arms; UserError when they are the same.
+
+        Series that are not there, or do not apply, are told before a kernel is built.
+        """
+        intake = replace(self.intake, sandboxed=options.sandbox)
+        kernels.prepare(self.home, tree, (*before, *after), self.step, intake, building=True)
         made = {
             Arm.BEFORE: self.build(tree, before, options, race),
             Arm.AFTER: self.build(tree, (*before, *after), options, race),

@@ -4,7 +4,7 @@
 import re
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mmrace.data import data_dir
 from mmrace.definitions.base import Base, Mark, load_bases, nearest_bases
@@ -45,6 +45,8 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
         return _named(base, name)
     if found := read_outside(name, stdin):
         return found
+    if "/" in name or PurePath(name).suffix:
+        raise UserError(f"no such file: {name}; give a patch, an mbox, a directory or a message-id")
     known = ", ".join(series_names(base))
     raise UserError(f"no series {name!r} for base {base.name}; known: {known}; or name a file")
 

@@ -58,6 +58,8 @@ def find_tree(home: Home, name: str, progress: Progress) -> Tree:
 
     Raises UserError with the names there are.
     """
+    if "/" in name:
+        raise UserError(f"no such directory: {name}; name a checkout, or a tree that was added")
     path = _record(home, name)
     known = _read(path) if path.is_file() else None
     if not name.startswith("debian:"):
