@@ -13,6 +13,7 @@ from mmrace.errors import NotHereError
 from mmrace.progress import Counted, Tell, clock
 
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
+WAITING = "waiting for "
 QUICK = 1.0  # seconds that a step may take unseen
 _SURE = 5.0  # seconds of a step from which the time left can be told
 
@@ -32,9 +33,12 @@ def shown(console: Console, title: str, *, live: bool) -> Iterator[Tell]:
     except NotHereError:
         ended = "not here"  # nothing failed, and the caller says what is left out
         raise
+    except KeyboardInterrupt:
+        ended = "interrupted"
+        raise
     finally:
         step.close()
-        if step.result or ended == "failed" or step.seconds > QUICK:
+        if step.result or ended in ("failed", "interrupted") or step.seconds > QUICK:
             console.print(f"{title}: {step.result or ended} ({clock(step.seconds)})", markup=False)
 
 
@@ -71,7 +75,8 @@ class _Plain(_Step):
         self._last = self._started - PLAIN_INTERVAL + QUICK
 
     def update(self, state: str, remaining: str) -> None:
-        if time.monotonic() - self._last > PLAIN_INTERVAL:
+        # Nothing follows a wait for somebody else until that is over.
+        if state.startswith(WAITING) or time.monotonic() - self._last > PLAIN_INTERVAL:
             self._last = time.monotonic()
             times = f"{clock(self.seconds)}{f', {remaining}' if remaining else ''}"
             self._console.print(f"{self._title}: {state} ... ({times})", markup=False)
