@@ -214,6 +214,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[tuple[object, ob
             raise UserError("enough")
         return SimpleNamespace(kernel=SimpleNamespace(id="x"))
 
+    monkeypatch.setattr(kernels, "prepare", lambda *_what, **_how: None)
     monkeypatch.setattr(kernels, "build", build)
     argv = ["verify", *words, "--tree", "t", "--before", "vulnerable", "--after", "fixes"]
     done = CliRunner().invoke(cli, argv, standalone_mode=False)
