@@ -36,7 +36,7 @@ from mmrace.searching.boots import Boot
 from mmrace.searching.profile import Profile
 from mmrace.searching.search import Tried
 from mmrace.verdicts.campaign import Campaign, Combined
-from mmrace.verdicts.facing import Faced, Titles, face, regressions
+from mmrace.verdicts.facing import NONE, Faced, Titles, face, regressions, titles_of
 from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 RACE = load_race("hugetlb-uffd")
@@ -80,10 +80,10 @@ class Guests:
         fields = self.fails(number, arm, workload, way)
         return made_run(self.home.runs, name=f"run-{number}", **fields)
 
-    def attack(self, seconds: float = 40, known: dict[str, int] | None = None) -> Attacked:
+    def attack(self, seconds: float = 40, known: Titles = NONE) -> Attacked:
         session = made_session(self.home)
         with Attack(session, self.arms, RACE, RunOptions(seed=1)) as one:
-            return one.run(seconds, known or {})
+            return one.run(seconds, known)
 
 
 class FakeHunter:
@@ -190,7 +190,7 @@ def test_a_foreign_failure_counts_when_only_the_kernel_after_shows_it(
     assert done.exit_code == (0 if shown_before else 3)
     known = Guests(tmp_path / "known", monkeypatch, fails)
     guests = known
-    assert known.attack(known={"kernel BUG in elsewhere": 9}).regressions == ()
+    assert known.attack(known=Titles({"kernel BUG in elsewhere": 9}, 9)).regressions == ()
 
 
 def test_what_cannot_run_is_left_out_and_a_broken_host_ends_it(
@@ -258,6 +258,11 @@ def test_a_failure_that_before_shows_far_more_seldom_is_a_regression() -> None:
     often = Titles({"hang": 40}, 40)
     assert regressions(often, Titles({"hang": 1}, 30)) == ("hang",)
     assert regressions(often, Titles({"hang": 28}, 30)) == ()
+    held, hang = Judgement(Outcome.PASS), Judgement(Outcome.HANG)
+    spoilt, own = Judgement(Outcome.INFRA), Judgement(Outcome.CRASH, "x", signature_matched=True)
+    pairs = titles_of([hang, *[held] * 20, *[own] * 9, spoilt])
+    assert pairs == Titles({"HANG": 1}, 30)
+    assert regressions(Titles({"HANG": 14}, 40), pairs + Titles({}, 2)) == ("HANG",)
     assert regressions(Titles({"rare": 1}, 40), Titles({}, 30)) == ("rare",)
 
 

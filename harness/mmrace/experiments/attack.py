@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from mmrace.definitions.race import Race, Workload
@@ -29,7 +28,7 @@ from mmrace.runs.record import NotRun, RunDir
 from mmrace.searching.boots import Boot
 from mmrace.searching.search import Tried
 from mmrace.searching.seeding import seeds_from
-from mmrace.verdicts.facing import Faced, Titles, regressions
+from mmrace.verdicts.facing import NONE, Faced, Titles, regressions, title_of, titles_of
 from mmrace.verdicts.verdict import Arm
 
 SHORT, LONG = 10.0, 30.0  # seconds of the workload in a boot: of the first of a kind, of the others
@@ -52,8 +51,7 @@ class Attempt:
     @property
     def title(self) -> str:
         """The failure that it showed, "" for none."""
-        judged = self.run.judgement()
-        return (judged.title or str(judged.outcome)) if judged.outcome.failed else ""
+        return title_of(self.run.judgement())
 
 
 @dataclass(frozen=True)
@@ -230,10 +228,10 @@ class Attack:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def run(self, seconds: float, known: Mapping[str, int] = MappingProxyType({})) -> Attacked:
+    def run(self, seconds: float, known: Titles = NONE) -> Attacked:
         """Attack for so long, or until the race's own failure shows; then look for its order.
 
-        ``known``: how often runs of the kernel before ended with each title already.
+        ``known``: what runs of the kernel before have ended with already.
         """
         begun = time.monotonic()
         with self._session.step(f"attack on {self._race.name}") as tell:
@@ -294,8 +292,7 @@ class Attack:
                 before = self._hunter(Arm.BEFORE, workload, tell)
                 tell(f"{workload.name}: what communicates in the kernel before")
                 while not before.search.watched:
-                    boot = before.step(SHORT, lambda _text: None)
-                    self._attempts.append(Attempt(Arm.BEFORE, workload.name, SEARCH, boot.run))
+                    self._boot(Arm.BEFORE, workload, SEARCH, SHORT, tell)
                 theirs, ours = before.ground.sites, hunter.ground.sites
                 hunter.sow(seeds_from(before.search.profile, theirs, ours, self._changed))
             self._hunters[key] = hunter
@@ -324,7 +321,7 @@ class Attack:
             if not hunter.proven and (left := end - time.monotonic()) > 0:
                 self._boot(Arm.AFTER, workload, SEARCH, left, tell)
 
-    def _only_after(self, known: Mapping[str, int], tell: Tell) -> tuple[str, ...]:
+    def _only_after(self, known: Titles, tell: Tell) -> tuple[str, ...]:
         """Titles that only the kernel after shows, once that before had its chance to."""
         after = [one for one in self._attempts if one.arm is Arm.AFTER and one.title]
         chances = {(one.title, one.workload, one.way): one for one in after}
@@ -339,17 +336,12 @@ class Attack:
                     self._boot(Arm.BEFORE, workload, failed.way, LONG, tell)
         return self._worse(known)
 
-    def _worse(self, known: Mapping[str, int]) -> tuple[str, ...]:
-        before = self._titles(Arm.BEFORE)
-        both = Titles(Counter(before.seen) + Counter(known), before.boots + sum(known.values()))
-        return regressions(self._titles(Arm.AFTER), both)
+    def _worse(self, known: Titles) -> tuple[str, ...]:
+        return regressions(self._titles(Arm.AFTER), self._titles(Arm.BEFORE) + known)
 
     def _titles(self, arm: Arm) -> Titles:
         """Failures of one kernel's boots but the race's own; without what the host spoilt."""
-        judged = [(one, one.run.judgement()) for one in self._attempts if one.arm is arm]
-        told = [(one, how) for one, how in judged if how.outcome is not Outcome.INFRA]
-        other = [one.title for one, how in told if one.title and not how.signature_matched]
-        return Titles(Counter(other), len(told))
+        return titles_of(one.run.judgement() for one in self._attempts if one.arm is arm)
 
     def _attacked(
         self,

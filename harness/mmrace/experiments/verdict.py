@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A verdict on a fix: pairs of runs on all paths, and then an attack on what they call FIXED."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from mmrace.experiments.verification import Verification, Verified, works_of
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.campaign import Combined
-from mmrace.verdicts.facing import face
+from mmrace.verdicts.facing import face, titles_of
 from mmrace.verdicts.verdict import Arm, Pair, Rules, Verdict
 
 
@@ -82,11 +81,6 @@ def decide(
         done = verification.run(tell)
     if not attack or done.said.verdict is not Verdict.FIXED:
         return Decided(done, learnt)
-    judged = [run.judgement() for arm, run in done.runs if arm is Arm.BEFORE]
-    known = Counter(
-        one.title or str(one.outcome)
-        for one in judged
-        if one.outcome.failed and not one.signature_matched
-    )
+    known = titles_of(run.judgement() for arm, run in done.runs if arm is Arm.BEFORE)
     with Attack(session, arms, learnt.race, options, workload) as attacker:
         return Decided(done, learnt, attacker.run(attack, known))

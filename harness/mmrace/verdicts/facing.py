@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What an attack on the kernel after adds to a verdict: it can only take FIXED away."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mmrace.lazy import Lazy
+from mmrace.outcome import Judgement, Outcome
 from mmrace.verdicts.campaign import Combined
 from mmrace.verdicts.verdict import Verdict
 
@@ -57,6 +59,25 @@ class Titles:
 
     seen: Mapping[str, int]
     boots: int
+
+    def __add__(self, other: "Titles") -> "Titles":
+        """Both together."""
+        return Titles(Counter(self.seen) + Counter(other.seen), self.boots + other.boots)
+
+
+NONE = Titles({}, 0)
+
+
+def title_of(judged: Judgement) -> str:
+    """Return the failure that a run showed, "" for none."""
+    return (judged.title or str(judged.outcome)) if judged.outcome.failed else ""
+
+
+def titles_of(runs: Iterable[Judgement]) -> Titles:
+    """Count failures but the race's own; what the host spoilt is no boot."""
+    told = [one for one in runs if one.outcome is not Outcome.INFRA]
+    other = [title_of(one) for one in told if not one.signature_matched]
+    return Titles(Counter(filter(None, other)), len(told))
 
 
 def regressions(after: Titles, before: Titles) -> tuple[str, ...]:
