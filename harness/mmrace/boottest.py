@@ -2,6 +2,7 @@
 """What a test of the pytest plugin can ask for, and what it gets: a kernel, and runs of it."""
 
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,7 +90,8 @@ class Shown:
 def told() -> Iterator[None]:
     """End a test with mmrace's one line when it cannot tell; skip it when a source is not there.
 
-    An error that meets several tests has its detail in the first of them.
+    An error that meets several tests has its detail in the first of them, as captured output:
+    pytest prints a failure's own message again in its summary, uncut where ``CI`` is set.
     """
     try:
         yield
@@ -97,7 +99,9 @@ def told() -> Iterator[None]:
         pytest.skip(missing.message)
     except MmraceError as error:
         detail, error.detail = error.detail, ""
-        pytest.fail("\n".join(filter(None, (detail, error.message))), pytrace=False)
+        if detail:
+            sys.stderr.write(f"{detail}\n")
+        pytest.fail(error.message, pytrace=False)
 
 
 class Vm:

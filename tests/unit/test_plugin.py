@@ -110,15 +110,23 @@ def test_a_failure_has_the_title_in_the_assertion(tests: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["FAILED *test_mine - FAIL los*"])
 
 
-def test_a_kernel_that_does_not_build_is_tried_and_told_once(tests: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("ci", "words"), [("", ()), ("", ("-s",)), ("true", ()), ("true", ("-s",))]
+)
+def test_a_kernel_that_does_not_build_is_tried_and_told_once(
+    tests: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, words: tuple[str, ...]
+) -> None:
+    monkeypatch.delenv("BUILD_NUMBER", raising=False)
+    monkeypatch.setenv("CI", ci)
     tests.makeconftest(
         """
+        from pathlib import Path
         from mmrace.errors import BuildError
         from mmrace.runs import kernels
         from mmrace import plugin
 
         def build(*_words):
-            print("one build")
+            Path("builds").open("a").write("one build\\n")
             raise BuildError("the kernel did not build: mm/x.c:1: no", "all of the output")
 
         plugin.find_tree = lambda *_: __import__("types").SimpleNamespace(name="t")
@@ -126,11 +134,12 @@ def test_a_kernel_that_does_not_build_is_tried_and_told_once(tests: pytest.Pytes
         """
     )
     tests.makepyfile("def test_a(mmrace_vm): ...\ndef test_b(mmrace_vm): ...")
-    result = tests.runpytest_subprocess("-s")
+    result = tests.runpytest_subprocess(*words)
     result.assert_outcomes(errors=2)
-    said = result.stdout.str()
-    assert said.count("one build") == 1
+    said = result.stdout.str() + result.stderr.str()
+    assert tests.path.joinpath("builds").read_text() == "one build\n"
     assert said.count("all of the output") == 1
+    assert said.count("mm/x.c:1: no") >= 2  # each test says why it could not run
 
 
 @pytest.mark.whole
