@@ -18,14 +18,15 @@ from mmrace.errors import InfraError, NotHereError, UserError
 from mmrace.experiments import attack as attacking
 from mmrace.experiments.attack import (
     CONTROLS,
+    FREE,
     LOST,
     SEARCH,
     WINDOWS,
     Attack,
-    Attacked,
     attackable,
     check_attackable,
 )
+from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.session import Session
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome, VmEnd
@@ -71,14 +72,17 @@ class Guests:
             raise NotHereError("no such selftest")
         return built.arm, workload.name
 
-    def _run(self, built: Any, _race: Any, workload: Any, _options: Any) -> Any:
-        return self.boot(built.arm, workload.name, WINDOWS)
+    def _run(self, built: Any, _race: Any, workload: Any, options: RunOptions) -> Any:
+        return self.boot(built.arm, workload.name, WINDOWS if options.steer else FREE)
 
     def boot(self, arm: Arm, workload: str, way: str) -> Any:
         self.made.append((arm, workload, way))
         number = len(self.made)
         fields = self.fails(number, arm, workload, way)
-        return made_run(self.home.runs, name=f"run-{number}", **fields)
+        run = made_run(self.home.runs, name=f"run-{number}", **fields.get("made", fields))
+        if judged := fields.get("judged"):
+            run.store(judged)
+        return run
 
     def attack(self, seconds: float = 40, known: Titles = NONE) -> Attacked:
         session = made_session(self.home)
@@ -233,7 +237,12 @@ def test_an_attack_that_tried_nothing_or_exercised_nothing_is_none(
         "channel": PASSED.replace("count turns 4", "count turns 1").replace("turns 3", "turns 1")
     }
     idle = Guests(tmp_path / "idle", monkeypatch, lambda *_: dict(few)).attack()
-    assert idle.trouble == "no boot of the kernel after was exercised and held"
+    assert idle.trouble.startswith("no boot of the kernel after was exercised and held: ")
+    first = attackable(RACE, "6.1.192")[0].name
+    part = Guests(
+        tmp_path / "part", monkeypatch, lambda *boot: dict(few) if boot[2] == first else {}
+    ).attack()
+    assert part.trouble == f"no boot of the kernel after was exercised and held: {first}"
     for one in (short, idle):
         assert one.exit_code == 3
         assert face(_said(True), one.faced).verdict is Verdict.INCONCLUSIVE
@@ -252,6 +261,28 @@ def test_a_failure_counts_though_its_proof_breaks(
         tmp_path, monkeypatch, lambda *boot: {"channel": FAILED} if boot[1] is Arm.AFTER else {}
     )
     assert guests.attack(seconds=60).exit_code == 1
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_a_hang_counts_when_it_shows_without_holds_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: bool
+) -> None:
+    def fails(_number: int, arm: Arm, workload: str, way: str) -> dict[str, Any]:
+        hangs = arm is Arm.AFTER and workload == first and (free or way == SEARCH)
+        hang = Judgement(Outcome.HANG, "no progress for 9 s", signature_matched=True)
+        return {"made": {}, "judged": hang} if hangs else {}
+
+    first = attackable(RACE, "6.1.192")[0].name
+    guests = Guests(tmp_path, monkeypatch, fails)
+    done = guests.attack()
+    unheld = Counter(way for _, _, way in guests.made)[FREE]
+    if free:
+        assert done.failure
+        assert (done.failure.way, unheld, done.exit_code) == (FREE, 1, 1)
+    else:
+        assert (done.failure, unheld, done.exit_code) == (None, CONTROLS, 3)
+        assert done.trouble == f"the kernel after hangs while vCPUs are held: {first}"
+    assert not guests.proofs
 
 
 def test_a_failure_that_before_shows_far_more_seldom_is_a_regression() -> None:

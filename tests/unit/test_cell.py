@@ -13,7 +13,7 @@ from mmrace.home import Home
 from mmrace.judging.judge import judge
 from mmrace.outcome import Outcome, VmEnd
 from mmrace.runs import workload
-from mmrace.runs.evidence import recorded_evidence
+from mmrace.runs.evidence import judge_run, recorded_evidence
 from mmrace.runs.kvm import probe_kvm
 from mmrace.runs.parts import Parts
 from mmrace.runs.record import Spec, all_runs, find_run
@@ -115,6 +115,14 @@ def test_a_run_directory_holds_the_whole_run(home, tmp_path):
 def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
     made = run(home, tmp_path, GOOD)
     assert judge(recorded_evidence(find_run(home, "r-w-0000"))) == made.judgement()
+
+
+@pytest.mark.parametrize(("holds", "outcome"), [(3, Outcome.PASS), (0, Outcome.HANG)])
+def test_a_watchdog_that_the_holds_of_a_search_woke_is_no_failure(home, tmp_path, holds, outcome):
+    said = "console watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [w:77]\nchannel 1..1\n"
+    made = run(home, tmp_path, GOOD.replace("channel 1..1\n", said))
+    made.folder.joinpath("search.json").write_text(json.dumps({"holds": holds}))
+    assert judge_run(made).outcome is outcome
 
 
 def test_a_workload_may_limit_its_iterations():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmrace.answers.answer import Answer, Block, Page, fields
-from mmrace.experiments.attack import Attacked
+from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.hunt import Hunted
 from mmrace.hunting.proof import CONTROLS
 from mmrace.reports.attack import details, rows, sections

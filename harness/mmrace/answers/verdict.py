@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmrace.answers.answer import Answer, Block, Page, Table
-from mmrace.experiments.attack import Attacked
+from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.prefixes import Prefixes
 from mmrace.experiments.verdict import Decided
 from mmrace.progress import clock

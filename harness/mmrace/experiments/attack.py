@@ -11,11 +11,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.errors import InfraError, MmraceError, UserError
+from mmrace.experiments.attacked import Attacked, Attempt
 from mmrace.experiments.hunter import LOST, Finding, Hunter, Tell, plan_search
 from mmrace.experiments.reproducing import MOST, learn_for_arms
 from mmrace.experiments.session import Session
@@ -24,11 +23,9 @@ from mmrace.runs.exercise import touched_by
 from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import steers
-from mmrace.runs.record import NotRun, RunDir
-from mmrace.searching.boots import Boot
-from mmrace.searching.search import Tried
+from mmrace.runs.record import NotRun
 from mmrace.searching.seeding import seeds_from
-from mmrace.verdicts.facing import NONE, Faced, Titles, regressions, title_of, titles_of
+from mmrace.verdicts.facing import NONE, Titles, regressions, titles_of
 from mmrace.verdicts.verdict import Arm
 
 SHORT, LONG = 10.0, 30.0  # seconds of the workload in a boot: of the first of a kind, of the others
@@ -36,139 +33,7 @@ PROOF_SECONDS = 240.0  # in which a failure's schedule is looked for
 CONTROLS = 5  # boots of "before" that may show what "after" failed with
 CONTROL_SECONDS = 180.0  # for all that "after" failed with
 
-SEARCH, WINDOWS = "schedules", "windows"
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One boot of an attack: which kernel, under what, and its run."""
-
-    arm: Arm
-    workload: str
-    way: str
-    run: RunDir
-
-    @property
-    def title(self) -> str:
-        """The failure that it showed, "" for none."""
-        return title_of(self.run.judgement())
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """An attack's end; ``seconds`` of wall time.
-
-    ``failure`` is the boot of "after" that showed the race's own failure, with its ``finding``
-    where an order was found. ``tried``, by workload: what its search of "after" did; ``missed``:
-    the probability with which that missed a bug of its tactics' depth, at most. ``steered``: how
-    often each hand-written window was hit. ``regressions``: titles that "after" showed, and
-    "before" not or far less often. ``spoilt``: what the host broke all ways of attack with.
-    """
-
-    race: Race
-    seconds: float
-    attempts: tuple[Attempt, ...] = ()
-    tried: Mapping[str, Tried] = field(default_factory=dict)
-    steered: Mapping[str, int] = field(default_factory=dict)
-    missed: Mapping[str, float] = field(default_factory=dict)
-    failure: Attempt | None = None
-    finding: Finding | None = None
-    regressions: tuple[str, ...] = ()
-    not_run: tuple[NotRun, ...] = ()
-    spoilt: str = ""
-    seed: int = 0
-
-    @property
-    def schedules(self) -> int:
-        """Schedules that "after" has held."""
-        return sum(one.schedules for one in self.tried.values())
-
-    @property
-    def pairs(self) -> int:
-        """Interleaving coverage: ordered pairs of accesses that were seen, of all workloads."""
-        return sum(len(one.coverage.pairs) for one in self.tried.values())
-
-    @property
-    def words(self) -> str:
-        """What was tried, in a few words."""
-        boots = sum(one.arm is Arm.AFTER for one in self.attempts)
-        absent = f", not run: {', '.join(one.workload for one in self.not_run)}"
-        hits = sum(self.steered.values())
-        windows = f", {hits:,} hits of windows" if self.steered else ""
-        return (
-            f"{self.schedules:,} schedules and {self.pairs:,} pairs of accesses in {boots} boots"
-            f"{windows}, {self.seconds:.0f} s{absent if self.not_run else ''}"
-        )
-
-    @property
-    def trouble(self) -> str:
-        """Why this was no attack, "" where it was one."""
-        if self.spoilt:
-            return f"INFRA: {self.spoilt}"
-        if not self.schedules and not any(self.steered.values()):
-            return f"nothing was tried in {self.seconds:.0f} s"
-        after = [one for one in self.attempts if one.arm is Arm.AFTER]
-        held = any(one.run.judgement().outcome is Outcome.PASS for one in after)
-        return "" if held else "no boot of the kernel after was exercised and held"
-
-    @property
-    def line(self) -> str:
-        """The end in one line."""
-        if self.failure:
-            return f"NOT_FIXED: {self.faced.failure}; {self.words}"
-        if self.regressions:
-            return f"only the kernel after failed with {', '.join(self.regressions)}; {self.words}"
-        return self.trouble or f"nothing found: {self.words}"
-
-    @property
-    def faced(self) -> Faced:
-        """What it means for a verdict."""
-        title = self.failure.title if self.failure else ""
-        where = f"{title} ({self.failure.workload}, {self.failure.way})" if self.failure else ""
-        return Faced(where, self.regressions, self.words, self.trouble)
-
-    @property
-    def exit_code(self) -> int:
-        """1: the fix is wrong; 3: "after" fails otherwise, or nothing is known; else 0."""
-        if self.failure:
-            return 1
-        if self.spoilt:
-            return 69
-        return 3 if self.regressions or self.trouble else 0
-
-    def document(self, witness: str | None) -> dict[str, Any]:
-        """What goes into JSON; ``witness``: where that was written."""
-        proof = self.finding.proof if self.finding else None
-        return {
-            "race": self.race.name,
-            "failure": self.failure.title if self.failure else None,
-            "workload": self.failure.workload if self.failure else None,
-            "way": self.failure.way if self.failure else None,
-            "run": str(self.failure.run.folder) if self.failure else None,
-            "witness": witness if self.finding else None,
-            "proven": bool(proof and proof.holds),
-            "replays": len(proof.replays) if proof else 0,
-            "failed": proof.shown if proof else 0,
-            "story": [
-                {"actor": line.actor, "text": line.words}
-                for line in (self.finding.story if self.finding else ())
-            ],
-            "regressions": list(self.regressions),
-            "trouble": self.trouble,
-            "seed": self.seed,
-            "seconds": round(self.seconds, 1),
-            "schedules": self.schedules,
-            "pairs": self.pairs,
-            "searches": {
-                name: {**one.as_json(), "missed_at_most": self.missed[name]}
-                for name, one in self.tried.items()
-            },
-            "windows": dict(self.steered),
-            "not_run": [asdict(one) for one in self.not_run],
-            "runs": [
-                {"side": str(one.arm), "way": one.way, **one.run.as_json()} for one in self.attempts
-            ],
-        }
+SEARCH, WINDOWS, FREE = "schedules", "windows", "nobody held"
 
 
 def attackable(race: Race, release: str, workload: str | None = None) -> list[Workload]:
@@ -218,7 +83,7 @@ class Attack:
         self._hunters: dict[tuple[Arm, str], Hunter] = {}
         self._attempts: list[Attempt] = []
         self._not_run: list[NotRun] = []
-        self._latest: Boot | None = None
+        self._hangs: list[str] = []
         self._spoilt = ""
         self._stack = ExitStack()
 
@@ -259,7 +124,10 @@ class Attack:
                 continue
             judged = done.run.judgement()
             if judged.outcome.failed and judged.signature_matched:
-                return done
+                if judged.outcome is not Outcome.HANG:
+                    return done
+                if free := self._hangs_of_itself(workload, tell):
+                    return free
             name = f"{workload.name} {way}"
             lost[name] = lost[name] + 1 if judged.outcome is Outcome.INFRA else 0
             if lost[name] < LOST:
@@ -269,17 +137,27 @@ class Attack:
         return None
 
     def _boot(self, arm: Arm, workload: Workload, way: str, seconds: float, tell: Tell) -> Attempt:
+        boot = None
         if way == SEARCH:
             hunter = self._hunter(arm, workload, tell)
-            self._latest = hunter.step(seconds, lambda text: tell(f"{workload.name}: {text}"))
-            run = self._latest.run
+            boot = hunter.step(seconds, lambda text: tell(f"{workload.name}: {text}"))
+            run = boot.run
         else:
-            tell(f"{workload.name}: steered by its windows")
-            seed = self._seed + len(self._attempts)
-            own = self._options.with_(seconds=seconds, at_most=seconds, steer=True, seed=seed)
+            tell(f"{workload.name}: {'steered by its windows' if way == WINDOWS else way}")
+            steer, seed = way == WINDOWS, self._seed + len(self._attempts)
+            own = self._options.with_(seconds=seconds, at_most=seconds, steer=steer, seed=seed)
             run = self._session.run(self._arms[arm], self._race, workload, own)
-        self._attempts.append(Attempt(arm, workload.name, way, run))
+        self._attempts.append(Attempt(arm, workload.name, way, run, boot))
         return self._attempts[-1]
+
+    def _hangs_of_itself(self, workload: Workload, tell: Tell) -> Attempt | None:
+        """Return a boot of "after" without any hold that hangs as well: holds may make a hang."""
+        for _ in range(0 if workload.name in self._hangs else CONTROLS):
+            free = self._boot(Arm.AFTER, workload, FREE, LONG, tell)
+            if free.run.judgement().signature_matched:
+                return free
+        self._hangs.append(workload.name)
+        return None
 
     def _hunter(self, arm: Arm, workload: Workload, tell: Tell) -> Hunter:
         """The search of one kernel; that of "after" begins with what is known of "before"."""
@@ -306,20 +184,20 @@ class Attack:
             return None
         hunter = self._hunters[Arm.AFTER, failed.workload]
         try:
-            self._prove(hunter, failed.workload, tell)
+            self._prove(hunter, failed, tell)
         except (MmraceError, OSError) as error:
             note(f"no more proof of it: {error}")
         return hunter.finding
 
-    def _prove(self, hunter: Hunter, name: str, tell: Tell) -> None:
-        """Prove the latest boot's failure; more boots of its kind may show the order better."""
+    def _prove(self, hunter: Hunter, latest: Attempt, tell: Tell) -> None:
+        """Prove a boot's failure; more boots of its kind may show the order better."""
         end = time.monotonic() + PROOF_SECONDS
-        workload = self._race.find_workload(name)
+        workload = self._race.find_workload(latest.workload)
         while not hunter.proven and (left := end - time.monotonic()) > 0:
-            if self._latest and self._latest.failed:
-                hunter.prove(self._latest, left, tell)
+            if latest.boot and latest.boot.failed:
+                hunter.prove(latest.boot, left, tell)
             if not hunter.proven and (left := end - time.monotonic()) > 0:
-                self._boot(Arm.AFTER, workload, SEARCH, left, tell)
+                latest = self._boot(Arm.AFTER, workload, SEARCH, left, tell)
 
     def _only_after(self, known: Titles, tell: Tell) -> tuple[str, ...]:
         """Titles that only the kernel after shows, once that before had its chance to."""
@@ -366,6 +244,7 @@ class Attack:
             finding,
             new,
             tuple(self._not_run),
+            tuple(dict.fromkeys(self._hangs)),
             "" if self._turns else self._spoilt,
             self._seed,
         )

@@ -7,7 +7,8 @@ from typing import Any
 
 from mmrace.definitions.race import Race
 from mmrace.definitions.witness import Witness
-from mmrace.experiments.attack import Attack, Attacked, check_attackable
+from mmrace.experiments.attack import Attack, check_attackable
+from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.reproducing import Learnt, learn_for_arms
 from mmrace.experiments.session import Session
 from mmrace.experiments.verification import Verification, Verified, works_of

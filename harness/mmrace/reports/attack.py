@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from mmrace.experiments.attack import Attacked
+from mmrace.experiments.attacked import Attacked
 from mmrace.reports.report import Section
 from mmrace.searching.explanation import columns
 from mmrace.verdicts.verdict import Arm

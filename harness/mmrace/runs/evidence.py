@@ -35,4 +35,5 @@ def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence
         end=end,
         message=message,
         windows=run.windows(),
+        held=run.scheduled,
     )

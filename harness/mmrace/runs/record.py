@@ -209,6 +209,12 @@ class RunDir:
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether a search held vCPUs in this run, wherever its schedules said."""
+        path = self.folder / "search.json"
+        return path.is_file() and json.loads(path.read_bytes())["holds"] > 0
+
     def host(self) -> Host | None:
         """Read which worker of a cluster made the run; None for one of this host."""
         return read_host(self.folder)

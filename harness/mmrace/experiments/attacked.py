@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The end of an attack: what was tried, what it showed, and what that means for a verdict."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mmrace.definitions.race import Race
+from mmrace.experiments.hunter import Finding
+from mmrace.outcome import Outcome
+from mmrace.runs.record import NotRun, RunDir
+from mmrace.searching.boots import Boot
+from mmrace.searching.search import Tried
+from mmrace.verdicts.facing import Faced, title_of
+from mmrace.verdicts.verdict import Arm
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One boot of an attack: which kernel, under what, and its run.
+
+    ``boot``: what a search knows beside that, None of a boot that no search made.
+    """
+
+    arm: Arm
+    workload: str
+    way: str
+    run: RunDir
+    boot: Boot | None = None
+
+    @property
+    def title(self) -> str:
+        """The failure that it showed, "" for none."""
+        return title_of(self.run.judgement())
+
+    @property
+    def held(self) -> bool:
+        """Whether the kernel was exercised and held."""
+        return self.run.judgement().outcome is Outcome.PASS
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """An attack's end; ``seconds`` of wall time.
+
+    ``failure`` is the boot of "after" that showed the race's own failure, with its ``finding``
+    where an order was found. ``tried``, by workload: what its search of "after" did; ``missed``:
+    the probability with which that missed a bug of its tactics' depth, at most. ``steered``: how
+    often each hand-written window was hit. ``regressions``: titles that "after" showed, and
+    "before" not or far less often. ``hangs``: workloads that ended "after" in the race's own hang
+    while vCPUs were held, and never while none was. ``spoilt``: what the host broke all ways of
+    attack with.
+    """
+
+    race: Race
+    seconds: float
+    attempts: tuple[Attempt, ...] = ()
+    tried: Mapping[str, Tried] = field(default_factory=dict)
+    steered: Mapping[str, int] = field(default_factory=dict)
+    missed: Mapping[str, float] = field(default_factory=dict)
+    failure: Attempt | None = None
+    finding: Finding | None = None
+    regressions: tuple[str, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+    hangs: tuple[str, ...] = ()
+    spoilt: str = ""
+    seed: int = 0
+
+    @property
+    def schedules(self) -> int:
+        """Schedules that "after" has held."""
+        return sum(one.schedules for one in self.tried.values())
+
+    @property
+    def pairs(self) -> int:
+        """Interleaving coverage: ordered pairs of accesses that were seen, of all workloads."""
+        return sum(len(one.coverage.pairs) for one in self.tried.values())
+
+    @property
+    def words(self) -> str:
+        """What was tried, in a few words."""
+        boots = sum(one.arm is Arm.AFTER for one in self.attempts)
+        absent = f", not run: {', '.join(one.workload for one in self.not_run)}"
+        hits = sum(self.steered.values())
+        windows = f", {hits:,} hits of windows" if self.steered else ""
+        return (
+            f"{self.schedules:,} schedules and {self.pairs:,} pairs of accesses in {boots} boots"
+            f"{windows}, {self.seconds:.0f} s{absent if self.not_run else ''}"
+        )
+
+    @property
+    def trouble(self) -> str:
+        """Why this was no attack, "" where it was one."""
+        if self.spoilt:
+            return f"INFRA: {self.spoilt}"
+        if not self.schedules and not any(self.steered.values()):
+            return f"nothing was tried in {self.seconds:.0f} s"
+        if self.hangs:
+            return f"the kernel after hangs while vCPUs are held: {', '.join(self.hangs)}"
+        after = [one for one in self.attempts if one.arm is Arm.AFTER]
+        held = {one.workload for one in after if one.title or one.held}
+        idle = [name for name in dict.fromkeys(one.workload for one in after) if name not in held]
+        if not idle:
+            return ""
+        return f"no boot of the kernel after was exercised and held: {', '.join(idle)}"
+
+    @property
+    def line(self) -> str:
+        """The end in one line."""
+        if self.failure:
+            return f"NOT_FIXED: {self.faced.failure}; {self.words}"
+        if self.regressions:
+            return f"only the kernel after failed with {', '.join(self.regressions)}; {self.words}"
+        return self.trouble or f"nothing found: {self.words}"
+
+    @property
+    def faced(self) -> Faced:
+        """What it means for a verdict."""
+        title = self.failure.title if self.failure else ""
+        where = f"{title} ({self.failure.workload}, {self.failure.way})" if self.failure else ""
+        return Faced(where, self.regressions, self.words, self.trouble)
+
+    @property
+    def exit_code(self) -> int:
+        """1: the fix is wrong; 3: "after" fails otherwise, or nothing is known; else 0."""
+        if self.failure:
+            return 1
+        if self.spoilt:
+            return 69
+        return 3 if self.regressions or self.trouble else 0
+
+    def document(self, witness: str | None) -> dict[str, Any]:
+        """What goes into JSON; ``witness``: where that was written."""
+        proof = self.finding.proof if self.finding else None
+        return {
+            "race": self.race.name,
+            "failure": self.failure.title if self.failure else None,
+            "workload": self.failure.workload if self.failure else None,
+            "way": self.failure.way if self.failure else None,
+            "run": str(self.failure.run.folder) if self.failure else None,
+            "witness": witness if self.finding else None,
+            "proven": bool(proof and proof.holds),
+            "replays": len(proof.replays) if proof else 0,
+            "failed": proof.shown if proof else 0,
+            "story": [
+                {"actor": line.actor, "text": line.words}
+                for line in (self.finding.story if self.finding else ())
+            ],
+            "regressions": list(self.regressions),
+            "trouble": self.trouble,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 1),
+            "schedules": self.schedules,
+            "pairs": self.pairs,
+            "searches": {
+                name: {**one.as_json(), "missed_at_most": self.missed[name]}
+                for name, one in self.tried.items()
+            },
+            "windows": dict(self.steered),
+            "not_run": [asdict(one) for one in self.not_run],
+            "runs": [
+                {"side": str(one.arm), "way": one.way, **one.run.as_json()} for one in self.attempts
+            ],
+        }
