@@ -44,7 +44,7 @@ def cli(context: click.Context, as_json: bool) -> None:
     completion: eval "$(_MMRACE_COMPLETE=bash_source mmrace)".
     """
     if not context.invoked_subcommand and as_json:
-        raise click.UsageError("Missing command.")
+        raise click.UsageError("Missing command.", context)
     if not context.invoked_subcommand:
         click.echo(_FIRST)
         return

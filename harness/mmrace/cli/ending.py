@@ -6,6 +6,7 @@ import traceback
 
 import click
 
+from mmrace.answers.usage import usage_message
 from mmrace.cli.document import PRINTED, error_document, kind_of, print_document
 from mmrace.errors import MmraceError, of_host
 
@@ -20,25 +21,26 @@ def exit_code(command: click.Command) -> int:
     except MmraceError as error:
         return _say(error)
     except click.ClickException as error:
-        error.show()
-        return _end("usage", error.format_message(), 2)
+        return _end("usage", usage_message(error), 2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("mmrace: interrupted", err=True)
         return _end("interrupted", "interrupted", INTERRUPTED)
     except (MemoryError, OSError) as error:
         return _say(of_host(error))
     except Exception as error:
         traceback.print_exc()
-        click.echo("mmrace: a bug in mmrace; please report the lines above", err=True)
-        return _end("bug", f"{type(error).__name__}: {error}", MmraceError.exit_code)
+        what = f"{type(error).__name__}: {error}"
+        return _end(
+            "bug", f"{what}; this is a bug in mmrace, please report it", MmraceError.exit_code
+        )
     return code if isinstance(code, int) else 0
 
 
 def _end(kind: str, message: str, code: int) -> int:
-    """Print the error as the one JSON document, when JSON was asked for; returns the exit code.
+    """Say the error, and print it as the one JSON document if asked for; returns the exit code.
 
     `git bisect run` takes any code but 0, 1 and 125 for a bad revision, or for the end.
     """
+    click.echo(f"mmrace: {message}", err=True)
     if code != INTERRUPTED and _asked("--bisect-exit"):
         code = SKIP
     if _asked("--json") and not PRINTED:
@@ -55,5 +57,4 @@ def _asked(option: str) -> bool:
 def _say(error: MmraceError) -> int:
     if error.detail:
         click.echo(error.detail, err=True)
-    click.echo(f"mmrace: {error.message}", err=True)
     return _end(kind_of(error), error.message, error.exit_code)

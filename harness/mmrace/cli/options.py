@@ -78,7 +78,7 @@ def kernel_option(command: Command) -> Command:
 
 def _source(**given: Any) -> Any:
     if not (given["tree"] or given["kernel"]):
-        raise click.UsageError("Missing option '--tree'.")
+        raise click.UsageError("Missing option '--tree'.", click.get_current_context())
     app = click.get_current_context().find_root().obj
     return kernels.choose_source(app.home, app.step, **given)
 
