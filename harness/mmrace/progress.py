@@ -16,10 +16,11 @@ class Counted(str):
     done: int
     total: int
 
-    def __new__(cls, done: int, total: int, what: str = "") -> Self:
-        """Return the state; ``total`` is what is known now, and may prove too small."""
+    def __new__(cls, done: int, total: int, what: str = "", *, about: bool = False) -> Self:
+        """Return the state; ``total`` may prove too small, and is an estimate with ``about``."""
         total = max(done, total)
-        made = super().__new__(cls, f"{done} of {total}{f', {what}' if what else ''}")
+        of = "of about" if about else "of"
+        made = super().__new__(cls, f"{done} {of} {total}{f', {what}' if what else ''}")
         made.done, made.total = done, total
         return made
 

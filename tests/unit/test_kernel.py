@@ -530,6 +530,40 @@ def test_progress_has_the_total_of_this_config_only(lab: Lab) -> None:
     assert any(text.startswith("1 of 3, ") for text in lab.said)
 
 
+def with_makefiles(lab: Lab) -> None:
+    """Give the toy tree the lists of Kbuild, which its own Makefile does not read."""
+    (lab.tree / "Kbuild").write_text("obj-y := mm/ init/\n")
+    (lab.tree / "init/Makefile").write_text("obj-y := main.o\n")
+    (lab.tree / "mm/Makefile").write_text("obj-y := rmap.o\nobj-$(CONFIG_MIGRATION) += migrate.o\n")
+
+
+def test_a_first_build_says_about_how_many_objects_it_compiles(lab: Lab) -> None:
+    with_makefiles(lab)
+    lab.build()
+    assert any(text.startswith("1 of about 3, ") for text in lab.said)
+
+
+def test_makefiles_of_untrusted_patches_are_not_read(lab: Lab) -> None:
+    with_makefiles(lab)
+    lab.build(outside=True)
+    assert any(text.startswith("1, ") for text in lab.said)
+
+
+def test_a_build_that_follows_a_killed_one_counts_what_is_left_of_all_objects(lab: Lab) -> None:
+    (lab.tree / "mm/rmap.c").write_text("int rmap(\n")
+    with pytest.raises(BuildError):
+        lab.build()
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 0;\n}\n")
+    with_makefiles(lab)
+    (bench,) = lab.benches()
+    for name in ("mm/migrate.o", "init/main.o"):  # make may have ended before it came to these
+        (bench.build / name).parent.mkdir(parents=True, exist_ok=True)
+        (bench.build / name).touch()
+    lab.build("b")
+    assert any(text.startswith("1 of about 1, ") for text in lab.said)
+    assert bench.state["objects"] == 3
+
+
 def test_a_home_over_its_limit_drops_what_was_used_longest_ago(lab: Lab) -> None:
     lab.build("a")
     (old,) = lab.benches()

@@ -18,8 +18,10 @@ from mmrace.building.choice import (
     locked,
 )
 from mmrace.building.directory import BuildDirectory
+from mmrace.building.kconfig import parse_config
 from mmrace.building.kernel import Kernel, load_kernel, publish_kernel
 from mmrace.building.kernelconfig import check_names, configure
+from mmrace.building.objects import estimate_objects
 from mmrace.building.request import Request, digest, memo_of, read_configs, recall
 from mmrace.definitions.base import Base
 from mmrace.errors import BuildError, disk_full, no_room
@@ -143,8 +145,13 @@ def _build(
 def _compile(
     directory: BuildDirectory, touched: Mapping[str, str], config: str, progress: Progress
 ) -> tuple[str, ...]:
+    whole = not directory.state.get("objects")
     counted = directory.home.kernels / "objects" / digest([dict(directory.env), config])
-    expected = 0 if directory.state.get("objects") else _number(counted)
+    known = _number(counted)
+    there = sum(1 for _ in directory.build.rglob("*.o")) if whole else 0  # a killed build's
+    expected = known
+    if whole and not known and not directory.outside:
+        expected = estimate_objects(directory.source, parse_config(config))
     lines: list[str] = []
     done = 0
 
@@ -153,7 +160,8 @@ def _compile(
         lines.append(line)
         if match := _OBJECT.match(line):
             done += 1
-            progress(Counted(done, expected, match[1]) if expected else f"{done}, {match[1]}")
+            of_all = Counted(done, expected - there, match[1], about=not known)
+            progress(of_all if whole and expected else f"{done}, {match[1]}")
 
     ended = directory.make(["bzImage"], on_line)
     if ended.returncode != 0:
@@ -161,9 +169,9 @@ def _compile(
             raise disk_full(directory.folder)
         failure = first_failure(lines)
         raise BuildError(f"the kernel did not build: {blame(failure, touched)}", failure.detail)
-    if not directory.state.get("objects"):
-        directory.remember(objects=done)
-        write_file(counted, str(done))
+    if whole:
+        directory.remember(objects=there + done)
+        write_file(counted, str(there + done))
     return warnings(lines)
 
 
