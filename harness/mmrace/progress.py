@@ -2,11 +2,16 @@
 """What a step that is under way tells of itself."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 Tell = Callable[[str], None]
 Step = Callable[[str], AbstractContextManager[Tell]]
+
+
+def unseen(_title: str) -> AbstractContextManager[Tell]:
+    """Show nothing of a step (a ``Step``)."""
+    return nullcontext(lambda _text: None)
 
 
 class Counted(str):

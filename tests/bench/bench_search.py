@@ -11,18 +11,17 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmrace.definitions.race import load_race
 from mmrace.experiments.session import Session
 from mmrace.home import Home
+from mmrace.progress import unseen
 from mmrace.runs.options import RunOptions
 from mmrace.searching.boots import CellBoots
 from mmrace.searching.ground import Ground, survey
 from mmrace.searching.search import Search
-from mmrace.windows.director import build
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import WATCH, SearchPlan, Site
 
@@ -60,7 +59,7 @@ def main(words: Sequence[str] = ()) -> None:
     races = [word for word in words if word in RACES] or list(RACES)
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     print(HEADER)
-    session = Session(Home.from_environment(os.environ), _quiet, lambda _text: None)
+    session = Session(Home.from_environment(os.environ), unseen, lambda _text: None)
     for name in races:
         print(_row(session, name, count), flush=True)
 
@@ -70,20 +69,19 @@ def _row(session: Session, name: str, count: int) -> str:
     workload = race.hunted_workload()
     options = RunOptions(seconds=SECONDS, at_most=SECONDS, accel="tcg", steer=False, seed=1)
     built = session.build(TREE, VULNERABLE, options, race)
-    spec, parts = session.planner.plan(built, race, workload, options)
-    boots = CellBoots(session.home, spec, parts, build(session.home))
+    boots = CellBoots(session.executor, session.planner.plan(built, race, workload, options))
     ground: Ground = survey(
         session.home, built.resolver(), built.kernel.id, f"{race.name}-{workload.name}"
     )
     search = Search(boots, ground.sites, ground.marks, ground.profile)
     if not ground.profile.pairs:
-        search.watch()
+        search.watch().end()
         ground.keep(search.profile)
     steered, plain = [], []
     for seed in range(1, count + 1):
-        boot = search.once(SECONDS)
+        boot = search.once(SECONDS).end()
         steered.append(boot.seconds if boot.failed else None)
-        bare = boots(watch_nothing(), seed, SECONDS)
+        bare = boots(watch_nothing(), seed, SECONDS).end()
         plain.append(bare.seconds if bare.failed else None)
     tried = search.tried
     return (
@@ -95,11 +93,6 @@ def _row(session: Session, name: str, count: int) -> str:
 def watch_nothing() -> Plan:
     """A plan whose director sees one site that no race phase comes to."""
     return Plan(search=SearchPlan((Site(0, 0),), 1, WATCH))
-
-
-@contextmanager
-def _quiet(_title: str) -> Iterator[Callable[[str], None]]:
-    yield lambda _text: None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from mmrace.executors.executor import Plan
 from mmrace.experiments.session import Session
 from mmrace.experiments.work import Work
+from mmrace.progress import Step
 
 Make = Callable[[Any, int, str], Any]  # kernel, seed and place of a run
 
@@ -27,7 +28,7 @@ class MadeRuns:
         monkeypatch.setattr(Work, "plan", plan)
         monkeypatch.setattr(Session, "planner", None)
 
-    def submit(self, plan: Plan) -> "Future[Any]":
+    def submit(self, plan: Plan, step: Step | None = None) -> "Future[Any]":
         """Make the runs of a group now."""
         done: Future[Any] = Future()
         try:

@@ -9,6 +9,8 @@ The kernel "image" is a script, one step a line:
 ``hear`` waits for a line on the channel, and prints it on the console. ``look`` prints this
 process's capabilities, its network devices, and whether it sees a path of the host's.
 
+With -plugin it says that the director is loaded; nothing is held or seen.
+
 At ``stand`` the first vCPU comes to an address, and stops there if there is a breakpoint.
 
 It "migrates" by saying which line it plays. With -incoming it waits for that number, and for the
@@ -157,6 +159,14 @@ class Machine:
         self.link.sendall(b"$%s#%02x" % (text.encode(), sum(text.encode()) % 256))
 
 
+def _attach(state):
+    """Say in the director's state file that it is loaded and sees what is translated."""
+    with Path(state).open("r+b") as file:
+        for at in (68, 76):  # shared.py: ATTACHED_AT, WATCHING_AT
+            file.seek(at)
+            file.write((1).to_bytes(4, "little"))
+
+
 def step(word, rest, channel, monitor):
     """Carry out a line of the script; the exit status of one that ends QEMU."""
     if word == "console":
@@ -194,6 +204,8 @@ def main():
     if script and script[0].startswith("die early"):
         print("qemu: could not set up the machine")
         return 1
+    if "-plugin" in argv:
+        _attach(_option(argv, "-plugin").partition("state=")[2])
     tty.setraw(0)
     channel = _connect(argv, "channel")
     if "-gdb" in argv:

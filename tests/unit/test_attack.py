@@ -4,6 +4,7 @@
 import itertools
 import json
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 
 from made_runs import BUG, FAILED, PASSED, made_run
-from made_session import made_session
+from made_session import made_session, quiet_step
 from mmrace.answers.verdict import attack_row
 from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import InfraError, NotHereError, UserError
+from mmrace.executors.executor import UnderWay
+from mmrace.executors.local import LocalExecutor
 from mmrace.experiments import attack as attacking
 from mmrace.experiments.attack import (
     CONTROLS,
@@ -45,6 +48,13 @@ FOREIGN = {"console": BUG.replace(b"made_to_fail", b"elsewhere"), "channel": PAS
 SPOILT = {"channel": "", "console": b"", "end": VmEnd.QEMU_DIED}
 
 
+def ended(result: Any) -> "Future[Any]":
+    """A future that holds its result already."""
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
+
+
 class Guests:
     """Boots of an attack: ``fails`` says what the boot of that number, arm and way looks like."""
 
@@ -59,7 +69,7 @@ class Guests:
         monkeypatch.setattr(attacking, "touched_by", lambda *_: Touched((("changed", "mm/x.c"),)))
         monkeypatch.setattr(attacking, "plan_search", self._plan)
         monkeypatch.setattr(attacking, "Hunter", lambda *cell: FakeHunter(self, *cell))
-        monkeypatch.setattr(Session, "run", self._run)
+        monkeypatch.setattr(Session, "begin", self._begin)
         clock = itertools.count()  # a second passes at each look
         monkeypatch.setattr(attacking, "time", SimpleNamespace(monotonic=lambda: next(clock)))
 
@@ -72,8 +82,8 @@ class Guests:
             raise NotHereError("no such selftest")
         return built.arm, workload.name
 
-    def _run(self, built: Any, _race: Any, workload: Any, options: RunOptions) -> Any:
-        return self.boot(built.arm, workload.name, WINDOWS if options.steer else FREE)
+    def _begin(self, built: Any, _race: Any, workload: Any, options: RunOptions) -> Any:
+        return ended((self.boot(built.arm, workload.name, WINDOWS if options.steer else FREE),))
 
     def boot(self, arm: Arm, workload: str, way: str) -> Any:
         self.made.append((arm, workload, way))
@@ -84,8 +94,8 @@ class Guests:
             run.store(judged)
         return run
 
-    def attack(self, seconds: float = 40, known: Titles = NONE) -> Attacked:
-        session = made_session(self.home)
+    def attack(self, seconds: float = 40, known: Titles = NONE, slots: int = 1) -> Attacked:
+        session = made_session(self.home, executor=LocalExecutor(self.home, quiet_step, slots))
         with Attack(session, self.arms, RACE, RunOptions(seed=1)) as one:
             return one.run(seconds, known)
 
@@ -100,7 +110,9 @@ class FakeHunter:
         self.finding = None
         self.missed = 0.5
         self.ground = SimpleNamespace(sites=())
-        self.search = SimpleNamespace(watched=False, profile=Profile(), tried=Tried())
+        self.search = SimpleNamespace(
+            watched=False, profile=Profile(), tried=Tried(), words="at work"
+        )
 
     def __enter__(self) -> "FakeHunter":
         return self
@@ -111,7 +123,10 @@ class FakeHunter:
     def sow(self, seeds: Any) -> None:
         self._guests.sown[self._workload] = seeds
 
-    def step(self, _seconds: float, _tell: Any) -> Boot:
+    def begin(self, _seconds: float) -> UnderWay[Boot]:
+        return UnderWay(ended(()), self._boot)
+
+    def _boot(self) -> Boot:
         run = self._guests.boot(self._arm, self._workload, SEARCH)
         if self.search.watched:
             self.search.tried.boots += 1
@@ -160,6 +175,23 @@ def test_the_races_own_failure_ends_it_and_is_proven(
     assert attack_row(done)[1] == "NOT_FIXED"
     assert attack_row(done)[3].startswith("1 of ")
     assert details(done)[0].startswith("NOT_FIXED")
+
+
+def test_several_boots_under_way_end_before_a_failure_is_proven_and_all_of_them_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_number: int, arm: Arm, workload: str, way: str) -> dict[str, Any]:
+        first = workload == attackable(RACE, "6.1.192")[0].name
+        return {"channel": FAILED} if arm is Arm.AFTER and first and way == SEARCH else {}
+
+    guests = Guests(tmp_path, monkeypatch, fails)
+    done = guests.attack(seconds=60, slots=3)
+    assert done.failure
+    assert done.failure.boot
+    assert done.failure.boot.run == done.failure.run
+    assert len([one for one in done.attempts if one.arm is Arm.AFTER]) == 3 + 1  # one to prove it
+    assert len(guests.proofs) == 2
+    assert len({one.run.id for one in done.attempts}) == len(guests.made) == len(done.attempts)
 
 
 def test_a_failure_by_a_window_has_no_schedule_to_be_proven(

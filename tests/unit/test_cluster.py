@@ -18,9 +18,13 @@ from made_session import quiet_step
 from mmrace.errors import InfraError
 from mmrace.executors.address import Address
 from mmrace.executors.cluster import ClusterExecutor
+from mmrace.executors.local import LocalExecutor
 from mmrace.home import Home
 from mmrace.outcome import Outcome
 from mmrace.runs.record import RunDir, all_runs
+from mmrace.searching.boots import HELD, CellBoots
+from mmrace.windows.plan import Plan
+from mmrace.windows.search import SearchPlan, Site
 
 pytestmark = pytest.mark.whole
 
@@ -61,6 +65,26 @@ def test_runs_come_back_as_the_worker_had_them(cluster: Cluster) -> None:
     assert [(row.worker, row.ended, row.title) for row in executor.board.rows()] == [
         ("first", 2, "")
     ]
+
+
+def test_a_boot_of_a_search_is_a_cell_and_tells_as_much_from_a_worker(cluster: Cluster) -> None:
+    there = cluster.worker("first")
+    plan = Plan(search=SearchPlan((Site(0x1000, 0),), 1))
+    boots = []
+    for executor in (cluster.executor(), LocalExecutor(cluster.home, quiet_step)):
+        boots.append(CellBoots(executor, cell(cluster.home, 1))(plan, 7, 3.0).end())
+        executor.close()
+    away, here = boots
+    assert host(away.run) == "first"
+    assert [path.name for path in there.programs.glob("director-*/*.so")]
+    assert not (here.run.folder / "worker.json").exists()
+    assert away.run.id != here.run.id
+    for boot in boots:
+        spec = boot.run.spec()
+        assert (spec.seed, spec.options.seconds, spec.notes) == (7, 3.0, (HELD,))
+        assert boot.judgement.outcome is Outcome.PASS
+        assert boot.searched.counts.schedules == 0
+        assert 0 < boot.armed <= boot.seconds + 1
 
 
 def test_a_dead_worker_s_group_is_run_by_another_and_counts_once(cluster: Cluster) -> None:

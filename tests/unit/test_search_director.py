@@ -100,7 +100,6 @@ def test_a_store_and_a_load_of_two_vcpus_are_a_pair(stage: Maker) -> None:
     found = play.director.searched()
     assert found.pairs[0].count == 1
     assert 0 < found.pairs[0].gap < 10
-    assert found.hits == {STORE: 1, LOAD: 1}
     assert found.counts.accesses == 2
 
 

@@ -3,6 +3,7 @@
 
 import subprocess
 import tomllib
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from mmrace.definitions.window import Window
 from mmrace.definitions.witness import Step
 from mmrace.errors import UserError
+from mmrace.executors.executor import Runs, UnderWay
 from mmrace.hunting.order import Hit
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.record import RunDir
@@ -48,7 +50,7 @@ FAR = Pair(2, 1, 1, (False, True), 0.1, 64)
 
 
 def searched(*pairs: Pair, log: tuple[LogStep, ...] = (), **counts: int) -> Searched:
-    return Searched(replace(COUNTS, **counts), {}, pairs, log)
+    return Searched(replace(COUNTS, **counts), pairs, log)
 
 
 def test_a_profile_grows_with_each_boot_and_comes_back_from_its_file(tmp_path: Path) -> None:
@@ -172,7 +174,13 @@ class Boots:
         outcome = Outcome.CRASH if failed else Outcome.PASS
         log = (step(1.0, 0, StepKind.HELD, 1), step(1.5, 0, StepKind.GO, 1))
         judged = Judgement(outcome, signature_matched=failed)
-        return Boot(judged, searched(NEAR, log=log), 2.0, 2.5, NO_RUN)
+        return ended(Boot(judged, searched(NEAR, log=log), 2.0, 2.5, NO_RUN))
+
+
+def ended(boot: Boot) -> UnderWay[Boot]:
+    future: Future[Runs] = Future()
+    future.set_result((boot.run,))
+    return UnderWay(future, lambda: boot)
 
 
 NO_RUN = RunDir(Path("none"))
@@ -182,7 +190,7 @@ SITES = (AccessSite(1, "f", 2), AccessSite(2, "g", 3), AccessSite(9, "h", 10))
 def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
     boots = Boots(fails=4)
     search = Search(boots, SITES, None)
-    made = [search.step(60, lambda _text: None) for _ in range(4)]
+    made = [search.begin(60).end() for _ in range(4)]
     assert [one.failed for one in made] == [False, False, False, True]
     assert [len(plan.search.sites) for plan in boots.plans] == [3, 3, 2, 2]  # 2 s a boot
     assert boots.plans[0].search.tactics.share == 0 < boots.plans[2].search.tactics.share
@@ -195,10 +203,10 @@ def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
 
 def test_a_search_counts_what_else_failed_and_schedules_at_once_what_it_knows() -> None:
     def foreign(_plan, _seed, _seconds):
-        return Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0, NO_RUN)
+        return ended(Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0, NO_RUN))
 
     search = Search(foreign, SITES, None, Profile(seconds=9.0, pairs=(NEAR,)))
-    search.step(5, lambda _text: None)
+    search.begin(5).end()
     assert search.tried.foreign["stall"] == search.tried.boots == 1
 
 
@@ -215,7 +223,7 @@ def test_what_lies_beside_shares_by_file() -> None:
 
 def test_a_search_with_seeds_need_not_watch() -> None:
     boots = Boots(fails=9)
-    Search(boots, SITES, None, seeds=Seeds(frozenset({2, 9}))).step(60, lambda _text: None)
+    Search(boots, SITES, None, seeds=Seeds(frozenset({2, 9}))).begin(60).end()
     assert [site.address for site in boots.plans[0].search.sites] == [2, 9]
     assert boots.plans[0].search.tactics.share > 0
 

@@ -93,11 +93,7 @@ def race_check(
 @tls_options
 @click.pass_obj
 def worker(
-    app: App,
-    address: str,
-    slots: int | None,
-    name: str | None,
-    tls: dict[str, Any],
+    app: App, address: str, slots: int | None, name: str | None, tls: dict[str, Any]
 ) -> None:
     """Run cells for the Dask scheduler at ADDRESS until it ends.
 

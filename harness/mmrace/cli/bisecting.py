@@ -28,7 +28,6 @@ from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race, load_race
 from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
-from mmrace.executors.place import Place
 from mmrace.experiments.bisection import Limits, bisect
 from mmrace.experiments.range import Range, bisect_range
 from mmrace.experiments.work import Work
@@ -67,12 +66,7 @@ _LIMITS = (
 @click.option("--workload", help="Workload. [default: that of the race's first path]")
 @witness_option
 @gathered("limits", Limits, *_LIMITS)
-@click.option(
-    "--deadline",
-    type=DURATION,
-    default="10m",
-    help="Maximum time of one ARGV.",
-)
+@click.option("--deadline", type=DURATION, default="10m", help="Maximum time of one ARGV.")
 @click.option("--build-cost", type=DURATION, help="Time that one more revision takes; a weight.")
 @click.option("--run-cost", type=DURATION, help="Time that one more run takes; a weight.")
 @place_options
@@ -91,7 +85,6 @@ def bisect_command(
     build_cost: float | None,
     run_cost: float | None,
     argv: tuple[str, ...],
-    place: Place,
     options: RunOptions,
 ) -> Answer:
     """Find the commit from which on something fails, however seldom it does.
@@ -106,7 +99,7 @@ def bisect_command(
     those of git bisect run: 0 good, 125 skip, 128 and up end the bisection, others bad. A killed
     bisection goes on where it was; `git bisect replay` reads its log.
     """
-    session = open_session(app, place=place)
+    session = open_session(app)
     good, bad = ends["good"], ends["bad"]
     if argv:
         if not (repo and good and bad) or race or tree or ends["series"] or witness:

@@ -28,7 +28,6 @@ from mmrace.cli.runoptions import place_options, run_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race, load_race
 from mmrace.definitions.witness import Witness, save_witness, witness_place
-from mmrace.executors.place import Place
 from mmrace.experiments.cost import measure_costs, operations_of
 from mmrace.experiments.matrix import columns_of, races_of, run_matrix, slots_for
 from mmrace.experiments.prefixes import verify_prefixes
@@ -70,10 +69,7 @@ _RULES = (
     help="Attack a kernel that the pairs call FIXED. [default: unless --witness]",
 )
 @click.option(
-    "--attack-for",
-    type=DURATION,
-    default="10m",
-    help="Maximum time of the attack (wall time).",
+    "--attack-for", type=DURATION, default="10m", help="Maximum time of the attack (wall time)."
 )
 @click.option("--each", is_flag=True, help="Run each prefix of --after once.")
 @place_options
@@ -90,7 +86,6 @@ def verify(
     attack: bool | None,
     attack_for: float,
     each: bool,
-    place: Place,
     options: RunOptions,
 ) -> Answer:
     """Run both kernels in pairs, in random order, until the verdict is certain.
@@ -101,7 +96,7 @@ def verify(
     INFEASIBLE. With --each every prefix of the series has to apply, build without new warnings,
     boot and hold; where --before fails, only the whole series has to hold.
     """
-    session = open_session(app, place=place)
+    session = open_session(app)
     if witness:
         refuse("verify --witness", WITNESS)
         seconds = options.seconds if given("seconds") else REPLAY_SECONDS
@@ -149,7 +144,6 @@ def matrix(
     count: int | None,
     alpha: float,
     jobs: int | None,
-    place: Place,
     options: RunOptions,
 ) -> Answer:
     """Run races on all combinations of trees and series: a table of outcomes, or of verdicts.
@@ -158,7 +152,7 @@ def matrix(
     the host has cores for their vCPUs.
     """
     races = races_of(names, repro)
-    session = open_session(app, jobs or slots_for(races, options.machine), place)
+    session = open_session(app, jobs or slots_for(races, options.machine))
     columns = columns_of(trees, series, before)
     done = run_matrix(session, races, columns, options, count, alpha)
     return experiments.matrix(done, session.executor.slots)
@@ -181,7 +175,6 @@ def cost(
     before: tuple[str, ...],
     after: tuple[str, ...],
     operations: tuple[str, ...],
-    place: Place,
     options: RunOptions,
 ) -> Answer:
     """Count guest instructions per operation, before and after a fix.
@@ -190,6 +183,6 @@ def cost(
     """
     refuse("cost", UNSTEERED)
     options = options if given("seed") else options.with_(seed=1)
-    session = open_session(app, place=place)
+    session = open_session(app)
     chosen = operations_of(session, tree, before, after, races, operations, repro, options)
     return experiments.costs(measure_costs(session, tree, before, after, chosen, options))

@@ -17,7 +17,7 @@ from mmrace.lazy import Lazy
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
-_DIRTY = "mmrace.dirty"
+_DIRTY, PLACE = "mmrace.dirty", "mmrace.place"  # in the meta of click's contexts
 userkernel, kernels = Lazy("mmrace.building.userkernel"), Lazy("mmrace.runs.kernels")
 reproducing, worktree = Lazy("mmrace.experiments.reproducing"), Lazy("mmrace.sources.worktree")
 _RACE = "Race to run. [default: the races that the series is about]"
@@ -143,9 +143,7 @@ def _with_changes(
 
 
 series_option = click.option(
-    "--series",
-    multiple=True,
-    help="Series: a name, file, directory or message-id; repeatable.",
+    "--series", multiple=True, help="Series: a name, file, directory or message-id; repeatable."
 )
 workload_option = click.option(
     "--workload", help="Workload. [default: the race's for hunts, or its first]"

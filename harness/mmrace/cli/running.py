@@ -21,7 +21,6 @@ from mmrace.cli.options import (
 from mmrace.cli.runoptions import place_options, run_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race
-from mmrace.executors.place import Place
 from mmrace.experiments.again import run_again
 from mmrace.experiments.demo import demonstrate
 from mmrace.experiments.running import run_races
@@ -64,7 +63,6 @@ def run_command(
     series: tuple[str, ...],
     workloads: tuple[str, ...],
     count: int,
-    place: Place,
     options: RunOptions,
     bisect_exit: bool,
 ) -> Answer:
@@ -72,7 +70,7 @@ def run_command(
 
     Without --race and --repro, runs the races whose functions the series changes.
     """
-    session = open_session(app, place=place)
+    session = open_session(app)
     done = run_races(session, tree, series, race, workloads, options, count)
     return answers.made(done, for_git=bisect_exit)
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options of what runs: the kernel's config, the guest, the place; each set becomes one value."""
 
+import functools
 from typing import Any
 
 import click
 
 from mmrace.building.kconfig import LENIENT, fragment_names
-from mmrace.cli.options import DURATION, Decorator, gathered
+from mmrace.cli.options import DURATION, PLACE, Command, Decorator, gathered
 from mmrace.errors import UserError
 from mmrace.executors.place import Place
 from mmrace.runs.options import CAP, RunOptions
@@ -105,10 +106,7 @@ _TLS = tuple(
     )
     for name, what in (("ca", "CA"), ("cert", "own certificate"), ("key", "own key"))
 )
-# Where a command's cells run, as one ``place``.
-place_options = gathered(
-    "place",
-    Place,
+_PLACE = (
     click.option(
         "--on",
         default="local",
@@ -123,6 +121,17 @@ place_options = gathered(
     ),
     *_TLS,
 )
+
+
+def place_options(command: Command) -> Command:
+    """Let a command's cells run elsewhere; its session takes the place from click's context."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, place: Place, **given: Any) -> Any:
+        click.get_current_context().meta[PLACE] = place
+        return command(*args, **given)
+
+    return gathered("place", Place, *_PLACE)(wrapped)
 
 
 tls_options = gathered("tls", dict, *_TLS)

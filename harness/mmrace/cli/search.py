@@ -23,7 +23,7 @@ from mmrace.cli.options import (
     tree_option,
     workload_option,
 )
-from mmrace.cli.runoptions import build_options, run_options
+from mmrace.cli.runoptions import build_options, place_options, run_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race, load_race
 from mmrace.definitions.witness import Witness, save_witness, witness_place
@@ -52,6 +52,7 @@ from mmrace.symbols.nameable import nameable
 )
 @out_option("RACE-WORKLOAD.witness.toml")
 @click.option("--window", is_flag=True, help="Print windows for race.toml made of the witness.")
+@place_options
 @run_options("10m", "search (wall time)")
 def hunt(
     app: App,
@@ -86,6 +87,7 @@ def hunt(
 @arms_options
 @click.option("--workload", help="Attack with this workload alone. [default: all that decide]")
 @out_option("RACE-attack.witness.toml")
+@place_options
 @run_options("10m", "attack (wall time)")
 def attack(
     app: App,
@@ -120,12 +122,7 @@ def attack(
 @click.option("--times", type=click.IntRange(1), default=10, help="Number of replays.")
 @run_options("2s", "replay (wall time, in which the schedule is tried again)")
 def replay(
-    app: App,
-    witness: Witness,
-    tree: str,
-    series: tuple[str, ...],
-    times: int,
-    options: RunOptions,
+    app: App, witness: Witness, tree: str, series: tuple[str, ...], times: int, options: RunOptions
 ) -> Answer:
     """Follow the schedule in WITNESS, each time from the same snapshot at the race's start."""
     refuse("replay", WITNESS | {"seed": "a witness names its seed"})

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mmrace.cli.app import App
+from mmrace.cli.options import PLACE
 from mmrace.executors.place import Place, open_executor
 from mmrace.experiments.session import Session
 from mmrace.patching.intake import Intake
@@ -18,11 +19,11 @@ from mmrace.runs.record import NotRun, RunDir
 from mmrace.terminal.board import keep_board
 
 
-def open_session(app: App, slots: int = 1, place: Place | None = None) -> Session:
+def open_session(app: App, slots: int = 1) -> Session:
     """Return what experiments work with; ``slots`` guests at a time where the place has no say."""
-    executor = open_executor(app.home, app.step, place or Place(), slots, app.note)
-    app.plain = executor.slots > 1
     context = click.get_current_context()
+    executor = open_executor(app.home, app.step, context.meta.get(PLACE, Place()), slots, app.note)
+    app.plain = executor.slots > 1
     context.call_on_close(executor.close)
     if board := getattr(executor, "board", None):
         app.plain, app.end_live = True, keep_board(app.err, board)

@@ -15,7 +15,6 @@ from mmrace.cli.command import command
 from mmrace.cli.options import DURATION, FILE
 from mmrace.cli.runoptions import place_options
 from mmrace.cli.session import open_session
-from mmrace.executors.place import Place
 from mmrace.reports import traced
 from mmrace.reports.publish import new_folder
 
@@ -38,13 +37,7 @@ from mmrace.reports.publish import new_folder
 @click.option("--keys", is_flag=True, help="Only print the key for the CI service's cache.")
 @place_options
 def ci(
-    app: App,
-    path: Path,
-    budget: float | None,
-    out: Path | None,
-    github: bool | None,
-    keys: bool,
-    place: Place,
+    app: App, path: Path, budget: float | None, out: Path | None, github: bool | None, keys: bool
 ) -> Answer:
     """Decide all cells of a job within its budget of time; exit as the worst of them.
 
@@ -53,7 +46,7 @@ def ci(
     if keys:
         key = job_key(path)
         return Answer({"key": key}, (f"key={key}",))
-    done = run_job(open_session(app, place=place), path, budget)
+    done = run_job(open_session(app), path, budget)
     folder, decoded = out or new_folder(app.home), traced.traces(app.home, done.runs)
     cireport.write(folder, done, decoded)
     github = os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github

@@ -81,9 +81,9 @@ class ClusterExecutor:
         """Address of Dask's own page."""
         return str(self._client.dashboard_link)
 
-    def submit(self, plan: Plan) -> "Future[Runs]":
+    def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
         """Have a group planned here and run by one worker."""
-        return self._pool.submit(self._run, plan)
+        return self._pool.submit(self._run, plan, step or self._step)
 
     def close(self) -> None:
         """Give up what has not ended; workers end the guests of it."""
@@ -93,13 +93,13 @@ class ClusterExecutor:
     def _heard(self, event: tuple[float, Any]) -> None:
         self.board.heard(event[1])
 
-    def _run(self, plan: Plan) -> Runs:
+    def _run(self, plan: Plan, step: Step) -> Runs:
         with self._planning:
             cells = plan()
         there = {cell.id: find_finished(self._home, cell.id) for cell in cells}
         wanted = tuple(cell for cell in cells if there[cell.id] is None)
         title = ", ".join(f"{cell.spec.race.name}/{cell.spec.workload.name}" for cell in wanted)
-        with self._step(title or "nothing to run") as tell:
+        with step(title or "nothing to run") as tell:
             made = {run.id: run for run in self._dispatch.run(wanted)} if wanted else {}
             said = (run.judgement() for run in made.values())
             tell("= " + "; ".join(f"{one.outcome} {one.title}".strip() for one in said))

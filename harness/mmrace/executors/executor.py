@@ -4,8 +4,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
+from mmrace.progress import Step
 from mmrace.runs.cell import Cell
 from mmrace.runs.record import RunDir
 
@@ -13,6 +15,15 @@ Group = tuple[Cell, ...]
 Runs = tuple[RunDir, ...]
 Plan = Callable[[], Group]
 FURTHER = 4
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class UnderWay(Generic[T]):
+    """A group under way; ``end`` waits for it and gives, once, what its beginner makes of it."""
+
+    future: "Future[Runs]"
+    end: Callable[[], T]
 
 
 class Executor(Protocol):
@@ -24,10 +35,11 @@ class Executor(Protocol):
 
     slots: int
 
-    def submit(self, plan: Plan) -> "Future[Runs]":
+    def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
         """Have a group planned and run; the future holds its runs in the group's order.
 
-        What planning or running raises (MmraceError) is the future's exception.
+        What planning or running raises (MmraceError) is the future's exception. ``step`` shows it,
+        in place of the executor's own.
         """
         ...
 
@@ -62,3 +74,25 @@ def in_order(executor: Executor, plans: Iterable[Plan], ahead: int = 0) -> Itera
     finally:
         for future in waiting:
             future.cancel()
+
+
+def as_ended(executor: Executor, begin: Callable[[], UnderWay[T] | None]) -> Iterator[UnderWay[T]]:
+    """Keep as many groups under way as the executor has slots; yield each when it has ended.
+
+    ``begin`` begins the next one, or returns None while there is none: what is under way then ends,
+    and when nothing is, this does. Groups that have not begun are dropped when it is closed.
+    """
+    waiting: list[UnderWay[T]] = []
+    try:
+        while True:
+            while len(waiting) < executor.slots and (next_one := begin()):
+                waiting.append(next_one)
+            if not waiting:
+                return
+            wait([one.future for one in waiting], return_when=FIRST_COMPLETED)
+            for ended in [one for one in waiting if one.future.done()]:
+                waiting.remove(ended)
+                yield ended
+    finally:
+        for one in waiting:
+            one.future.cancel()

@@ -27,13 +27,14 @@ class LocalExecutor:
         self._pool = ThreadPoolExecutor(slots) if slots > 1 else None
         self._closed = Event()
 
-    def submit(self, plan: Plan) -> "Future[Runs]":
+    def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
         """Have a group planned and run."""
+        step = step or self._step
         if self._pool:
-            return self._pool.submit(_with_event_loop, lambda: self._run(plan))
+            return self._pool.submit(_with_event_loop, lambda: self._run(plan, step))
         done: Future[Runs] = Future()
         try:
-            done.set_result(self._run(plan))
+            done.set_result(self._run(plan, step))
         except Exception as error:
             done.set_exception(error)
         return done
@@ -47,12 +48,12 @@ class LocalExecutor:
         proc.end_consoles()
         self._pool.shutdown(wait=True)
 
-    def _run(self, plan: Plan) -> Runs:
+    def _run(self, plan: Plan, step: Step) -> Runs:
         made = []
         for cell in plan():
             if self._closed.is_set():
                 raise InfraError("interrupted; the same command goes on from here")
-            made.append(run(self._home, cell, self._step))
+            made.append(run(self._home, cell, step))
         return tuple(made)
 
 

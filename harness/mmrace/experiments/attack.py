@@ -9,11 +9,13 @@ communicate in either kernel, and over all of the functions that the series chan
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.errors import InfraError, MmraceError, UserError
+from mmrace.executors.executor import UnderWay, as_ended
 from mmrace.experiments.attacked import Attacked, Attempt
 from mmrace.experiments.hunter import LOST, Finding, Hunter, Tell, plan_search
 from mmrace.experiments.reproducing import MOST, learn_for_arms
@@ -24,6 +26,7 @@ from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import steers
 from mmrace.runs.record import NotRun
+from mmrace.searching.boots import Boot
 from mmrace.searching.seeding import seeds_from
 from mmrace.verdicts.facing import NONE, Titles, regressions, titles_of
 from mmrace.verdicts.verdict import Arm
@@ -84,6 +87,7 @@ class Attack:
         self._attempts: list[Attempt] = []
         self._not_run: list[NotRun] = []
         self._hangs: list[str] = []
+        self._begun = 0  # boots that no search made, each with a seed of its own
         self._spoilt = ""
         self._stack = ExitStack()
 
@@ -111,52 +115,92 @@ class Attack:
         """Boot the kernel after, each way in its turn, until its own failure shows."""
         fresh = len(self._turns)  # ways that had no turn yet
         lost: Counter[str] = Counter()
-        while self._turns and (left := end - time.monotonic()) > 0:
-            workload, way = self._turns.popleft()
-            length, fresh = min(SHORT if fresh > 0 else LONG, left), fresh - 1
-            try:
-                done = self._boot(Arm.AFTER, workload, way, length, tell)
-            except UserError as missing:  # a program, or a window's point, that is not there
-                self._not_run.append(NotRun(self._race.name, workload.name, missing.message))
-                continue
-            except InfraError as broken:
-                self._spoilt = broken.message
+        failed: list[Attempt] = []
+
+        def begin() -> UnderWay[Attempt | None] | None:
+            nonlocal fresh
+            while self._turns and not failed and (left := end - time.monotonic()) > 0:
+                turn = self._turns.popleft()
+                length, fresh = min(SHORT if fresh > 0 else LONG, left), fresh - 1
+                with self._trying(turn):
+                    begun = self._begin(Arm.AFTER, *turn, length, tell)
+                    self._turns.append(turn)
+                    return UnderWay(begun.future, partial(self._ended, turn, begun))
+            return None
+
+        for ended in as_ended(self._session.executor, begin):
+            if not (done := ended.end()):
                 continue
             judged = done.run.judgement()
             if judged.outcome.failed and judged.signature_matched:
-                if judged.outcome is not Outcome.HANG:
-                    return done
-                if free := self._hangs_of_itself(workload, tell):
-                    return free
-            name = f"{workload.name} {way}"
+                hangs = judged.outcome is Outcome.HANG
+                found = self._hangs_of_itself(done.workload, tell) if hangs else done
+                failed += [found] if found else []
+            name = f"{done.workload} {done.way}"
             lost[name] = lost[name] + 1 if judged.outcome is Outcome.INFRA else 0
-            if lost[name] < LOST:
-                self._turns.append((workload, way))
-            else:
+            if lost[name] == LOST:
+                self._leave(done.workload, done.way)
                 self._spoilt = judged.title or "no reason given"
+        return failed[0] if failed else None
+
+    def _ended(self, turn: tuple[Workload, str], begun: UnderWay[Attempt]) -> Attempt | None:
+        with self._trying(turn):
+            return begun.end()
         return None
 
+    @contextmanager
+    def _trying(self, turn: tuple[Workload, str]) -> Iterator[None]:
+        """Leave a way that cannot be taken on this kernel or on this host."""
+        workload, way = turn
+        try:
+            yield
+        except UserError as missing:  # a program, or a window's point, that is not there
+            self._leave(workload.name, way)
+            absent = NotRun(self._race.name, workload.name, missing.message)
+            self._not_run += [] if absent in self._not_run else [absent]
+        except InfraError as broken:
+            self._leave(workload.name, way)
+            self._spoilt = broken.message
+
+    def _leave(self, workload: str, way: str) -> None:
+        kept = [one for one in self._turns if (one[0].name, one[1]) != (workload, way)]
+        self._turns = deque(kept)
+
     def _boot(self, arm: Arm, workload: Workload, way: str, seconds: float, tell: Tell) -> Attempt:
-        boot = None
+        return self._begin(arm, workload, way, seconds, tell).end()
+
+    def _begin(
+        self, arm: Arm, workload: Workload, way: str, seconds: float, tell: Tell
+    ) -> UnderWay[Attempt]:
+        name = workload.name
         if way == SEARCH:
             hunter = self._hunter(arm, workload, tell)
-            boot = hunter.step(seconds, lambda text: tell(f"{workload.name}: {text}"))
-            run = boot.run
-        else:
-            tell(f"{workload.name}: {'steered by its windows' if way == WINDOWS else way}")
-            steer, seed = way == WINDOWS, self._seed + len(self._attempts)
-            own = self._options.with_(seconds=seconds, at_most=seconds, steer=steer, seed=seed)
-            run = self._session.run(self._arms[arm], self._race, workload, own)
-        self._attempts.append(Attempt(arm, workload.name, way, run, boot))
-        return self._attempts[-1]
+            boot = hunter.begin(seconds)
+            return UnderWay(
+                boot.future, lambda: self._searched(hunter, arm, name, boot.end(), tell)
+            )
+        tell(f"{name}: {'steered by its windows' if way == WINDOWS else way}")
+        steer, seed, self._begun = way == WINDOWS, self._seed + self._begun, self._begun + 1
+        own = self._options.with_(seconds=seconds, at_most=seconds, steer=steer, seed=seed)
+        future = self._session.begin(self._arms[arm], self._race, workload, own)
+        return UnderWay(future, lambda: self._made(Attempt(arm, name, way, future.result()[0])))
 
-    def _hangs_of_itself(self, workload: Workload, tell: Tell) -> Attempt | None:
+    def _searched(self, hunter: Hunter, arm: Arm, name: str, boot: Boot, tell: Tell) -> Attempt:
+        tell(f"{name}: {hunter.search.words}")
+        return self._made(Attempt(arm, name, SEARCH, boot.run, boot if boot.failed else None))
+
+    def _made(self, attempt: Attempt) -> Attempt:
+        self._attempts.append(attempt)
+        return attempt
+
+    def _hangs_of_itself(self, name: str, tell: Tell) -> Attempt | None:
         """Return a boot of "after" without any hold that hangs as well: holds may make a hang."""
-        for _ in range(0 if workload.name in self._hangs else CONTROLS):
+        workload = self._race.find_workload(name)
+        for _ in range(0 if name in self._hangs else CONTROLS):
             free = self._boot(Arm.AFTER, workload, FREE, LONG, tell)
             if free.run.judgement().signature_matched:
                 return free
-        self._hangs.append(workload.name)
+        self._hangs.append(name)
         return None
 
     def _hunter(self, arm: Arm, workload: Workload, tell: Tell) -> Hunter:
@@ -194,7 +238,7 @@ class Attack:
         end = time.monotonic() + PROOF_SECONDS
         workload = self._race.find_workload(latest.workload)
         while not hunter.proven and (left := end - time.monotonic()) > 0:
-            if latest.boot and latest.boot.failed:
+            if latest.boot:
                 hunter.prove(latest.boot, left, tell)
             if not hunter.proven and (left := end - time.monotonic()) > 0:
                 latest = self._boot(Arm.AFTER, workload, SEARCH, left, tell)

@@ -19,7 +19,7 @@ from mmrace.verdicts.verdict import Arm
 class Attempt:
     """One boot of an attack: which kernel, under what, and its run.
 
-    ``boot``: what a search knows beside that, None of a boot that no search made.
+    ``boot``: what a search knows beside that of a boot that failed.
     """
 
     arm: Arm

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.errors import InfraError, UserError
+from mmrace.executors.executor import Executor, UnderWay, as_ended
 from mmrace.experiments.hunter import LOST, Finding, Hunter, Tell, plan_search
 from mmrace.experiments.session import Session
 from mmrace.guests.accel import Accel, steering_under_kvm
@@ -16,6 +17,7 @@ from mmrace.hunting.minimise import Steps
 from mmrace.hunting.proof import Proof
 from mmrace.outcome import Outcome
 from mmrace.runs.options import RunOptions
+from mmrace.searching.boots import Boot
 from mmrace.searching.bound import bound
 from mmrace.searching.explanation import Line
 from mmrace.searching.files import DEFAULT
@@ -122,23 +124,35 @@ def hunt_race(
         Hunter(session, built, cell, seed, files) as hunter,
         session.step(f"hunt {race.name}/{workload.name}") as tell,
     ):
-        hunted = _hunt(hunter, options.seconds, tell)
+        hunted = _hunt(hunter, session.executor, options.seconds, tell)
         tell(f"= {told(hunted)}")
     return hunted
 
 
-def _hunt(hunter: Hunter, seconds: float, tell: Tell) -> Hunted:
+def _hunt(hunter: Hunter, executor: Executor, seconds: float, tell: Tell) -> Hunted:
     begun, first = time.monotonic(), None
     end = begun + seconds
+    failed: list[Boot] = []
     lost = 0
-    while (left := end - time.monotonic()) > 0 and not hunter.proven:
-        boot = hunter.step(left, tell)
-        lost = lost + 1 if boot.judgement.outcome is Outcome.INFRA else 0
-        if lost == LOST:
-            raise InfraError(f"{LOST} boots of a hunt in a row: {boot.judgement.title}")
-        if boot.failed:
-            first = hunter.search.tried.seconds if first is None else first
-            hunter.prove(boot, end - time.monotonic(), tell)
+
+    def begin() -> UnderWay[Boot] | None:
+        left = end - time.monotonic()
+        return hunter.begin(left) if left > 0 and not failed else None
+
+    while end > time.monotonic() and not hunter.proven:
+        failed.clear()
+        for ended in as_ended(executor, begin):
+            boot = ended.end()
+            tell(hunter.search.words)
+            lost = lost + 1 if boot.judgement.outcome is Outcome.INFRA else 0
+            if lost == LOST:
+                raise InfraError(f"{LOST} boots of a hunt in a row: {boot.judgement.title}")
+            if boot.failed:
+                first = hunter.search.tried.seconds if first is None else first
+                failed.append(boot)
+        for boot in failed:
+            if not hunter.proven:
+                hunter.prove(boot, end - time.monotonic(), tell)
     search = hunter.search
     return Hunted(
         hunter.spec.race,

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.window import Window
+from mmrace.executors.executor import UnderWay
 from mmrace.experiments.session import Session
 from mmrace.hunting.proof import Proof, Proven, Prover
 from mmrace.runs.cell import Cell
@@ -26,7 +27,6 @@ from mmrace.searching.search import Failure, Search, schedules_before
 from mmrace.searching.seeding import NONE, Seeds
 from mmrace.searching.windowing import windows_of
 from mmrace.symbols.symbolizer import Vmlinux
-from mmrace.windows.director import build
 
 LOST = 3  # boots in a row that the host spoilt, after which no more are made
 Tell = Callable[[str], None]
@@ -81,6 +81,7 @@ class Hunter:
         self.ground: Ground
         self._session = session
         self._built = built
+        self._cell = cell
         self._files = files
         self._seeds = NONE
         self._stack = ExitStack()
@@ -119,15 +120,14 @@ class Hunter:
     @cached_property
     def search(self) -> Search:
         """The boots."""
-        home, ground = self._session.home, self.ground
-        boots = CellBoots(home, self.spec, self.parts, build(home))
+        boots, ground = CellBoots(self._session.executor, self._cell), self.ground
         return Search(
             boots, ground.sites, ground.marks, ground.profile, seed=self.seed, seeds=self._seeds
         )
 
-    def step(self, seconds: float, tell: Tell) -> Boot:
-        """Make the next boot of the search, for so many seconds of the workload at most."""
-        return self.search.step(seconds, tell)
+    def begin(self, seconds: float) -> UnderWay[Boot]:
+        """Begin the next boot of the search, for so many seconds of the workload at most."""
+        return self.search.begin(seconds)
 
     def prove(self, boot: Boot, seconds: float, tell: Tell) -> Finding | None:
         """Look for an order that brings a boot's failure about, for so long; the best one so far.

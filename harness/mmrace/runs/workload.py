@@ -20,10 +20,10 @@ from mmrace.proc import can_confine
 from mmrace.runs.evidence import evidence
 from mmrace.runs.parts import Parts
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
+from mmrace.runs.searched import write_searched
 from mmrace.runs.watcher import Watcher
 from mmrace.userland.image import ENDLESS, Job, job_segment
 from mmrace.windows.delay import Delay
-from mmrace.windows.search import coverage
 
 BOOT_SECONDS = 120.0
 STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
@@ -92,8 +92,6 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             if director.plan.meters:
                 write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
             write_file(folder / "holds.json", json.dumps(director.story()) + "\n")
-            if director.plan.search:
-                write_file(folder / "search.json", json.dumps(coverage(director.searched())) + "\n")
         if parts.delay:
             counts = parts.delay.counts(scratch.channel(), scratch.console())
             write_json(folder / "windows.json", [asdict(item) for item in counts])
@@ -113,6 +111,8 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
         scratch.keep_crashes(crash.parse(what.console) if what.crashes is None else what.crashes)
         judged = judge(what)
         judged = replace(judged, notes=(*judged.notes, *ended.notes))
+        if director and director.plan.search:
+            write_searched(folder, director, failed=judged.outcome.failed)
         scratch.store(judged)
         return judged
 

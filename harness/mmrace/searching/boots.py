@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One boot of a search: a cell with a director's plan becomes an outcome and a log."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
-from mmrace.home import Home
+from mmrace.executors.executor import Executor, UnderWay
 from mmrace.judging import channel
 from mmrace.outcome import Judgement
-from mmrace.runs.parts import Parts
-from mmrace.runs.record import RunDir, Spec, new_id
-from mmrace.runs.workload import run_workload
-from mmrace.windows.director import Director, race_phase
+from mmrace.progress import unseen
+from mmrace.runs.cell import Cell
+from mmrace.runs.record import RunDir, new_id
+from mmrace.runs.searched import read_searched
+from mmrace.windows.director import race_phase
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import Searched
 
@@ -41,37 +40,40 @@ class Boot:
 
 
 class BootMaker(Protocol):
-    """Boots once with a plan for the director, ``seconds`` of the workload at least."""
+    """Begins a boot with a plan for the director, ``seconds`` of the workload at least."""
 
-    def __call__(self, plan: Plan, seed: int, seconds: float) -> Boot:
-        """Boot; InfraError when QEMU cannot be started."""
+    def __call__(self, plan: Plan, seed: int, seconds: float) -> UnderWay[Boot]:
+        """Begin it; its end raises InfraError when QEMU cannot be started."""
         ...
 
 
 @dataclass(frozen=True)
 class CellBoots:
-    """Boots of one cell on this machine, each a run directory of its own."""
+    """Boots of one cell where an executor runs it, each a run directory of its own."""
 
-    home: Home
-    spec: Spec
-    parts: Parts
-    plugin: Path
-    tell: Callable[[str], None] = lambda _text: None
+    executor: Executor
+    cell: Cell
 
-    def __call__(self, plan: Plan, seed: int, seconds: float) -> Boot:
-        """Run the cell with this plan."""
-        spec = self.spec.model_copy(
+    def __call__(self, plan: Plan, seed: int, seconds: float) -> UnderWay[Boot]:
+        """Begin a run of the cell with this plan."""
+        spec = self.cell.spec
+        own = spec.model_copy(
             update={
-                "id": new_id(self.spec.race.name, self.spec.workload.name),
+                "id": new_id(spec.race.name, spec.workload.name),
                 "seed": seed,
-                "notes": (*self.spec.notes, HELD if plan.search and plan.search.holds else WATCHED),
-                "options": self.spec.options.with_(seconds=seconds, at_most=seconds),
+                "notes": (*spec.notes, HELD if plan.search and plan.search.holds else WATCHED),
+                "options": spec.options.with_(seconds=seconds, at_most=seconds),
             }
         )
-        director = Director(replace(plan, seed=seed), self.plugin)
-        run = run_workload(self.home, spec, replace(self.parts, director=director), self.tell)
-        seconds, armed = race_seconds(run), director.armed_seconds
-        return Boot(run.judgement(), director.searched(), seconds, armed, run)
+        planned = self.cell.model_copy(update={"spec": own, "plan": replace(plan, seed=seed)})
+        future = self.executor.submit(lambda: (planned,), unseen)
+        return UnderWay(future, lambda: read_boot(*future.result()))
+
+
+def read_boot(run: RunDir) -> Boot:
+    """Read what a boot of a search showed; InfraError for a run that was none."""
+    searched, armed = read_searched(run)
+    return Boot(run.judgement(), searched, race_seconds(run), armed, run)
 
 
 def race_seconds(run: RunDir) -> float:

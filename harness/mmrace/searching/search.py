@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mmrace.executors.executor import UnderWay
 from mmrace.outcome import Outcome
 from mmrace.searching.boots import Boot, BootMaker
 from mmrace.searching.bound import bound, missed
@@ -17,7 +18,7 @@ from mmrace.searching.seeding import NONE, Seeds
 from mmrace.symbols.accesses import AccessSite
 from mmrace.symbols.resolve import Resolved
 from mmrace.windows.plan import Plan
-from mmrace.windows.search import WATCH, Tactics
+from mmrace.windows.search import WATCH, SearchPlan, Tactics
 
 PROFILE_SECONDS = 8.0  # of the workload in a boot that only watches
 # A boot that fails early has seen little: more are watched, until there are so many seconds.
@@ -126,40 +127,53 @@ class Search:
         known = bool(self._seeds.addresses) or self.profile.seconds >= PROFILE_LEAST
         return known or self._watched >= WATCHES
 
-    def watch(self, seconds: float = PROFILE_SECONDS) -> Boot:
-        """Boot once without holding anybody, for the profile."""
-        plan = Plan(search=make_search(self._sites, WATCH), marks=self._marks)
-        boot = self._boots(plan, self._seed(), seconds)
-        self.profile = self.profile.merged(boot.searched, boot.seconds, self._beside)
-        return boot
-
-    def once(self, seconds: float = BOOT_SECONDS) -> Boot:
-        """Boot once under schedules over the profile's accesses."""
-        more, alone = self._seeds.addresses, self._seeds.functions
-        scheduled = make_search(self._sites, self.tactics, self.profile, more, alone)
-        plan = Plan(search=scheduled, marks=self._marks)
-        boot = self._boots(plan, self._seed(), seconds)
-        self.tried.add(boot)
-        return boot
-
-    def step(self, seconds: float, tell: Callable[[str], None]) -> Boot:
-        """Make the next boot, for so many seconds of the workload at most.
-
-        As long as too little is known of what communicates, nobody is held in it.
-        """
-        if not self.watched:
-            self._watched += 1
-            tell("watching for accesses that communicate")
-            boot = self.watch(min(PROFILE_SECONDS, seconds))
-            self.tried.seconds += boot.seconds
-            self.tried.failures += boot.failed
-            return boot
-        boot = self.once(min(BOOT_SECONDS, seconds))
-        tell(
+    @property
+    def words(self) -> str:
+        """What it is at, in a few words."""
+        if not self.tried.boots:
+            return "watching for accesses that communicate"
+        return (
             f"{self.tried.schedules} schedules in {self.tried.boots} boots,"
             f" {len(self.tried.coverage.pairs)} pairs"
         )
-        return boot
+
+    def begin(self, seconds: float) -> UnderWay[Boot]:
+        """Begin the next boot, for so many seconds of the workload at most.
+
+        As long as too little is known of what communicates, nobody is held in it. What it shows is
+        taken in at its end; until then others may begin with what is known now.
+        """
+        if self.watched:
+            return self.once(min(BOOT_SECONDS, seconds))
+        return self.watch(min(PROFILE_SECONDS, seconds))
+
+    def watch(self, seconds: float = PROFILE_SECONDS) -> UnderWay[Boot]:
+        """Begin a boot in which nobody is held, for the profile."""
+        return self._begin(make_search(self._sites, WATCH), seconds, self._seen)
+
+    def once(self, seconds: float = BOOT_SECONDS) -> UnderWay[Boot]:
+        """Begin a boot under schedules over the profile's accesses."""
+        more, alone = self._seeds.addresses, self._seeds.functions
+        scheduled = make_search(self._sites, self.tactics, self.profile, more, alone)
+        return self._begin(scheduled, seconds, self.tried.add)
+
+    def _begin(
+        self, search: SearchPlan, seconds: float, take: Callable[[Boot], None]
+    ) -> UnderWay[Boot]:
+        begun = self._boots(Plan(search=search, marks=self._marks), self._seed(), seconds)
+
+        def end() -> Boot:
+            boot = begun.end()
+            take(boot)
+            return boot
+
+        return UnderWay(begun.future, end)
+
+    def _seen(self, boot: Boot) -> None:
+        self._watched += 1
+        self.profile = self.profile.merged(boot.searched, boot.seconds, self._beside)
+        self.tried.seconds += boot.seconds
+        self.tried.failures += boot.failed
 
     def _seed(self) -> int:
         return self._chance.randrange(2**31)

@@ -6,9 +6,8 @@ The layout is that of ``struct shared_search`` and what follows it in ``qemu/dir
 
 import mmap
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 SEARCH = struct.Struct("<20I16Q")
 SITE = struct.Struct("<Q2IQ2I")
@@ -152,13 +151,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Searched:
-    """What one boot's search saw and did: the last steps are in ``log``, oldest first.
-
-    ``hits`` by address of the sites that were reached.
-    """
+    """What one boot's search saw and did: the last steps are in ``log``, oldest first."""
 
     counts: Counts
-    hits: dict[int, int]
     pairs: tuple[Pair, ...]
     log: tuple[LogStep, ...]
 
@@ -201,29 +196,14 @@ def encode_into(raw: bytearray, at: int, plan: SearchPlan) -> None:
 def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int) -> Searched:
     """Read what the director wrote; ``begun``: first arming, nanoseconds of its clock."""
     counts = _counts(SEARCH.unpack_from(raw, at)[_SETTINGS:])
-    sites = at + SEARCH.size
-    pairs = sites + len(plan.sites) * SITE.size
+    pairs = at + SEARCH.size + len(plan.sites) * SITE.size
     steps = pairs + PAIRS * PAIR.size
-    hits = {}
-    for number, site in enumerate(plan.sites):
-        if seen := SITE.unpack_from(raw, sites + number * SITE.size)[3]:
-            hits[site.address] = seen
     found = (PAIR.unpack_from(raw, pairs + number * PAIR.size) for number in range(PAIRS))
     return Searched(
         counts,
-        hits,
         tuple(_pair(plan, fields) for fields in found if fields[2]),
         tuple(_log(raw, steps, plan, counts.steps, begun)),
     )
-
-
-def coverage(searched: Searched) -> dict[str, Any]:
-    """What is kept of a search with its run: what it did, and the pairs of accesses it saw.
-
-    A pair has the addresses of both instructions, and how often it came.
-    """
-    pairs = [[f"{one.first:#x}", f"{one.second:#x}", one.count] for one in searched.pairs]
-    return {**asdict(searched.counts), "seen": pairs}
 
 
 def _counts(fields: tuple[int, ...]) -> Counts:
