@@ -8,6 +8,39 @@ kind=${2:-run}
 lock=$top/requirements.lock
 [ "$kind" = dev ] && lock=$top/requirements-dev.lock
 
+ticker=
+log=$(mktemp)
+trap '[ -z "$ticker" ] || kill "$ticker" 2>/dev/null; rm -f "$log"' EXIT
+
+# step TITLE COMMAND...: say what is done and for how long; what it prints is shown if it fails.
+step() {
+	local title=$1 started=$SECONDS code=0
+	shift
+	if [ -t 1 ]; then
+		while printf '\r%s ... (%d s)' "$title" $((SECONDS - started)); do sleep 1; done &
+		ticker=$!
+	else
+		printf '%s ...\n' "$title"
+	fi
+	"$@" </dev/null >"$log" 2>&1 || code=$?
+	if [ -n "$ticker" ]; then
+		kill "$ticker"
+		wait "$ticker" 2>/dev/null || true
+		ticker=
+		printf '\r\033[K'
+	fi
+	if [ "$code" != 0 ]; then
+		cat "$log" >&2
+		printf '%s: failed (%d s)\n' "$title" $((SECONDS - started)) >&2
+		return "$code"
+	fi
+	printf '%s: done (%d s)\n' "$title" $((SECONDS - started))
+}
+
+apt() {
+	DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
+}
+
 missing_of() {
 	awk '!/^#/ && NF { print $1, $2 }' "$1" |
 		while read -r package file; do [ -e "$file" ] || printf '%s ' "$package"; done
@@ -31,26 +64,25 @@ if [ -n "$missing" ]; then
 		echo "mmrace: not root; as root run: apt-get install --no-install-recommends $missing" >&2
 		exit 2
 	fi
-	echo "installing Debian packages: $missing"
-	apt-get -q update
+	echo "missing Debian packages: $missing"
+	step "reading Debian's package lists" apt update
 	# shellcheck disable=SC2086 # one word a package
-	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+	step "installing Debian packages" apt install -y --no-install-recommends $missing
 fi
 
 if [ -n "$wished" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-	echo "installing Debian packages for tests: $wished"
-	[ -n "$missing" ] || apt-get -q update || true
+	echo "missing Debian packages for tests: $wished"
+	[ -n "$missing" ] || step "reading Debian's package lists" apt update || true
 	# shellcheck disable=SC2086 # one word a package
-	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $wished ||
+	step "installing Debian packages for tests" apt install -y --no-install-recommends $wished ||
 		echo "mmrace: not installed: $wished; their tests are skipped by name" >&2
 fi
 
 stamp=$top/.venv/.installed-$kind
 if [[ ! -e $stamp || $lock -nt $stamp || $top/pyproject.toml -nt $stamp ]]; then
-	echo "setting up $top/.venv"
-	[ -x "$top/.venv/bin/python" ] || python3 -m venv "$top/.venv"
-	"$top/.venv/bin/pip" --quiet --disable-pip-version-check install --require-hashes -r "$lock"
-	"$top/.venv/bin/pip" --quiet --disable-pip-version-check install \
-		--no-deps --no-build-isolation --editable "$top"
+	pip=("$top/.venv/bin/pip" --disable-pip-version-check install)
+	[ -x "$top/.venv/bin/python" ] || step "making $top/.venv" python3 -m venv "$top/.venv"
+	step "installing $(grep -c == "$lock") Python packages" "${pip[@]}" --require-hashes -r "$lock"
+	step "installing mmrace" "${pip[@]}" --no-deps --no-build-isolation --editable "$top"
 	touch "$stamp"
 fi
