@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """mmrace: a verdict with an error bound for races in the Linux memory manager."""
 
-from importlib import metadata
+from mmrace.lazy import Lazy
 
 __all__ = ["__version__"]
+metadata = Lazy("importlib.metadata")
 
 
 def __getattr__(name: str) -> str:
@@ -11,6 +12,7 @@ def __getattr__(name: str) -> str:
     if name != "__version__":
         raise AttributeError(name)
     try:
-        return metadata.version("mmrace")
+        found: str = metadata.version("mmrace")
+        return found
     except metadata.PackageNotFoundError:  # run from a checkout that was never installed
         return "0+unknown"

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Libraries that are imported when they are first used."""
+"""Modules that are imported when they are first used."""
 
 import importlib
 from typing import Any
 
 
 class Lazy:
-    """A module of a library: scipy.stats alone takes a second of every command that imports it."""
+    """One module: scipy.stats alone takes a second of every command that imports it."""
 
     def __init__(self, name: str) -> None:
         self._name = name

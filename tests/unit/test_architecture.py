@@ -35,6 +35,9 @@ def imports(path):
                 yield from (alias.name for alias in node.names)
             elif node.module.startswith("mmrace."):
                 yield node.module.split(".")[1]
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Lazy":
+            name = ast.literal_eval(node.args[0])
+            yield from name.split(".")[1:2] if name.startswith("mmrace.") else ()
 
 
 def test_every_module_has_its_row_and_imports_only_from_above():

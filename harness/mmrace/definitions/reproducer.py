@@ -13,9 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from mmrace.definitions.race import (
     Execution,
     FailsBy,
@@ -28,7 +25,9 @@ from mmrace.definitions.race import (
 )
 from mmrace.definitions.window import Delays
 from mmrace.errors import UserError
+from mmrace.lazy import Lazy
 
+elffile = Lazy("elftools.elf.elffile")
 # Whatever the kernel reports, but that a program has used up the guest's memory.
 ANY_CRASH = r"^(?!Kernel panic - not syncing: (Out of memory|System (is )?deadlocked on memory))"
 BUILT_ELSEWHERE = ("selftest:", "ltp:")
@@ -251,9 +250,9 @@ def _add_headers(path: Path, contents: dict[Path, bytes]) -> None:
 def _check_executable(path: Path, content: bytes) -> None:
     """Raise UserError unless a guest without libraries can execute it."""
     try:
-        elf = ELFFile(io.BytesIO(content))
+        elf = elffile.ELFFile(io.BytesIO(content))
         dynamic = any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments())
-    except ELFError as error:
+    except elffile.ELFError as error:
         raise UserError(
             f"{path}: not an executable: {error}; name a static one, or its C file"
         ) from error

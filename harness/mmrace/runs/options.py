@@ -6,9 +6,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from mmrace.building.kconfig import LENIENT
+from mmrace.lazy import Lazy
 from mmrace.toml import Table
-from mmrace.windows import delay
 
+delay = Lazy("mmrace.windows.delay")
 CAP = 4  # times the least time of a run, which `--at-most` is by default
 DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module in the guest steers
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A run directory: the whole record of one run, from which it is judged and run again."""
 
+from __future__ import annotations
+
 import json
 import secrets
 import shlex
@@ -9,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from mmrace.crash import Crash, parse, record
 from mmrace.definitions.machine import Machine
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.reproducer import words_of
@@ -21,12 +22,17 @@ from mmrace.definitions.witness import Witness
 from mmrace.errors import UserError
 from mmrace.guests.attempts import Replay
 from mmrace.home import Home, publish, write_file
+from mmrace.lazy import Lazy
 from mmrace.outcome import Judgement, Outcome, VmEnd, WindowCount
-from mmrace.patching.kept import keep_with_run
 from mmrace.runs.host import Host, read_host
 from mmrace.runs.options import RunOptions
 from mmrace.toml import Table
 
+if TYPE_CHECKING:
+    from mmrace.crash import Crash
+
+# A list of runs takes neither: they take a quarter of its time.
+crash, kept = Lazy("mmrace.crash"), Lazy("mmrace.patching.kept")
 _REPLAY = TypeAdapter(Replay)
 SERIES = "series"  # of a run: its series from outside
 TimeIndex = tuple[tuple[float, int], ...]
@@ -179,12 +185,13 @@ class RunDir:
     def crashes(self) -> tuple[Crash, ...]:
         """Crashes of the console, as kept; read anew where none or another parser's are."""
         path = self.folder / "crashes.json"
-        kept = record.load(path.read_bytes()) if path.is_file() else None
-        return parse(self.console()) if kept is None else kept
+        known = crash.record.load(path.read_bytes()) if path.is_file() else None
+        found: tuple[Crash, ...] = crash.parse(self.console()) if known is None else known
+        return found
 
     def keep_crashes(self, crashes: Iterable[Crash]) -> None:
         """Write down what the console says, with the version of the parser that read it."""
-        write_file(self.folder / "crashes.json", record.dump(crashes) + "\n")
+        write_file(self.folder / "crashes.json", crash.record.dump(crashes) + "\n")
 
     def channel(self) -> bytes:
         """Result channel, raw."""
@@ -319,7 +326,7 @@ def write_json(path: Path, content: object) -> None:
 
 def finish(home: Home, scratch: Path, run_id: str) -> RunDir:
     """Give a complete scratch directory its name among the runs, with the series that it ran."""
-    keep_with_run(home, RunDir(scratch).spec().series, scratch / SERIES)
+    kept.keep_with_run(home, RunDir(scratch).spec().series, scratch / SERIES)
     return RunDir(publish(scratch, home.runs / run_id))
 
 
@@ -351,20 +358,19 @@ def last_runs(
     home: Home, count: int, race: str | None = None, outcome: str | None = None
 ) -> list[RunDir]:
     """Return the newest runs, of a race or with an outcome, oldest first."""
-    newest = reversed(list(all_runs(home)))
     found = (
         run
-        for run in newest
+        for run in all_runs(home, newest_first=True)
         if (not race or run.spec().race.name == race)
         and (not outcome or run.judgement().outcome == outcome.upper())
     )
     return list(islice(found, count))[::-1]
 
 
-def all_runs(home: Home) -> Iterator[RunDir]:
-    """All finished runs, oldest first."""
+def all_runs(home: Home, *, newest_first: bool = False) -> Iterator[RunDir]:
+    """All finished runs, oldest first or newest first."""
     if not home.runs.is_dir():
         return
-    for folder in sorted(home.runs.iterdir()):
-        if not folder.name.startswith(".") and (folder / "outcome.json").is_file():
-            yield RunDir(folder)
+    for name in sorted((path.name for path in home.runs.iterdir()), reverse=newest_first):
+        if not name.startswith(".") and (home.runs / name / "outcome.json").is_file():
+            yield RunDir(home.runs / name)
