@@ -2,10 +2,13 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from made_runs import BOOT, BUG, made_run
 from mmrace.definitions.machine import Machine, Node
 from mmrace.definitions.race import Race, Signature, Source, Workload
 from mmrace.guests.accel import Accel
@@ -310,3 +313,15 @@ def test_the_kvm_probe_tells_what_went_wrong(home, tmp_path, script, fault):
     found = probe_kvm(home, machine, kernel, image)
     assert fault in found
     assert bool(found) == bool(fault)
+
+
+def test_a_run_keeps_and_reads_its_crashes_whatever_else_was_imported(home):
+    made = made_run(home.runs, console=BOOT + BUG)
+    program = (
+        "import sys; from pathlib import Path; from mmrace.runs.record import RunDir\n"
+        "run = RunDir(Path(sys.argv[1])); run.keep_crashes(run.crashes())\n"
+        "print(run.crashes()[0].title)"
+    )
+    argv = [sys.executable, "-c", program, str(made.folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stdout == "kernel BUG in made_to_fail\n", done.stderr

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mmrace.crash import Crash
 
 # A list of runs takes neither: they take a quarter of its time.
-crash, kept = Lazy("mmrace.crash"), Lazy("mmrace.patching.kept")
+crash, crash_record = Lazy("mmrace.crash"), Lazy("mmrace.crash.record")
+kept = Lazy("mmrace.patching.kept")
 _REPLAY = TypeAdapter(Replay)
 SERIES = "series"  # of a run: its series from outside
 TimeIndex = tuple[tuple[float, int], ...]
@@ -185,13 +186,13 @@ class RunDir:
     def crashes(self) -> tuple[Crash, ...]:
         """Crashes of the console, as kept; read anew where none or another parser's are."""
         path = self.folder / "crashes.json"
-        known = crash.record.load(path.read_bytes()) if path.is_file() else None
+        known = crash_record.load(path.read_bytes()) if path.is_file() else None
         found: tuple[Crash, ...] = crash.parse(self.console()) if known is None else known
         return found
 
     def keep_crashes(self, crashes: Iterable[Crash]) -> None:
         """Write down what the console says, with the version of the parser that read it."""
-        write_file(self.folder / "crashes.json", crash.record.dump(crashes) + "\n")
+        write_file(self.folder / "crashes.json", crash_record.dump(crashes) + "\n")
 
     def channel(self) -> bytes:
         """Result channel, raw."""
