@@ -22,7 +22,7 @@ from mmrace.building.kconfig import parse_config
 from mmrace.building.kernel import Kernel, load_kernel, publish_kernel
 from mmrace.building.kernelconfig import check_names, configure
 from mmrace.building.objects import estimate_objects
-from mmrace.building.request import Request, digest, memo_of, read_configs, recall
+from mmrace.building.request import Request, digest, recall, remember, request_kernel
 from mmrace.definitions.base import Base
 from mmrace.errors import BuildError, disk_full, no_room
 from mmrace.home import Home, build_lock, write_file
@@ -57,18 +57,24 @@ def build_kernel(
     stick; UserError for conflicting fragments; InfraError for missing tools and a full disk.
     Without ``sandboxed`` makefiles have all the rights that mmrace has.
     """
+    order = request_kernel(
+        home, commit, tree_hash, base, configs, outside=outside, touched=touched,
+        sandboxed=sandboxed,
+    )  # fmt: skip
+    return build_requested(home, order, progress)
+
+
+def build_requested(home: Home, order: Request, progress: Progress) -> Kernel:
+    """Build the kernel of a request, or find it built; errors as those of ``build_kernel``."""
     started = time.monotonic()
-    config, inputs, asked = read_configs(home, tree_hash, base, configs, sandboxed=sandboxed)
-    order = Request(base.name, commit, tree_hash, config, asked, inputs, dict(touched))
-    directory = choose_directory(home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed)
-    memo = memo_of(home, tree_hash, asked)
+    directory = choose_directory(home, order)
     with full_disk_told(home):
-        kernel = recall(home, memo)
+        kernel = recall(home, order)
         if not kernel:
-            check_names(home, commit, config)
+            check_names(home, order.commit, order.config)
             with locked(directory, progress):
-                kernel = recall(home, memo) or _build(directory, order, progress)
-                write_file(memo, "\n".join((kernel.id, *kernel.notes)))
+                kernel = recall(home, order) or _build(directory, order, progress)
+                remember(home, order, kernel)
     return replace(kernel, seconds=time.monotonic() - started)
 
 
@@ -121,7 +127,7 @@ def _build(
             check_out_in(directory, order.base, order.commit, progress)
             progress("configuring")
             config, notes = configure(directory, order.config, order.asked)
-            kernel_id = digest([*order.inputs, order.tree_hash, config])[:16]
+            kernel_id = order.kernel_id(config)
             twin = None if alone else _twin(directory, order.base, config)
             if kernel := load_kernel(directory.home, kernel_id):
                 if twin:

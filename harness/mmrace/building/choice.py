@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from mmrace.building.checkout import check_out
 from mmrace.building.directory import BuildDirectory
-from mmrace.definitions.base import Base
+from mmrace.building.request import Request
 from mmrace.errors import disk_full
 from mmrace.home import CCACHE_LOCK, Home, build_lock
 from mmrace.leftover import holding
@@ -17,20 +17,18 @@ Progress = Callable[[str], None]
 SAME = "same_as"  # in a directory's state.json: the directory that is used in its place
 
 
-def choose_directory(
-    home: Home, tree_hash: str, base: Base, asked: str, *, outside: bool, sandboxed: bool
-) -> BuildDirectory:
+def choose_directory(home: Home, order: Request) -> BuildDirectory:
     """Return the directory of a request; that of an untrusted series is shared with nothing."""
-    name = f"{base.name}-{asked[:8]}"
-    env = tuple(sorted(base.build.env.items()))
+    name = f"{order.base}-{order.asked[:8]}"
     same = BuildDirectory(home, name).state.get(SAME)
-    if sandboxed and isinstance(same, str) and (home.builds / same / "build").is_dir():
+    if order.sandboxed and isinstance(same, str) and (home.builds / same / "build").is_dir():
         name = same
-    if not outside:
-        return BuildDirectory(home, name, env, outside, sandboxed)
+    if not order.outside:
+        return BuildDirectory(home, name, order.env, order.outside, order.sandboxed)
     # Untrusted patches write to their directory, so they share it with nothing.
-    alone = f"{name}-{tree_hash[:12]}-outside"
-    return BuildDirectory(home, alone, env, outside, sandboxed, name if sandboxed else "")
+    alone = f"{name}-{order.tree_hash[:12]}-outside"
+    model = name if order.sandboxed else ""
+    return BuildDirectory(home, alone, order.env, order.outside, order.sandboxed, model)
 
 
 @contextmanager

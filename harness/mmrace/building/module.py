@@ -17,7 +17,7 @@ from mmrace.building.choice import (
 from mmrace.building.directory import BuildDirectory
 from mmrace.building.kernel import Kernel
 from mmrace.building.kernelconfig import configure
-from mmrace.building.request import digest, read_configs
+from mmrace.building.request import digest, request_kernel
 from mmrace.definitions.base import Base
 from mmrace.errors import BuildError, disk_full, no_room
 from mmrace.home import Home, publish, write_file
@@ -47,17 +47,17 @@ def build_module(
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.iterdir())}
     final = home.programs / f"{sources.name}-{digest([kernel.id, files])[:16]}"
     if not keep(final):
-        config, _, asked = read_configs(home, tree_hash, base, configs, sandboxed=sandboxed)
-        directory = choose_directory(
-            home, tree_hash, base, asked, outside=outside, sandboxed=sandboxed
+        order = request_kernel(
+            home, commit, tree_hash, base, configs, outside=outside, sandboxed=sandboxed
         )
+        directory = choose_directory(home, order)
         with full_disk_told(home), locked(directory, progress):
             try:
                 copy_model(directory, progress)
                 with directory.at_work():
                     progress("checking out")
                     check_out_in(directory, base.name, commit, progress)
-                    configure(directory, config, asked)
+                    configure(directory, order.config, order.asked)
                     progress(f"building {sources.name}")
                     _make_module(directory, files)
                     with home.scratch(home.programs) as made:

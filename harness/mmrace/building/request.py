@@ -4,7 +4,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from mmrace.building.directory import FIXED_ENV
@@ -13,7 +13,8 @@ from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.needs import find_needs
 from mmrace.building.tools import missing_tools, toolchain
 from mmrace.definitions.base import Base
-from mmrace.home import Home
+from mmrace.errors import InfraError
+from mmrace.home import Home, write_file
 
 # To be raised whenever kernels come out differently for equal inputs.
 RECIPE = 1
@@ -21,15 +22,47 @@ RECIPE = 1
 
 @dataclass(frozen=True)
 class Request:
-    """A kernel that is asked for; ``asked`` hashes all but the tree, ``inputs`` are for the id."""
+    """A kernel that is asked for; all that a build of it takes but the tree's objects.
+
+    ``asked`` hashes all but the tree, ``inputs`` are for the id. ``env`` is what the base adds;
+    ``outside`` says that patches came from elsewhere; ``touched`` names the patch that changes a
+    file. Without ``sandboxed`` makefiles have all the rights that mmrace has.
+    """
 
     base: str
+    env: tuple[tuple[str, str], ...]
     commit: str
     tree_hash: str
     config: ConfigRequest
     asked: str
     inputs: tuple[object, ...]
-    touched: Mapping[str, str]
+    touched: Mapping[str, str] = field(default_factory=dict)
+    outside: bool = False
+    sandboxed: bool = True
+
+    def kernel_id(self, config: str) -> str:
+        """Return the id of its kernel once its .config is known."""
+        return digest([*self.inputs, self.tree_hash, config])[:16]
+
+
+def request_kernel(
+    home: Home,
+    commit: str,
+    tree_hash: str,
+    base: Base,
+    configs: Sequence[str | Path],
+    *,
+    outside: bool,
+    touched: Iterable[tuple[str, str]] = (),
+    sandboxed: bool = True,
+) -> Request:
+    """Return a request; UserError for conflicting fragments, InfraError for missing tools."""
+    config, inputs, asked = read_configs(home, tree_hash, base, configs, sandboxed=sandboxed)
+    env = tuple(sorted(base.build.env.items()))
+    touches = dict(touched)
+    return Request(
+        base.name, env, commit, tree_hash, config, asked, inputs, touches, outside, sandboxed
+    )
 
 
 def read_configs(
@@ -41,11 +74,7 @@ def read_configs(
     sandboxed: bool = True,
 ) -> tuple[ConfigRequest, tuple[object, ...], str]:
     """Return the config, what else goes into an id but the tree, and the hash of both."""
-    if error := missing_tools(sandboxed=sandboxed):
-        raise error
-    env = tuple(sorted(base.build.env.items()))
-    inputs: tuple[object, ...] = (RECIPE, toolchain(dict(env)), env, sorted(FIXED_ENV.items()))
-    inputs += () if sandboxed else ("no sandbox",)  # it sees other paths
+    inputs = _inputs(base.build.env, sandboxed=sandboxed)
     needs = [line for need in find_needs(home, tree_hash) for line in need.lines]
     name = "patches/make.toml" if needs else f"patches/{base.name}/BASE.toml"
     config = config_request(configs, extra=(*base.build.config, *needs), extra_name=name)
@@ -55,14 +84,48 @@ def read_configs(
     return config, inputs, digest([*inputs, asked])
 
 
-def memo_of(home: Home, tree_hash: str, asked: str) -> Path:
+def check_inputs(order: Request) -> None:
+    """Raise InfraError where this host builds other kernels than the one that made a request."""
+    here = _inputs(dict(order.env), sandboxed=order.sandboxed)
+    if digest(here) != digest(order.inputs):
+        raise InfraError(
+            f"its compiler and linker, {_tools(here)}, are not the submitter's, "
+            f"{_tools(order.inputs)}; install the same there"
+        )
+
+
+def _inputs(env: Mapping[str, str], *, sandboxed: bool) -> tuple[object, ...]:
+    if error := missing_tools(sandboxed=sandboxed):
+        raise error
+    added = tuple(sorted(env.items()))
+    inputs: tuple[object, ...] = (RECIPE, toolchain(dict(env)), added, sorted(FIXED_ENV.items()))
+    return inputs if sandboxed else (*inputs, "no sandbox")  # it sees other paths
+
+
+def _tools(inputs: Sequence[object]) -> str:
+    found = inputs[1]
+    return " and ".join(map(str, found)) if isinstance(found, list | tuple) else str(found)
+
+
+def recall(home: Home, order: Request) -> Kernel | None:
+    """Return the kernel of a request that was built before; None when it is not there."""
+    return _recall(home, order.tree_hash, order.asked)
+
+
+def remember(home: Home, order: Request, kernel: Kernel) -> None:
+    """Note which kernel a request came to."""
+    memo = _memo(home, order.tree_hash, order.asked)
+    write_file(memo, "\n".join((kernel.id, *kernel.notes)))
+
+
+def _memo(home: Home, tree_hash: str, asked: str) -> Path:
     """File that remembers which kernel a request came to."""
     return home.kernels / "requests" / digest([tree_hash, asked])
 
 
-def recall(home: Home, memo: Path) -> Kernel | None:
-    """Return the kernel of a request that was built before; None when it is not there."""
+def _recall(home: Home, tree_hash: str, asked: str) -> Kernel | None:
     try:
+        memo = _memo(home, tree_hash, asked)
         kernel_id, *notes = memo.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None
@@ -75,9 +138,7 @@ def built_among(
 ) -> set[str]:
     """Return those trees whose kernels are in the home; same errors as ``build_kernel``."""
     return {
-        one
-        for one in tree_hashes
-        if recall(home, memo_of(home, one, read_configs(home, one, base, configs)[2]))
+        one for one in tree_hashes if _recall(home, one, read_configs(home, one, base, configs)[2])
     }
 
 
