@@ -3,8 +3,12 @@
 
 import ast
 import re
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
+
+import pytest
 
 TOP = Path(__file__).parents[2]
 PACKAGE = TOP / "harness" / "mmrace"
@@ -107,3 +111,36 @@ def test_one_module_starts_qemu_and_one_makes_pairs():
     # Pairs, and the runs before them from which a reproducer's failure is learnt.
     campaigns = {"experiments/verification.py", "experiments/reproducing.py"}
     assert users("campaign_slots(") - {"runs/slots.py"} == campaigns
+
+
+def lazy_uses():
+    """Attributes that modules take from others by Lazy, by the module that has them."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                pairs = zip(*map(_flat, (node.targets[0], node.value)), strict=False)
+                names |= {one.id: of.args[0].value for one, of in pairs if _is_lazy(of)}
+        for node in ast.walk(tree):
+            of = getattr(getattr(node, "value", None), "id", "")
+            if isinstance(node, ast.Attribute) and names.get(of, "").startswith("mmrace"):
+                found.setdefault(names[of], set()).add(node.attr)
+    return found
+
+
+def _flat(node):
+    return node.elts if isinstance(node, ast.Tuple) else [node]
+
+
+def _is_lazy(node):
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Lazy"
+
+
+@pytest.mark.parametrize(("module", "names"), sorted(lazy_uses().items()))
+def test_what_is_imported_late_is_there_when_nothing_else_was_imported(module, names):
+    code = f"import importlib\nm = importlib.import_module({module!r})\n"
+    code += f"print([name for name in {sorted(names)} if not hasattr(m, name)])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
