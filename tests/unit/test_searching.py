@@ -300,8 +300,8 @@ def test_an_access_is_named_by_what_is_behind_it(resolver: Resolver) -> None:
     offered = [name for text in exact for name in names.symbolic(text)]
     assert "after clear in whole" in offered
     assert any(name.startswith("line ") for name in offered)
-    # What everybody calls stands for too much.
-    assert offered.index("after clear in whole") < offered.index("after zero in clear")
+    # What everybody calls stands for too much, and takes minutes to find in a kernel.
+    assert "after zero in clear" not in offered
     assert names.address(exact[0]) == own[0].address
     assert names.address("entry of x") is None
     one, other = own[0].address, next(site.address for site in sites if site.function == "leaf")

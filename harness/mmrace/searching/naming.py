@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Names for the place behind an access: the best that may lead there first."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -67,19 +66,13 @@ class Names:
                 return next(iter(self.symbolic(exact)), exact)
         return ""
 
-    def _body(self, site: AccessSite) -> Body | None:
-        for body in self._resolver.debug.bodies(site.function):
-            if not body.inlined and site.address in body:
-                return body
-        return None
-
     def _candidates(self, site: AccessSite) -> Iterator[str]:
-        body = self._body(site)
+        body = self._resolver.debug.body_at(site.address)
         if not body:
             return
         chain = [body, *_inside(body, site.address)]
-        for outer, inner in itertools.pairwise(chain):
-            yield from self._after(outer, inner)
+        if len(chain) > 1:
+            yield from self._after(body, chain[1])
         calls = [item for item in self._occurrences(body.name) if item.body.entry == body.entry]
         yield from _near_calls(body.name, calls, site)
         if 0 <= site.address - body.entry < _NEAR:

@@ -77,6 +77,7 @@ class Debug:
         if not self._elf.has_dwarf_info() or self._dwarf.debug_info_sec is None:
             raise UserError(f"{vmlinux}: no debug information; build with DEBUG_INFO_DWARF5")
         self._bodies: dict[str, tuple[Body, ...]] = {}
+        self._read: dict[int, tuple[Body, ...]] = {}  # by offset of the unit
         self._lines: dict[int, list[tuple[int, int]]] = {}
 
     def bodies(self, function: str) -> tuple[Body, ...]:
@@ -84,13 +85,19 @@ class Debug:
         if function not in self._bodies:
             found: dict[tuple[int, Ranges], Body] = {}
             for offset in sorted(self._units_with(function)):
-                unit = self._dwarf.get_CU_at(offset)
-                for body in self._read_unit(unit):
+                for body in self._unit(offset):
                     for copy in (body, *body.walk()):
                         if copy.name == function:
                             found[copy.entry, copy.ranges] = copy
             self._bodies[function] = tuple(found.values())
         return self._bodies[function]
+
+    def body_at(self, address: int) -> Body | None:
+        """The out-of-line function around an address, None where no unit says that it has it."""
+        aranges = self._dwarf.get_aranges()
+        offset = aranges.cu_offset_at_addr(address) if aranges else None
+        found = self._unit(offset) if offset is not None else ()
+        return next((body for body in found if address in body), None)
 
     def line(self, body: Body, address: int) -> int:
         """Source line of ``body``'s function that an address in it belongs to, 0 if unknown."""
@@ -177,6 +184,12 @@ class Debug:
             for offset in _find_all(strings, name.encode() + b"\0")
             for at in _find_all(self._info, struct.pack("<I", offset))
         }
+
+    def _unit(self, offset: int) -> tuple[Body, ...]:
+        """The out-of-line functions of a unit: reading one costs milliseconds, so it is kept."""
+        if offset not in self._read:
+            self._read[offset] = tuple(self._read_unit(self._dwarf.get_CU_at(offset)))
+        return self._read[offset]
 
     def _read_unit(self, unit: CompileUnit) -> Iterator[Body]:
         for die in unit.get_top_DIE().iter_children():

@@ -5,6 +5,7 @@ import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,11 @@ class Resolver:
             return Resolved(str(point), turned.addresses, turned.gate)
         if point.where is Where.AT:
             return self._at(point)
-        bodies = self._bodies(point)
         origin: Gate | None = None
         if point.caller:
-            bodies, origin = self._called_from(point, bodies)
+            bodies, origin = self._called_from(point)
+        else:
+            bodies = self._bodies(point)
         if point.where is Where.ENTRY:
             addresses, gate = {body.entry for body in self._heads(bodies)}, None
         elif point.where is Where.RETURN:
@@ -132,9 +134,7 @@ class Resolver:
         return Resolved(str(point), tuple(sorted(addresses)), origin or gate)
 
     def _bodies(self, point: Point) -> tuple[Body, ...]:
-        bodies = self.debug.bodies(point.function)
-        if point.file:
-            bodies = tuple(body for body in bodies if f"/{body.file}".endswith("/" + point.file))
+        bodies = tuple(filter(partial(_in_file, point.file), self.debug.bodies(point.function)))
         if not bodies:
             near = difflib.get_close_matches(point.function, self.debug.names, 3, 0.6)
             raise UserError(f"`{point}`: no code of {point.function}; {_nearest(near)}")
@@ -269,21 +269,23 @@ class Resolver:
             return found, None
         return found, Gate(tuple(sorted(before)), tuple(sorted(found | (after or set()))))
 
-    def _called_from(
-        self, point: Point, bodies: tuple[Body, ...]
-    ) -> tuple[tuple[Body, ...], Gate | None]:
-        """Narrow a function down to what one caller runs of it."""
+    def _called_from(self, point: Point) -> tuple[tuple[Body, ...], Gate | None]:
+        """Narrow a function down to what one caller runs of it.
+
+        Copies inlined there are found in the caller: a header's function has hundreds elsewhere.
+        """
         callers = self._bodies(Point(Where.ENTRY, point.caller))
         calls = [item for item in self._occurrences(callers) if item.name == point.function]
-        copies = tuple(item.copy for item in calls if item.copy)
+        copies = tuple(item.copy for item in calls if item.copy and _in_file(point.file, item.copy))
         if not calls or (copies and len(copies) < len(calls)):
+            self._bodies(point)  # a function that is not there is the better reason
             fault = "both calls and inlines" if calls else "does not call"
             raise UserError(
                 f"`{point}`: {point.caller} {fault} {point.function}; name another caller"
             )
         if copies:
             return copies, None
-        bodies = tuple(body for body in bodies if not body.inlined)
+        bodies = tuple(body for body in self._bodies(point) if not body.inlined)
         entries = {body.entry for body in self._heads(bodies)}
         return bodies, Gate(tuple(sorted({item.address for item in calls})), tuple(sorted(entries)))
 
@@ -292,6 +294,11 @@ class Resolver:
             points = {text: asdict(found) for text, found in self._known.items()}
             content = {"version": _CACHE_VERSION, "points": points, "faults": self._faults}
             write_file(self._cache, json.dumps(content))
+
+
+def _in_file(file: str, body: Body) -> bool:
+    """Whether a function is defined in a source file, as people name it; "" for any."""
+    return not file or f"/{body.file}".endswith("/" + file)
 
 
 def _nearest(names: Sequence[str]) -> str:
