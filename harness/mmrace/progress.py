@@ -38,3 +38,8 @@ def clock(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def rough_clock(seconds: float) -> str:
+    """Seconds that are estimated, or that change while one looks: 4 s, 3 min 20 s, 2 h 05 min."""
+    return f"{seconds:.0f} s" if seconds < 59.5 else clock(seconds)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmrace.answers import verdict
 from mmrace.outcome import Judgement, Outcome
 from mmrace.verdicts.campaign import Campaign, Combined
 from mmrace.verdicts.exclusion import exclusions
@@ -207,3 +208,21 @@ def test_the_bound_of_time_under_stress_has_its_level(ratio: float) -> None:
             assert bound is not None
             wrong += bound < ratio
     assert wrong <= alpha * times + 3 * math.sqrt(alpha * times)
+
+
+def test_each_pair_says_how_many_of_those_needed_and_about_when_the_campaign_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    campaign, said, now = Campaign(Rules(), ["file"]), [], [0.0]
+    monkeypatch.setattr(verdict.time, "monotonic", lambda: now[0])
+    pace = verdict.Pace(said.append)
+    while not campaign.done:
+        pair = campaign.next_pair()
+        assert pair
+        campaign.record(pair.path, BUG, PASS)
+        now[0] += 21.3
+        pace(pair, campaign.statement())
+    assert said[0] == "file: only before failed in 1 of 10 needed, p = 0.5 (pair 1)"
+    wanted = "file: only before failed in 4 of 10 needed, p = 0.062 (pair 4, about 2 min 08 s left)"
+    assert said[3] == wanted
+    assert said[-1] == "file: only before failed in 10 of 10 needed, p = 0.00098 (pair 10)"

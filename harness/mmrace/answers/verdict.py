@@ -9,7 +9,7 @@ from mmrace.answers.answer import Answer, Block, Page, Table
 from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.prefixes import Prefixes
 from mmrace.experiments.verdict import Decided
-from mmrace.progress import clock
+from mmrace.progress import clock, rough_clock
 from mmrace.reports import attack
 from mmrace.reports.verdict import sections
 from mmrace.verdicts.campaign import Combined
@@ -74,10 +74,10 @@ class Pace:
     def __call__(self, pair: Pair, said: Combined) -> None:
         """Say it in one line."""
         now = next(one for one in said.paths if one.path == pair.path)
-        state = f"{now.discordant} of {now.needed}, p = {now.p_value:.2g}"
+        state = f"only before failed in {now.discordant} of {now.needed} needed"
         left = self._left(said.paths)
-        end = "" if left is None else f"; about {clock(left)} left"
-        self._note(f"{pair.path}, pair {pair.index + 1}: {state}{end}")
+        end = f", about {rough_clock(left)} left" if left else ""
+        self._note(f"{pair.path}: {state}, p = {now.p_value:.2g} (pair {pair.index + 1}{end})")
 
     def _left(self, paths: Sequence[Statement]) -> float | None:
         """Seconds that the runs still needed take, if runs go on as they went; None: not known."""

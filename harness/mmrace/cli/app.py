@@ -9,6 +9,7 @@ from rich.console import Console
 
 from mmrace.home import Home
 from mmrace.progress import Tell
+from mmrace.terminal.lines import wrapped
 from mmrace.terminal.steps import shown
 
 
@@ -24,6 +25,7 @@ class App:
         self.verbose = False
         self.plain = False  # no live lines: several steps are under way at once
         self.end_live: Callable[[], None] = lambda: None  # takes what is live off the terminal
+        self._known: set[str] = set()  # closing lines of steps
         self._after: list[Callable[[], None]] = []
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -44,8 +46,9 @@ class App:
 
     def note(self, text: str) -> None:
         """Say something to people."""
-        self.err.print(text, markup=False)
+        self.err.print(wrapped(text, self.err), markup=False)
 
     def step(self, title: str) -> AbstractContextManager[Tell]:
         """Show that something is under way; yields what tells its present state."""
-        return shown(self.err, title, live=self.err.is_terminal and not self.plain)
+        live = self.err.is_terminal and not self.plain
+        return shown(self.err, title, live=live, known=self._known)

@@ -11,6 +11,7 @@ from mmrace.answers.answer import Answer, Block, Table
 from mmrace.cli.app import App
 from mmrace.cli.document import print_document
 from mmrace.lazy import Lazy
+from mmrace.terminal.lines import wrapped
 from mmrace.terminal.tables import printed
 
 Function = Callable[..., Any]
@@ -64,7 +65,8 @@ def tell(app: App, answer: Answer) -> int:
     for line in answer.plain:
         click.echo(line, err=app.json)
     if answer.watched or not app.json:
-        show(app, answer.details if app.verbose and answer.details else answer.text)
+        blocks = answer.details if app.verbose and answer.details else answer.text
+        show(app, blocks, sentences=answer.watched)
     for note in answer.notes:
         app.note(note)
     if answer.page:
@@ -75,10 +77,10 @@ def tell(app: App, answer: Answer) -> int:
     return answer.exit_code
 
 
-def show(app: App, blocks: Iterable[Block]) -> None:
-    """Print tables and lines of text: on standard error where a document is on the output."""
+def show(app: App, blocks: Iterable[Block], *, sentences: bool = False) -> None:
+    """Print tables and text, of ``sentences`` or as it is; beside a document to standard error."""
     for block in blocks:
         if isinstance(block, Table):
             app.out.print(printed(block))
         else:
-            click.echo(block, err=app.json)
+            click.echo(wrapped(block, app.out) if sentences else block, err=app.json)

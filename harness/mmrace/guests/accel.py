@@ -33,7 +33,7 @@ def choose(
     work.
     """
     if wanted == "tcg":
-        return Accel("tcg", "asked for, or needed to steer")
+        return Accel("tcg", "steering needs it, or --accel chose it")
     fault = _fault(home, version, probe, device)
     if not fault:
         return Accel("kvm", "a probe guest booted under KVM")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from rich.live import Live
+from rich.text import Text
 
 from mmrace.errors import NotHereError
-from mmrace.progress import Counted, Tell, clock
+from mmrace.progress import Counted, Tell, clock, rough_clock
+from mmrace.terminal.lines import wrapped
 
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 WAITING = "waiting for "
@@ -19,11 +20,12 @@ _SURE = 5.0  # seconds of a step from which the time left can be told
 
 
 @contextmanager
-def shown(console: Console, title: str, *, live: bool) -> Iterator[Tell]:
+def shown(console: Console, title: str, *, live: bool, known: set[str]) -> Iterator[Tell]:
     """Show that something is under way; yields what tells its present state.
 
     A ``live`` line, else plain lines now and then. A state that begins with "=" is the result, and
-    stands in the closing line; a step without one that took no time leaves no line.
+    stands in the closing line. A step that took no time leaves no line if it has no result, or one
+    that is among the ``known``.
     """
     step = (_Live if live else _Plain)(console, title)
     ended = "failed"
@@ -38,8 +40,11 @@ def shown(console: Console, title: str, *, live: bool) -> Iterator[Tell]:
         raise
     finally:
         step.close()
-        if step.result or ended in ("failed", "interrupted") or step.seconds > QUICK:
-            console.print(f"{title}: {step.result or ended} ({clock(step.seconds)})", markup=False)
+        line = f"{title}: {step.result or ended}"
+        told = step.result and line not in known
+        if told or ended in ("failed", "interrupted") or step.seconds > QUICK:
+            known.add(line)
+            console.print(wrapped(f"{line} ({clock(step.seconds)})", console), markup=False)
 
 
 class _Step:
@@ -83,28 +88,30 @@ class _Plain(_Step):
 
 
 class _Live(_Step):
+    """One line that is drawn anew: times first, for a narrow terminal cuts the line's end."""
+
     def __init__(self, console: Console, title: str) -> None:
         super().__init__(console, title)
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
+        self._state = self._remaining = ""
+        self._live = Live(
+            get_renderable=self._line, console=console, refresh_per_second=4, transient=True
         )
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._task = self._progress.add_task(title, total=None, state="")
-        self._progress.start()
+        self._live.start()
+
+    def _line(self) -> Text:
+        times = f"{rough_clock(self.seconds)}{f', {self._remaining}' if self._remaining else ''}"
+        text = f"{self._title}: {self._state}" if self._state else self._title
+        return Text(f"[{times}] {text}", no_wrap=True, overflow="ellipsis")
 
     def update(self, state: str, remaining: str) -> None:
-        told = f"{remaining}, {state}" if remaining else state
-        self._progress.update(self._task, state=told)
+        self._state, self._remaining = state, remaining
 
     def close(self) -> None:
-        self._progress.stop()
+        self._live.stop()
 
 
 def time_left(state: str, seconds: float) -> str:
     """Say how long a step will still take, from what it has done in so many seconds; or nothing."""
     if not isinstance(state, Counted) or not state.done or seconds < _SURE:
         return ""
-    return f"{clock(seconds * (state.total - state.done) / state.done)} left"
+    return f"{rough_clock(seconds * (state.total - state.done) / state.done)} left"
