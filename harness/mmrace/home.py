@@ -110,6 +110,11 @@ class Home:
         return self.cache / "sources"
 
     @property
+    def packs(self) -> Path:
+        """Sources on their way to workers of a cluster: packs of git objects."""
+        return self.cache / "packs"
+
+    @property
     def images(self) -> Path:
         """Images for guests (initramfs), each under the hash of its content."""
         return self.cache / "images"

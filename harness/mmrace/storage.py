@@ -14,11 +14,11 @@ from mmrace.leftover import take_away
 
 # Trees are not here: a user added them, `mmrace tree` is their place.
 KINDS = (
-    *("builds", "sources", "kernels", "programs", "images", "downloads"),
+    *("builds", "sources", "packs", "kernels", "programs", "images", "downloads"),
     *("reports", "runs", "bisections", "ccache"),
 )
 # What can be made again, in the order in which it goes where it was used at the same time.
-REBUILT = ("builds", "kernels", "programs", "images", "downloads", "sources", "ccache")
+REBUILT = ("packs", "builds", "kernels", "programs", "images", "downloads", "sources", "ccache")
 _LOCKS: dict[str, Callable[[str], str]] = {
     "builds": build_lock,
     "programs": program_lock,
@@ -26,7 +26,7 @@ _LOCKS: dict[str, Callable[[str], str]] = {
     "ccache": lambda _name: CCACHE_LOCK,
 }
 # The compiler cache keeps itself under a share of the limit, and saves more time than anything.
-_DROPPED = ("builds", "kernels", "programs", "images", "downloads")
+_DROPPED = ("packs", "builds", "kernels", "programs", "images", "downloads")
 SIZE = (
     "bytes"  # in a build directory's state.json: what it takes, without files that others link to
 )
@@ -76,6 +76,7 @@ class Dropped:
 
 
 _WORDS = {
+    "packs": "packs of sources",
     "builds": "build directories",
     "sources": "sources",
     "kernels": "kernels",
@@ -230,7 +231,7 @@ def _objects(top: Path, kind: str) -> list[Path]:
         if not path.name.startswith(".")
         and not path.is_symlink()
         and (kind != "kernels" or path.name not in _NOTES)
-        and (path.is_file() if kind == "images" else path.is_dir())
+        and (path.is_file() if kind in ("images", "packs") else path.is_dir())
     )
 
 

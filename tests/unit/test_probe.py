@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -65,6 +66,32 @@ def test_each_kernel_is_built_once_and_judged_by_the_signature(run: Callable[...
     assert bench.probe("a") is Result.BAD
     assert bench.probe("a") is Result.VOID
     assert bench.built == ["a"]
+
+
+def test_revisions_that_may_follow_are_built_meanwhile_in_all_slots_but_one(
+    run: Callable[..., RunDir],
+) -> None:
+    bench = Bench(iter([run() for _ in range(9)]))
+    together = Barrier(3)
+    build = bench.build
+
+    def with_others(revision: str) -> object:
+        together.wait(timeout=20)  # BrokenBarrierError where three builds are not under way
+        return build(revision)
+
+    bench._probe._build = with_others  # type: ignore[assignment]
+    bench._probe.following = lambda: ("b", "broken", "d")
+    bench.slots = 3
+    assert bench.probe("a") is Result.GOOD
+    bench._probe.following = tuple
+    assert bench.probe("b") is Result.GOOD
+    assert bench.probe("broken") is Result.SKIP
+    assert sorted(bench.built) == ["a", "b", "broken"]
+    bench._probe._build = build  # type: ignore[assignment]
+    bench._probe.following = lambda: ("f",)
+    bench.slots = 1
+    assert bench.probe("e") is Result.GOOD
+    assert bench.built[3:] == ["e"]
 
 
 def test_what_does_not_build_is_skipped(run: Callable[..., RunDir]) -> None:

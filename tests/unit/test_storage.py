@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Home:
 def thing(home: Home, kind: str, name: str, *, days: float = 0, size: int = MB) -> Path:
     """Make one object of a kind that was used so many days ago."""
     path: Path = getattr(home, kind) / (f"{name}.tar.xz" if kind == "downloads" else name)
-    if kind in ("images", "downloads"):
+    if kind in ("images", "packs", "downloads"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * size)
     else:

@@ -81,12 +81,12 @@ class Counted(LocalExecutor):
         self.now = self.most = 0
         self.lock = threading.Lock()
 
-    def _run(self, plan):
+    def _run(self, plan, step):
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
         try:
-            return super()._run(plan)
+            return super()._run(plan, step)
         finally:
             with self.lock:
                 self.now -= 1
@@ -113,7 +113,7 @@ def kernels(home, tmp_path, monkeypatch):
     scripts = {("bug",): FAILS, ("bug", "fix"): HOLDS}
     asked, wanted = [], []
 
-    def build(_home, tree, series, configs, _step, _intake):
+    def build(_home, tree, series, configs, *_more):
         asked.append((tree, series))
         wanted.append(configs)
         script = scripts[tuple(series)]

@@ -20,7 +20,7 @@ from mmrace.executors.objects import (
     digest,
     has_object,
     keep_object,
-    pack_run,
+    pack_files,
     place_of,
     unpack_runs,
 )
@@ -200,7 +200,7 @@ def test_what_arrives_damaged_is_not_kept(home: Home, tmp_path: Path) -> None:
     run = RunDir(home.runs / "r")
     run.folder.mkdir(parents=True)
     (run.folder / "outcome.json").write_text("{}")
-    data, other = pack_run(run), Home(tmp_path / "other", tmp_path / "other")
+    data, other = pack_files(run.folder), Home(tmp_path / "other", tmp_path / "other")
     whole = ("r", digest(data), data)
     for bad in (("q", digest(b"else"), data), ("../r", digest(data), data)):
         with pytest.raises(InfraError, match="damaged"):

@@ -5,7 +5,9 @@ A pure fold over observations: the same observations in the same order give the 
 log of them is all that a killed bisection needs.
 """
 
+import copy
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 
 from mmrace.bisect.posterior import Belief, Model, Tally, infer
@@ -91,6 +93,27 @@ class Bisection:
             left = request.runs - times * (result is not Result.VOID)
             over = left <= 0 or (result is Result.BAD and self.phase is not Phase.LEARN)
             self._pending = None if over else replace(request, runs=left)
+
+    def following(self) -> tuple[str, ...]:
+        """Return what may be asked for after the present revision: should it fail, or hold."""
+        found = []
+        for result in (Result.BAD, Result.GOOD):
+            other = self._copy()
+            with suppress(UserError):
+                now = other.request()
+                if now:
+                    other.observe(now.revision, result, now.runs)
+                after = other.request()
+                if now and after and after.revision != now.revision:
+                    found.append(after.revision)
+        return tuple(dict.fromkeys(found))
+
+    def _copy(self) -> "Bisection":
+        other = copy.copy(self)
+        other.steps = [*self.steps]
+        for name in ("_tallies", "_fresh", "_void", "_skipped", "_built"):
+            setattr(other, name, copy.copy(getattr(self, name)))
+        return other
 
     def answer(self) -> Answer:
         """Return where it stands; valid at any moment."""

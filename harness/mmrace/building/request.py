@@ -40,6 +40,11 @@ class Request:
     outside: bool = False
     sandboxed: bool = True
 
+    @property
+    def key(self) -> str:
+        """A name for it, the same for equal requests."""
+        return f"build-{digest([self.tree_hash, self.asked])[:16]}"
+
     def kernel_id(self, config: str) -> str:
         """Return the id of its kernel once its .config is known."""
         return digest([*self.inputs, self.tree_hash, config])[:16]

@@ -119,6 +119,12 @@ _PLACE = (
         metavar="URL",
         help="Where workers find kernels: file://, sftp://, s3://. [default: from here]",
     ),
+    click.option(
+        "--build-on",
+        type=click.Choice(["here", "workers"]),
+        default="here",
+        help="Where kernels are built; with workers several at a time.",
+    ),
     *_TLS,
 )
 

@@ -10,7 +10,7 @@ import click
 
 from mmrace.cli.app import App
 from mmrace.cli.options import PLACE
-from mmrace.executors.place import Place, open_executor
+from mmrace.executors.place import Place, builder_of, open_executor
 from mmrace.experiments.session import Session
 from mmrace.patching.intake import Intake
 from mmrace.reports.publish import publish
@@ -22,7 +22,8 @@ from mmrace.terminal.board import keep_board
 def open_session(app: App, slots: int = 1) -> Session:
     """Return what experiments work with; ``slots`` guests at a time where the place has no say."""
     context = click.get_current_context()
-    executor = open_executor(app.home, app.step, context.meta.get(PLACE, Place()), slots, app.note)
+    place = context.meta.get(PLACE, Place())
+    executor = open_executor(app.home, app.step, place, slots, app.note)
     app.plain = executor.slots > 1
     context.call_on_close(executor.close)
     if board := getattr(executor, "board", None):
@@ -34,6 +35,7 @@ def open_session(app: App, slots: int = 1) -> Session:
         app.note,
         intake=Intake(_standard_input),
         executor=executor,
+        builder=builder_of(executor, place),
         when_told=app.when_told,
     )
 

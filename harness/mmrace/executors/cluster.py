@@ -13,8 +13,10 @@ from distributed import Client
 from mmrace.errors import InfraError
 from mmrace.executors.address import Address
 from mmrace.executors.board import Board
+from mmrace.executors.builds import RemoteBuilds
 from mmrace.executors.dispatch import GONE, Dispatch, guests_of
 from mmrace.executors.executor import Plan, Runs
+from mmrace.executors.remote import RemoteCells
 from mmrace.executors.worker import TOPIC
 from mmrace.home import Home
 from mmrace.progress import Step
@@ -56,6 +58,8 @@ class ClusterExecutor:
         self._looked = 0.0
         self._slots = 0
         self._dispatch = Dispatch(home, self._client, self.board, store, note)
+        self._cells = RemoteCells(home, self._dispatch)
+        self.build = RemoteBuilds(self._dispatch)
         self._pool = ThreadPoolExecutor(MOST)
         self._planning = threading.Lock()
         if not self.slots:
@@ -100,7 +104,7 @@ class ClusterExecutor:
         wanted = tuple(cell for cell in cells if there[cell.id] is None)
         title = ", ".join(f"{cell.spec.race.name}/{cell.spec.workload.name}" for cell in wanted)
         with step(title or "nothing to run") as tell:
-            made = {run.id: run for run in self._dispatch.run(wanted)} if wanted else {}
+            made = {run.id: run for run in self._cells.run(wanted)} if wanted else {}
             said = (run.judgement() for run in made.values())
             tell("= " + "; ".join(f"{one.outcome} {one.title}".strip() for one in said))
         return tuple(made.get(cell.id) or RunDir(self._home.runs / cell.id) for cell in cells)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Groups of cells on their way: to a worker, to another one when it fails, and back as runs."""
+"""Jobs on their way: to a worker, to another one when it fails, and back with what was made."""
 
 import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
 from typing import Any
 
 from distributed import Client, KilledWorker
@@ -13,18 +14,13 @@ from distributed import Future as Remote
 from distributed.comm.core import CommClosedError
 from pydantic import ValidationError
 
-from mmrace import __version__
 from mmrace.errors import InfraError
 from mmrace.executors import worker
 from mmrace.executors.board import Board
-from mmrace.executors.objects import file_digest, place_of, unpack_runs
-from mmrace.executors.shipment import Receipt, Shipment
+from mmrace.executors.objects import place_of
+from mmrace.executors.shipment import Receipt
 from mmrace.executors.store import write_stored
 from mmrace.home import Home
-from mmrace.runs.cell import Cell
-from mmrace.runs.host import this_host
-from mmrace.runs.record import RunDir
-from mmrace.windows.director import build
 
 TRIES = 3  # workers that may fail on a group
 GIVEN = 3  # times that one worker is given the same file
@@ -34,8 +30,25 @@ GONE = (CancelledError, CommClosedError, OSError)
 Arrived = tuple[Receipt, tuple[bytes, ...]]
 
 
+@dataclass(frozen=True)
+class Job:
+    """What one worker is to do in one task.
+
+    ``ids``: of its cells, or its own; ``what`` it is in an error. ``call`` is done with the text
+    that ``sent`` makes for the workers that failed before. ``files``: SHA-256 of what it needs.
+    """
+
+    ids: tuple[str, ...]
+    what: str
+    title: str
+    call: Callable[[str], worker.Answer]
+    sent: Callable[[tuple[str, ...]], str]
+    files: Mapping[str, str]
+    resources: Mapping[str, int] = field(default_factory=lambda: {worker.RESOURCE: 1})
+
+
 class Dispatch:
-    """Sends groups to the workers of one cluster; used by one thread for each group.
+    """Sends jobs to the workers of one cluster; used by one thread for each job.
 
     ``note`` tells people one line.
     """
@@ -43,38 +56,35 @@ class Dispatch:
     def __init__(
         self, home: Home, client: Client, board: Board, store: str, note: Callable[[str], None]
     ) -> None:
+        self.store = store
         self._home = home
         self._client = client
         self._board = board
-        self._store = store
         self._note = note
-        self._sender = this_host("", __version__)
         self._keys = itertools.count()
         self._lock = threading.Lock()
         self._under_way = 0
         self._skewed: set[str] = set()
 
-    def run(self, cells: tuple[Cell, ...]) -> tuple[RunDir, ...]:
-        """Have cells run by one worker, and publish their runs.
+    def deliver(self, job: Job) -> Arrived:
+        """Have a job done by one worker; files that it lacks are sent.
 
         Raises InfraError that names the workers when three have failed, or all that there are.
         """
-        files = {name: file_digest(place_of(self._home, name)) for name in self._files(cells)}
-        if self._store:
-            for name in files:
-                write_stored(self._store, place_of(self._home, name))
-        race = f"{cells[0].spec.race.name}/{cells[0].spec.workload.name}"
-        with self._board.group([cell.id for cell in cells], race):
-            return self._run(cells, files)
+        if self.store:
+            for name in job.files:
+                write_stored(self.store, place_of(self._home, name))
+        with self._board.group(job.ids, job.title):
+            return self._deliver(job)
 
-    def _run(self, cells: tuple[Cell, ...], files: Mapping[str, str]) -> tuple[RunDir, ...]:
+    def _deliver(self, job: Job) -> Arrived:
         tried: dict[str, str] = {}
         given: list[str] = []
         while True:
-            receipt, archives = self._send(cells, files, tuple(tried))
+            receipt, archives = self._send(job, tuple(tried))
             fault = receipt.failure or receipt.spoilt
             if receipt.missing:
-                fault = self._give(receipt, files, given)
+                fault = self._give(receipt, job.files, given)
                 if not fault:
                     continue
             if fault:
@@ -83,30 +93,12 @@ class Dispatch:
                 if len(tried) < TRIES and others:
                     self._note(f"worker {receipt.worker}: {fault}; sent to another worker")
                     continue
-            if not receipt.runs:
-                raise InfraError(f"run {cells[0].id} failed on every worker tried: {_each(tried)}")
-            if [run for run, _ in receipt.runs] != [cell.id for cell in cells]:
-                raise InfraError(f"worker {receipt.worker} sent other runs than were asked for")
-            arrived = zip(receipt.runs, archives, strict=True)
-            return unpack_runs(self._home, ((run, sha, data) for (run, sha), data in arrived))
+            if not receipt.runs and not receipt.refused:
+                raise InfraError(f"{job.what} failed on every worker tried: {_each(tried)}")
+            return receipt, archives
 
-    def _files(self, cells: tuple[Cell, ...]) -> tuple[str, ...]:
-        """Names of all files that cells need, the director's for each QEMU among them."""
-        found = {name for cell in cells for name in cell.inputs}
-        if any(cell.plan and not cell.module for cell in cells):
-            plugins = build(self._home).parent.glob("*.so")
-            found |= {str(path.relative_to(self._home.cache)) for path in plugins}
-        return tuple(sorted(found))
-
-    def _send(
-        self, cells: tuple[Cell, ...], files: Mapping[str, str], tried: tuple[str, ...]
-    ) -> Arrived:
-        """Have a worker run them, one that has not failed on them if there is one."""
-        shipment = Shipment(
-            version=__version__, cells=cells, files=dict(files), sender=self._sender,
-            store=self._store, tried=tried,
-        )  # fmt: skip
-        ids = [cell.id for cell in cells]
+    def _send(self, job: Job, tried: tuple[str, ...]) -> Arrived:
+        """Have a worker do it, one that has not failed on it if there is one."""
         there = self._addresses().items() if tried else ()
         others = [url for name, url in there if name not in tried]
         with self._lock:
@@ -114,17 +106,17 @@ class Dispatch:
             rank = self._under_way
         try:
             future = self._client.submit(
-                worker.run_shipment,
-                shipment.model_dump_json(),
-                key=f"{ids[0]}-{next(self._keys)}",
+                job.call,
+                job.sent(tried),
+                key=f"{job.ids[0]}-{next(self._keys)}",
                 pure=False,
-                resources=self._resources(cells),
+                resources=dict(job.resources),
                 # Of several users' groups the first ones go first, whoever has sent more.
                 priority=-rank,
                 workers=others or None,
                 allow_other_workers=bool(others),
             )
-            receipt, archives = self._arrived(future, ids[0])
+            receipt, archives = self._arrived(future, job)
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -132,32 +124,27 @@ class Dispatch:
         self._look_at_clock(receipt)
         return receipt, archives
 
-    def _resources(self, cells: tuple[Cell, ...]) -> dict[str, int]:
-        wanted = {worker.RESOURCE: 1}
-        if any(cell.accel.name == "kvm" for cell in cells):
-            wanted["kvm"] = 1
-        return wanted
-
-    def _arrived(self, future: "Remote[Any]", first: str) -> Arrived:
+    def _arrived(self, future: "Remote[Any]", job: Job) -> Arrived:
         try:
-            if not _ended(future, lambda: len(self._board.begun(first)) > TRIES):
-                raise self._killed(first)
+            if not _ended(future, lambda: len(self._board.begun(job.ids[0])) > TRIES):
+                raise self._killed(job)
             text, archives = future.result()
             return Receipt.model_validate_json(text), archives
         except KilledWorker as error:
-            raise self._killed(first) from error
+            raise self._killed(job) from error
         except GONE as error:
             raise InfraError(
                 "the scheduler is gone; start it and its workers, and the same command goes on"
             ) from error
         except ValidationError as error:
-            raise InfraError(f"run {first}: its worker has another version of mmrace") from error
+            raise InfraError(f"{job.what}: its worker has another version of mmrace") from error
         finally:
             future.release()
 
-    def _killed(self, first: str) -> InfraError:
-        names = ", ".join(self._board.begun(first)[:TRIES]) or "workers that had not begun it"
-        return InfraError(f"run {first} ended {TRIES} workers: {names}; see their logs")
+    def _killed(self, job: Job) -> InfraError:
+        begun = self._board.begun(job.ids[0])[:TRIES]
+        names = ", ".join(begun) or "workers that had not begun it"
+        return InfraError(f"{job.what} ended {TRIES} workers: {names}; see their logs")
 
     def _give(self, receipt: Receipt, files: Mapping[str, str], given: list[str]) -> str:
         """Send a worker the files that it lacks; returns why it cannot be given them."""

@@ -15,7 +15,7 @@ from mmrace.home import Home, publish, write_file
 from mmrace.patching.kept import keep_with_run
 from mmrace.runs.record import SERIES, RunDir
 
-_NAME = re.compile(r"(kernels|images|programs)/[\w.+-]+(/[\w.+-]+)?")
+_NAME = re.compile(r"(kernels|images|packs|programs)/[\w.+-]+(/[\w.+-]+)?")
 _RUN = re.compile(r"[\w.+-]+")
 
 
@@ -62,14 +62,25 @@ def keep_object(home: Home, name: str, wanted: str, data: bytes) -> None:
         path.chmod(0o755)
 
 
-def pack_run(run: RunDir) -> bytes:
-    """Return a run directory as a compressed tar archive."""
+def pack_files(folder: Path, files: Iterable[Path] | None = None) -> bytes:
+    """Return files of a directory, by default all of them, as a compressed tar archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        for path in sorted(run.folder.rglob("*")):
+        for path in sorted(folder.rglob("*") if files is None else files):
             if path.is_file():
-                archive.add(path, arcname=str(path.relative_to(run.folder)), recursive=False)
+                archive.add(path, arcname=str(path.relative_to(folder)), recursive=False)
     return buffer.getvalue()
+
+
+def unpack_files(what: str, wanted: str, data: bytes, folder: Path) -> None:
+    """Unpack an archive; InfraError when it did not arrive as it was sent (its SHA-256)."""
+    if digest(data) != wanted:
+        raise InfraError(f"{what} arrived damaged; the same command makes it again")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            archive.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise InfraError(f"{what} cannot be unpacked: {error}") from error
 
 
 def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[RunDir, ...]:
@@ -81,15 +92,11 @@ def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[
     with ExitStack() as stack:
         made = []
         for run_id, wanted, data in arrived:
-            if digest(data) != wanted or not _RUN.fullmatch(run_id):
-                raise InfraError(f"run {run_id} arrived damaged; the same command makes it again")
+            if not _RUN.fullmatch(run_id):
+                raise InfraError(f"run {run_id!r} arrived damaged; its name is none of a run")
             folder = stack.enter_context(home.scratch(home.runs))
-            try:
-                with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-                    archive.extractall(folder, filter="data")
-                if (folder / "spec.json").is_file():  # its series are here, not on the worker
-                    keep_with_run(home, RunDir(folder).spec().series, folder / SERIES)
-            except (tarfile.TarError, EOFError) as error:
-                raise InfraError(f"run {run_id} cannot be unpacked: {error}") from error
+            unpack_files(f"run {run_id}", wanted, data, folder)
+            if (folder / "spec.json").is_file():  # its series are here, not on the worker
+                keep_with_run(home, RunDir(folder).spec().series, folder / SERIES)
             made.append((folder, home.runs / run_id))
         return tuple(RunDir(publish(folder, final)) for folder, final in made)

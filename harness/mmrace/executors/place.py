@@ -18,11 +18,13 @@ from mmrace.progress import Step
 class Place:
     """``local``, ``local:N`` guests, or the address of a Dask scheduler with its three PEM files.
 
-    ``store``: URL at which workers find kernels; empty: they come from here.
+    ``store``: URL at which workers find kernels; empty: they come from here. ``build_on``: where
+    kernels are built, ``here`` or ``workers``.
     """
 
     on: str = "local"
     store: str = ""
+    build_on: str = "here"
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -44,6 +46,18 @@ def open_executor(
     note(f"{found.slots} guests at a time on {place.on}; dashboard {found.dashboard}")
     made: Executor = found
     return made
+
+
+def builder_of(executor: Executor, place: Place) -> Any:
+    """Return what builds kernels in place of this host; None where that is this host.
+
+    Raises UserError where there are no workers.
+    """
+    if place.build_on == "here":
+        return None
+    if not hasattr(executor, "build"):
+        raise UserError("--build-on workers takes workers; name a Dask scheduler with --on")
+    return executor.build
 
 
 def address(place: Place) -> Any:

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import dask
@@ -14,7 +15,7 @@ from mmrace import __version__
 from mmrace.errors import InfraError, MmraceError
 from mmrace.executors.board import BEGUN
 from mmrace.executors.cache import WorkerCache
-from mmrace.executors.objects import digest, pack_run
+from mmrace.executors.objects import digest, pack_files
 from mmrace.executors.shipment import Receipt, Shipment
 from mmrace.guests.accel import KVM, usable
 from mmrace.home import Home
@@ -40,7 +41,7 @@ class CellWorker(WorkerPlugin):
         self.host = host
 
 
-class _Task:
+class Task:
     """The task that this thread runs: its worker, and whether its submitter still waits."""
 
     def __init__(self) -> None:
@@ -51,28 +52,40 @@ class _Task:
 
     @property
     def plugin(self) -> CellWorker:
+        """The worker's home and what it is; InfraError for a plain Dask worker."""
         found = self._worker.plugins.get(CellWorker.name)
         if not isinstance(found, CellWorker):
             said = f"{self.name} is a plain Dask worker; start `mmrace worker` on its host instead"
             raise InfraError(said)
         return found
 
-    def tell(self, cell: Cell, state: str) -> None:
-        """Say what is under way; InfraError, which ends the guest, when nobody waits for it."""
+    def tell(self, what: str, state: str) -> None:
+        """Say what a cell or an order is at; InfraError, which ends it, when nobody waits."""
         task = self._worker.state.tasks.get(self._key)
         if not task or task.state == "cancelled" or self._worker.status is not Status.running:
-            raise InfraError(f"run {cell.id} was given up")
+            raise InfraError(f"{what} was given up")
         if state == BEGUN or time.monotonic() - self._told > TELLS:
             self._told = time.monotonic()
-            said = {"cell": cell.id, "at": self.name, "state": state}
+            said = {"cell": what, "at": self.name, "state": state}
             self._worker.log_event(TOPIC, said)
 
 
 def run_shipment(text: str) -> Answer:
-    """Run the cells of a shipment (a task); errors are part of the answer, not exceptions."""
-    task = _Task()
+    """Run the cells of a shipment (a task)."""
+    return answered(_run, text)
+
+
+def answered(work: Callable[[Task, CellWorker, str], Answer], text: str) -> Answer:
+    """Do the work of a task; errors are part of the answer, not exceptions."""
+    task = Task()
     try:
-        return _run(task, task.plugin, text)
+        theirs = json.loads(text).get("version")
+        if theirs != __version__:
+            raise InfraError(
+                f"it has mmrace {__version__}, the submitter {theirs}; install the same version on "
+                "both"
+            )
+        return work(task, task.plugin, text)
     except MmraceError as error:
         return _failed(task.name, error.message)
     except (OSError, MemoryError) as error:
@@ -82,7 +95,7 @@ def run_shipment(text: str) -> Answer:
 def keep(name: str, wanted: str, data: bytes) -> str:
     """Keep a file that the submitter sent (a task); return an error's line, or nothing."""
     try:
-        _Task().plugin.cache.keep(name, wanted, data)
+        Task().plugin.cache.keep(name, wanted, data)
     except MmraceError as error:
         return error.message
     except OSError as error:
@@ -90,28 +103,23 @@ def keep(name: str, wanted: str, data: bytes) -> str:
     return ""
 
 
-def _run(task: _Task, mine: CellWorker, text: str) -> Answer:
-    theirs = json.loads(text).get("version")
-    if theirs != __version__:
-        raise InfraError(
-            f"it has mmrace {__version__}, the submitter {theirs}; install the same version on both"
-        )
+def _run(task: Task, mine: CellWorker, text: str) -> Answer:
     sent = Shipment.model_validate_json(text)
     with mine.cache.with_files(sent.files, sent.store) as missing:
         if missing:
-            return _answer(Receipt(worker=task.name, missing=missing)), ()
+            return answer(Receipt(worker=task.name, missing=missing)), ()
         runs = tuple(_cell(task, mine, sent, cell) for cell in sent.cells)
-    archives = tuple(pack_run(run) for run in runs)
+    archives = tuple(pack_files(run.folder) for run in runs)
     listed = tuple((run.id, digest(data)) for run, data in zip(runs, archives, strict=True))
     judged = [run.judgement() for run in runs]
     spoilt = next((one.title for one in judged if one.outcome is Outcome.INFRA), "")
     mine.cache.forget_runs()
-    return _answer(Receipt(worker=task.name, runs=listed, spoilt=spoilt)), archives
+    return answer(Receipt(worker=task.name, runs=listed, spoilt=spoilt)), archives
 
 
-def _cell(task: _Task, mine: CellWorker, sent: Shipment, cell: Cell) -> RunDir:
-    task.tell(cell, BEGUN)
-    run = run_cell(mine.cache.home, cell, lambda text: task.tell(cell, text))
+def _cell(task: Task, mine: CellWorker, sent: Shipment, cell: Cell) -> RunDir:
+    task.tell(cell.id, BEGUN)
+    run = run_cell(mine.cache.home, cell, lambda text: task.tell(cell.id, text))
     if not (run.folder / FILE).is_file():
         host = mine.host.model_copy(update={"worker": task.name})
         judged = run.judgement()
@@ -125,10 +133,11 @@ def _cell(task: _Task, mine: CellWorker, sent: Shipment, cell: Cell) -> RunDir:
 
 
 def _failed(name: str, message: str) -> Answer:
-    return _answer(Receipt(worker=name, failure=message)), ()
+    return answer(Receipt(worker=name, failure=message)), ()
 
 
-def _answer(receipt: Receipt) -> str:
+def answer(receipt: Receipt) -> str:
+    """Return a receipt as a task returns it."""
     return receipt.model_copy(update={"clock": time.time()}).model_dump_json()
 
 

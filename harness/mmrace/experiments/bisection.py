@@ -160,6 +160,8 @@ def bisect(session: Session, case: Case, limits: Limits, learn_runs: int | None 
         settings = Settings(delta=limits.delta, costs=case.costs, learn_runs=learn_runs)
     log = limits.log or session.home.bisections / case.name / "log"
     bisection = Bisection(case.model, settings, case.ready)
+    if isinstance(case.probe, KernelProbe) and session.builder:
+        case.probe.following = bisection.following
     if log.exists():
         session.note(f"going on from {log}")
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from mmrace.definitions.machine import load_machine
 from mmrace.definitions.race import Race, load_race, race_names
@@ -137,8 +138,13 @@ def fill_matrix(
 
     A cell that cannot be filled says why; the others go on.
     """
-    for race, column in ((race, column) for race in races for column in columns):
-        _build_ahead(session, race, column, options)
+    session.at_once(
+        [
+            partial(_build_ahead, session, race, column, options)
+            for race in races
+            for column in columns
+        ]
+    )
 
     def cell(race: Race, column: Column) -> Cell:
         try:

@@ -3,8 +3,8 @@
 
 import secrets
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from mmrace.bisect.loop import result_of
 from mmrace.bisect.values import Result
@@ -16,6 +16,7 @@ from mmrace.runs.kernels import Built
 from mmrace.runs.record import RunDir
 
 ATTEMPTS = 3  # at a run that the host spoils
+AHEAD = 3  # builds under way at a time: of a revision that is wanted, and of two that may be
 
 Make = Callable[[Built, int], "Future[Runs]"]  # begins one run of a kernel, with a seed
 
@@ -26,6 +27,7 @@ class KernelProbe:
     ``slots``: how many runs of one revision are under way at a time. They are taken in the order in
     which they were begun, so that a bisection sees what it would see of one after another; those
     that it does not want any more are dropped.
+    ``following``: revisions that may be wanted next; where others build, they are built meanwhile.
     """
 
     def __init__(
@@ -42,6 +44,9 @@ class KernelProbe:
         self._begun: deque[Future[Runs]] = deque()
         self._of = ""
         self._built: dict[str, Built] = {}
+        self._building: dict[str, Future[Built]] = {}
+        self._pool = ThreadPoolExecutor(AHEAD)
+        self.following: Callable[[], Sequence[str]] = tuple
         self._booted: set[str] = set()
         self.runs: list[tuple[str, RunDir]] = []
 
@@ -50,9 +55,11 @@ class KernelProbe:
         if revision != self._of:
             self._drop()
             self._of = revision
+            self._begin_builds(revision)
         try:
             if revision not in self._built:
-                self._built[revision] = self._build(revision)
+                begun = self._building.get(revision)
+                self._built[revision] = begun.result() if begun else self._build(revision)
         except (BuildError, UserError) as error:
             self._note(f"{revision[:12]} is skipped: {error.message}")
             return Result.SKIP
@@ -66,6 +73,13 @@ class KernelProbe:
                 return Result.SKIP
         self._booted.add(revision)
         return result_of(run.judgement())
+
+    def _begin_builds(self, revision: str) -> None:
+        """Begin to build what may follow a revision, in all slots but the one of its own runs."""
+        following = self.following()[: max(0, self._slots() - 1)]
+        for one in (revision, *following) if following else ():
+            if one not in self._built and one not in self._building:
+                self._building[one] = self._pool.submit(self._build, one)
 
     def _run(self, revision: str, wanted: int) -> RunDir:
         for _ in range(ATTEMPTS):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the experiments of one invocation share: home, progress, kernels, and where cells run."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from threading import RLock
+from typing import TypeVar
 
 from mmrace.definitions.race import Race, Workload, load_race
 from mmrace.errors import UserError
@@ -16,20 +18,23 @@ from mmrace.patching.intake import Intake
 from mmrace.progress import Step
 from mmrace.runs import kernels
 from mmrace.runs.cell import Cell
-from mmrace.runs.kernels import DEFAULT, Built, Prepared
+from mmrace.runs.kernels import DEFAULT, Builder, Built, Prepared
 from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import Planner
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.verdict import Arm
 
 Note = Callable[[str], None]
+T = TypeVar("T")
+MOST = 32  # builds that are asked for at a time
 
 
 class Session:
     """One invocation's home and progress; each kernel is built once and kept.
 
     ``step`` shows that something is under way, ``note`` tells people one line. ``when_told`` has
-    something done once the invocation's result has reached its user.
+    something done once the invocation's result has reached its user. ``builder`` builds kernels on
+    other hosts, several at a time; without one they are built here, one after another.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Session:
         *,
         intake: Intake = DEFAULT,
         executor: Executor | None = None,
+        builder: Builder | None = None,
         when_told: Callable[[Callable[[], None]], None] = lambda what: what(),
     ) -> None:
         self.home = home
@@ -47,9 +53,10 @@ class Session:
         self.note = note
         self.intake = intake
         self.executor = executor or LocalExecutor(home, step)
+        self.builder = builder
         self.when_told = when_told
         self._built: dict[tuple[object, ...], Built] = {}
-        self._building = RLock()
+        self._building: defaultdict[tuple[object, ...], RLock] = defaultdict(RLock)
 
     @cached_property
     def planner(self) -> Planner:
@@ -64,6 +71,7 @@ class Session:
             self.note,
             intake=intake,
             executor=self.executor,
+            builder=self.builder,
             when_told=self.when_told,
         )
 
@@ -77,13 +85,23 @@ class Session:
         configs = (*(race.own_config if race else ()), *options.kernel_configs)
         configs = tuple(dict.fromkeys(configs))
         key = (tree, tuple(series), configs, options.sandbox)
-        with self._building:
+        with self._building[key if self.builder else ()]:
             if key not in self._built:
                 intake = replace(self.intake, sandboxed=options.sandbox)
                 self._built[key] = kernels.build(
-                    self.home, tree, series, configs, self.step, intake
+                    self.home, tree, series, configs, self.step, intake, self.builder
                 )
             return self._built[key]
+
+    def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Make calls that build: at the same time where other hosts build, else in order.
+
+        Raises what the first one in their order raises.
+        """
+        if not self.builder or len(calls) < 2:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(min(len(calls), MOST)) as pool:
+            return [one.result() for one in [pool.submit(call) for call in calls]]
 
     def prepare(self, tree: str, series: Sequence[str]) -> Prepared:
         """Apply series to a tree. Raises UserError for one that is not there or does not apply."""
@@ -103,10 +121,9 @@ class Session:
         """
         intake = replace(self.intake, sandboxed=options.sandbox)
         kernels.prepare(self.home, tree, (*before, *after), self.step, intake, building=True)
-        made = {
-            Arm.BEFORE: self.build(tree, before, options, race),
-            Arm.AFTER: self.build(tree, (*before, *after), options, race),
-        }
+        both = (tuple(before), (*before, *after))
+        built = self.at_once([partial(self.build, tree, one, options, race) for one in both])
+        made = {Arm.BEFORE: built[0], Arm.AFTER: built[1]}
         if made[Arm.BEFORE].kernel.id == made[Arm.AFTER].kernel.id:
             raise UserError("--before and --after are the same kernel; name what --after adds")
         return made

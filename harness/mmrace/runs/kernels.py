@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From what a user names (tree, series, configs) to a kernel that can be booted."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from mmrace.sources.tree import Tree, find_tree
 from mmrace.symbols.resolve import Resolver
 
 DEFAULT = Intake()
+Builder = Callable[..., Kernel]
 OWN = "kernel:"  # what the tree of a user's own kernel is called, before the kernel's id
 
 
@@ -103,8 +104,12 @@ def build(
     configs: Iterable[str],
     step: Step,
     intake: Intake = DEFAULT,
+    builder: Builder | None = None,
 ) -> Built:
-    """Tree, series and config become a kernel; each step is shown, whatever was reused said."""
+    """Tree, series and config become a kernel; each step is shown, whatever was reused said.
+
+    ``builder`` stands in for ``build_kernel``.
+    """
     configs = tuple(configs)
     if tree_name.startswith(OWN):
         return _own(home, tree_name, tuple(series))
@@ -113,7 +118,7 @@ def build(
     tree, base, applied = prepared.tree, prepared.base, prepared.applied
     outside = any(item.outside for item in prepared.resolved)
     with step(f"build {tree.version} {' + '.join(prepared.series) or 'as it is'}") as tell:
-        kernel = build_kernel(
+        kernel = (builder or build_kernel)(
             home,
             applied.commit,
             applied.tree_hash,

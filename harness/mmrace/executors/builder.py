@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A worker that builds a kernel: the work of one task."""
+
+from dataclasses import replace
+
+from mmrace.building.build import build_requested
+from mmrace.building.request import check_inputs
+from mmrace.errors import BuildError, UserError
+from mmrace.executors.board import BEGUN
+from mmrace.executors.objects import digest, pack_files
+from mmrace.executors.packs import lacking, take_packs
+from mmrace.executors.shipment import Order, Receipt
+from mmrace.executors.worker import Answer, CellWorker, Task, answer, answered
+
+FILES = ("bzImage", "vmlinux", "System.map", "config", "kernel.json")
+
+
+def build_order(text: str) -> Answer:
+    """Build the kernel of an order (a task)."""
+    return answered(_build, text)
+
+
+def _build(task: Task, mine: CellWorker, text: str) -> Answer:
+    order = Order.model_validate_json(text)
+    request, home = order.request, mine.cache.home
+    check_inputs(request)
+    wanted = lacking(home, order.packs)
+    files = {name: order.files[name] for _, name in wanted}
+    with mine.cache.with_files(files, order.store) as missing:
+        if missing:
+            return answer(Receipt(worker=task.name, missing=missing)), ()
+        task.tell(request.key, BEGUN)
+        take_packs(home, wanted)
+    # The submitter's commit is not here; a tree is as good for all that a build asks of git.
+    here = replace(request, commit=request.tree_hash)
+    try:
+        made = build_requested(home, here, lambda said: task.tell(request.key, said))
+    except (BuildError, UserError) as error:
+        why = (error.message, error.detail)
+        blames = isinstance(error, UserError)
+        return answer(Receipt(worker=task.name, refused=why, blames=blames)), ()
+    archive = pack_files(made.folder, [made.folder / name for name in FILES])
+    runs = ((made.id, digest(archive)),)
+    return answer(Receipt(worker=task.name, runs=runs, notes=made.notes)), (archive,)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel sources on their way to workers: packs of the git objects that a tree is made of.
+
+One tree of each base goes whole, 250 MB; of the others what differs from it, some KB.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmrace.errors import InfraError
+from mmrace.home import Home
+from mmrace.leftover import keep
+from mmrace.sources.tree import store
+
+_DEADLINE = 1800.0
+Packs = tuple[tuple[str, str], ...]  # trees and names of files in the cache
+
+
+def make_packs(home: Home, base: str, tree_hash: str) -> Packs:
+    """Make what a worker without any source needs for a tree, or find it made.
+
+    The caller sends the files in this order. Raises InfraError when git fails.
+    """
+    with home.lock("packs"):
+        whole = _whole(home, base) or tree_hash
+        found = [(whole, home.packs / f"{base}-{whole}.pack", [whole])]
+        if tree_hash != whole:
+            beside = home.packs / f"{tree_hash}-{whole}.pack"
+            found.append((tree_hash, beside, [tree_hash, f"^{whole}"]))
+        for _, path, wanted in found:
+            if not keep(path):
+                _make(home, path, wanted)
+    return tuple((tree, f"{home.packs.name}/{path.name}") for tree, path, _ in found)
+
+
+def lacking(home: Home, packs: Packs) -> Packs:
+    """Return those packs whose trees are not here; none when the last one is."""
+    if _has(home, packs[-1][0]):
+        return ()
+    return tuple((tree, name) for tree, name in packs if not _has(home, tree))
+
+
+def take_packs(home: Home, packs: Iterable[tuple[str, str]]) -> None:
+    """Take packs from the cache into the store of trees; InfraError where one is not its tree."""
+    with home.lock("tree-store"):
+        for tree, name in packs:
+            words = ("index-pack", "--stdin")
+            store(home).git(*words, stdin=home.cache / name, deadline=_DEADLINE)
+            if not _has(home, tree):
+                raise InfraError(f"{name} does not have the tree {tree[:12]}; it is not used")
+
+
+def _has(home: Home, tree: str) -> bool:
+    """Whether a tree is in the store; with it are all of its objects, as packs come whole."""
+    return store(home).rev(f"{tree}^{{tree}}") is not None
+
+
+def _whole(home: Home, base: str) -> str | None:
+    """The tree of a base that went whole before."""
+    for path in sorted(home.packs.glob(f"{base}-*.pack")):
+        tree = path.stem.removeprefix(f"{base}-")
+        if _has(home, tree):
+            return tree
+    return None
+
+
+def _make(home: Home, path: Path, wanted: Iterable[str]) -> None:
+    with home.scratch(home.packs) as scratch:
+        asked = "".join(f"{one}\n" for one in wanted)
+        words = ("pack-objects", "--quiet", "--revs", scratch / "made")
+        store(home).git(*words, stdin=asked.encode(), deadline=_DEADLINE)
+        (made,) = scratch.glob("*.pack")
+        made.rename(path)
+    keep(path)
