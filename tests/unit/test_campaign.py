@@ -61,7 +61,7 @@ def test_a_path_that_cannot_tell_leaves_the_others_going() -> None:
     assert said.exit_code == 3
     assert Counter(pair.path for pair in pairs) == {"deaf": 12, "minor": 10}
     assert [one.verdict for one in said.paths] == [Verdict.INCONCLUSIVE, Verdict.FIXED]
-    assert "path deaf: 0 of 10" in said.line
+    assert "path deaf: only the kernel before failed in 0 of the 10" in said.line
     assert "minor" not in said.line
 
 
@@ -70,7 +70,7 @@ def test_a_narrowed_verdict_says_what_it_is_about() -> None:
     for _ in range(10):
         campaign.record("missing", BUG, PASS)
     line = campaign.statement().line
-    assert line.startswith("FIXED on missing alone: 10 pairs")
+    assert line.startswith("FIXED on missing alone: only the kernel before failed, in 10 pairs")
     assert line.endswith("not run: minor")
     assert campaign.statement().as_json()["paths_not_run"] == ["minor"]
 
@@ -101,7 +101,7 @@ def test_one_path_is_judged_as_by_the_sign_test_alone() -> None:
     while not alone.done:
         alone.record(BUG, PASS)
     assert said.paths == (alone.statement(),)
-    assert said.line == "FIXED: 10 pairs that only the kernel before fails"
+    assert said.line == "FIXED: only the kernel before failed, in 10 pairs"
     document = said.as_json()
     assert {key: document[key] for key in ("verdict", "p_value", "void")} == {
         "verdict": "FIXED",
@@ -172,14 +172,14 @@ def test_one_path_that_is_not_fixed_is_rarely_called_fixed() -> None:
 def test_what_fixed_excludes_is_said_in_words() -> None:
     said, _ = drive({"": [(BUG, PASS)]})
     excluded, left, hazard = exclusions(said.paths[0])
-    assert "10 pairs that only the kernel before fails: p = 2^-10 = 0.00098, exact" in excluded
-    assert "less than 1 times as often as before" in left
-    assert "less than 0.5 of runs" in left
-    assert "constant rate (assumed)" in hazard
+    assert "only before failed in 10 pairs: p = 2^-10 = 0.00098, exact" in excluded
+    assert "below 1 times the rate of before" in left
+    assert "below 0.5 per run" in left
+    assert "assuming a constant failure rate" in hazard
     assert "held for 300 s in the race phase, 600 times the median time to failure" in hazard
     assert said.as_json()["paths"][0]["excludes"] == [excluded, left, hazard]
     # 10 failures in 5 s, none in 300 s: (0.001^(-1/10) - 1) * 5 / 300
-    assert "less than 0.017 times as often per second" in hazard
+    assert "below 0.017 times that of before" in hazard
 
 
 def test_nothing_is_excluded_when_the_failure_was_seen_or_too_little_was() -> None:
@@ -222,7 +222,7 @@ def test_each_pair_says_how_many_of_those_needed_and_about_when_the_campaign_end
         campaign.record(pair.path, BUG, PASS)
         now[0] += 21.3
         pace(pair, campaign.statement())
-    assert said[0] == "file: only before failed in 1 of 10 needed, p = 0.5 (pair 1)"
-    wanted = "file: only before failed in 4 of 10 needed, p = 0.062 (pair 4, about 2 min 08 s left)"
+    assert said[0] == "file: 1 of 10 needed pairs, p = 0.5 (pair 1)"
+    wanted = "file: 4 of 10 needed pairs, p = 0.062 (pair 4, about 2 min 08 s left)"
     assert said[3] == wanted
-    assert said[-1] == "file: only before failed in 10 of 10 needed, p = 0.00098 (pair 10)"
+    assert said[-1] == "file: 10 of 10 needed pairs, p = 0.00098 (pair 10)"

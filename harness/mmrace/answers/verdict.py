@@ -74,7 +74,7 @@ class Pace:
     def __call__(self, pair: Pair, said: Combined) -> None:
         """Say it in one line."""
         now = next(one for one in said.paths if one.path == pair.path)
-        state = f"only before failed in {now.discordant} of {now.needed} needed"
+        state = f"{now.discordant} of {now.needed} needed pairs"
         left = self._left(said.paths)
         end = f", about {rough_clock(left)} left" if left else ""
         self._note(f"{pair.path}: {state}, p = {now.p_value:.2g} (pair {pair.index + 1}{end})")

@@ -55,13 +55,13 @@ def race_group() -> None:
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Its parent: mmrace-races here, harness/races in a checkout. [default: the home]",
+    help="Parent directory: mmrace-races here, harness/races in a checkout. [default: the home]",
 )
-@click.option("--from", "run", metavar="RUN", help="A run of a reproducer to make it from.")
+@click.option("--from", "run", metavar="RUN", help="Run of a reproducer to make the race from.")
 def race_new(app: App, name: str, into: Path | None, run: str | None) -> Answer:
     """Make the directory of a new race, which builds and runs as it is.
 
-    Races are found among those that mmrace brings, in ./mmrace-races and in the home.
+    mmrace looks for races in ./mmrace-races, in the home and in its own package.
     """
     return answers.made(name, *template.make_race(app.home, name, into, run))
 
@@ -74,9 +74,10 @@ def race_new(app: App, name: str, into: Path | None, run: str | None) -> Answer:
 def race_check(
     app: App, name: str, tree: str | None, series: tuple[str, ...], options: RunOptions
 ) -> Answer:
-    """Check a race's directory: programs, points, probes, witnesses; nothing is run.
+    """Check a race's directory without a guest: compile its programs, read its witnesses.
 
-    With --tree one kernel is built, or found built. Exit code 2 when something is wrong.
+    With --tree, sync points and probes are looked up in a kernel of that tree, which is built if
+    needed. The exit code is 2 if something is wrong.
     """
     race = load_race(name)
     built = open_session(app).build(tree, series, options, race) if tree else None
@@ -89,7 +90,7 @@ def race_check(
 @click.option(
     "--slots", type=click.IntRange(1), help="Guests at a time. [default: by cores and memory]"
 )
-@click.option("--name", help="Name in reports. [default: the host's]")
+@click.option("--name", help="Name in reports. [default: the host's name]")
 @tls_options
 @click.pass_obj
 def worker(
@@ -97,8 +98,8 @@ def worker(
 ) -> None:
     """Run cells for the Dask scheduler at ADDRESS until it ends.
 
-    A worker needs QEMU, and neither a kernel tree nor a compiler. Whoever can reach a scheduler's
-    port can run code on its workers: only loopback goes without TLS.
+    A worker needs QEMU, but no kernel tree and no compiler. Whoever can reach a scheduler's port
+    can run code on its workers; without TLS a worker connects to loopback addresses only.
     """
     security = place.address(place.Place(address, **tls)).security()
     slots = slots or able_slots()

@@ -38,21 +38,21 @@ _ENDS = (
     click.option("--bad", help="A revision that fails."),
     click.option("--series", help="Bisect the patches of a series on --tree."),
     click.option("--before", multiple=True, help="Series beneath --series; repeatable."),
-    click.option("--fix", is_flag=True, help="With --series: which patch ends the failure."),
-    click.option("--enough", is_flag=True, help="With --series: which patches are enough."),
+    click.option("--fix", is_flag=True, help="Find the patch of --series that ends the failure."),
+    click.option("--enough", is_flag=True, help="Find the patches of --series that are needed."),
 )
 _LIMITS = (
     click.option(
         "--delta",
         type=click.FloatRange(0, 0.5, min_open=True),
         default=0.05,
-        help="Probability of a wrong culprit.",
+        help="Highest probability of a wrong culprit.",
     ),
     click.option(
         "--runs", "most", type=click.IntRange(1), default=5000,
         help="Maximum number of runs.",
     ),
-    click.option("--log", type=FILE, help="Where the runs are kept. [default: in mmrace's home]"),
+    click.option("--log", type=FILE, help="File that keeps the runs. [default: in mmrace's home]"),
 )  # fmt: skip
 
 
@@ -63,12 +63,12 @@ _LIMITS = (
 @subject_options("Race to run on each kernel.")
 @tree_option(required=False)
 @gathered("ends", dict, *_ENDS)
-@click.option("--workload", help="Workload. [default: that of the race's first path]")
+@click.option("--workload", help="Workload. [default: the one of the race's first path]")
 @witness_option
 @gathered("limits", Limits, *_LIMITS)
-@click.option("--deadline", type=DURATION, default="10m", help="Maximum time of one ARGV.")
-@click.option("--build-cost", type=DURATION, help="Time that one more revision takes; a weight.")
-@click.option("--run-cost", type=DURATION, help="Time that one more run takes; a weight.")
+@click.option("--deadline", type=DURATION, default="10m", help="Maximum time of a run of ARGV.")
+@click.option("--build-cost", type=DURATION, help="Time that the choice counts for a new revision.")
+@click.option("--run-cost", type=DURATION, help="Time that the choice counts for a run.")
 @place_options
 @run_options("20s")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
@@ -87,17 +87,18 @@ def bisect_command(
     argv: tuple[str, ...],
     options: RunOptions,
 ) -> Answer:
-    """Find the commit from which on something fails, however seldom it does.
+    """Find the commit that brings or ends a failure, also one that shows only now and then.
 
     \b
     bisect --race R --tree REPO --good A --bad B      kernels of a repository
     bisect --race R --tree T --series S               which patch of S brings the failure
-    bisect --repo REPO --good A --bad B -- ARGV...    anything
+    bisect --repo REPO --good A --bad B -- ARGV...    any repository, by a command
 
-    Where the bad revision is the older one, the commit that ends the failure is looked for. ARGV
-    runs in a clone of REPO; it is NOT sandboxed, it runs with all your rights. Its exit codes are
-    those of git bisect run: 0 good, 125 skip, 128 and up end the bisection, others bad. A killed
-    bisection goes on where it was; `git bisect replay` reads its log.
+    If the bad revision is the older one, bisect finds the commit that ends the failure. ARGV runs
+    in a clone of REPO; it is NOT sandboxed and has all your rights. Its exit codes are those of
+    `git bisect run`: 0 is good, 125 skips the revision, 128 and above ends the bisection, any other
+    is bad. The same command continues a bisection that was killed; `git bisect replay` reads its
+    log.
     """
     session = open_session(app)
     good, bad = ends["good"], ends["bad"]

@@ -34,13 +34,13 @@ def check_series(
     count: int,
     options: RunOptions,
 ) -> int:
-    """Check a series as b4 asks for it, and print b4's JSON list.
+    """Check a series for `b4 review`, and print the checks as the JSON list that b4 reads.
 
     \b
     git config b4.review-series-check-cmd 'mmrace check-series --tree debian:6.1'
 
-    b4 gives the cover letter on standard input: the thread is the one that b4 tracks, or that of
-    its Message-ID on the server. SERIES, when given, is taken instead.
+    Without SERIES, checks the thread that b4 tracks, or the one whose cover letter b4 gives on
+    standard input.
     """
     session = open_session(app)
     try:

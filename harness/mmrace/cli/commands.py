@@ -20,32 +20,32 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "again": ("running", "Repeat a recorded run."),
         "shell": ("running", "Boot a kernel and hand over its console."),
         "ci": ("unattended", "Decide all cells of a job within its budget of time."),
-        "check-series": ("checking", "Check a series as b4 asks for it."),
+        "check-series": ("checking", "Check a series for b4 review."),
     },
     "From disk": {
         "runs": ("records", "List the runs on disk."),
         "report": ("records", "Write reports for people and for CI."),
         "judge": ("records", "Judge a run again."),
-        "crashes": ("crashing", "Group crashes of all runs, or list those of logs."),
-        "decode": ("crashing", "Read a console log; with a vmlinux add its lines."),
+        "crashes": ("crashing", "Group the crashes of all runs, or of logs."),
+        "decode": ("crashing", "List a console log's crashes, or add source lines."),
         "history": ("crashing", "Show how often a race failed."),
     },
     "Sources": {
-        "tree": ("sources", "Manage kernel (and LTP) sources."),
+        "tree": ("sources", "Import and list kernel and LTP sources."),
         "apply": ("sources", "Apply series to a tree."),
         "build": ("sources", "Build a kernel."),
     },
     "Search": {
         "hunt": ("search", "Search for a schedule that shows a race."),
-        "attack": ("search", "Search the schedules of a kernel with a fix."),
+        "attack": ("search", "Search for a schedule that breaks a fix."),
         "replay": ("search", "Follow the schedule of a witness."),
-        "points": ("search", "List what a window or a witness can name."),
+        "points": ("search", "List the sync points of a function."),
     },
     "Housekeeping": {
         "doctor": ("about", "Show what this host has, and what to install."),
         "races": ("about", "List the races."),
         "race": ("about", "Make and check a race of your own."),
-        "clean": ("records", "Show what the home holds, and free it."),
+        "clean": ("records", "Show what the home holds, and free space."),
         "worker": ("about", "Run cells for a Dask scheduler."),
     },
 }
@@ -80,4 +80,4 @@ class Commands(click.Group):
         width = max(map(len, COMMANDS))
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(width), said) for name, (_, said) in names.items()])
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in names.items()])

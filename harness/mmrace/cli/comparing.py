@@ -47,7 +47,7 @@ _RULES = (
         help="Exclude that the kernel after fails RATIO times as often; smaller takes longer.",
     ),
     click.option(
-        "--rate", type=float, default=1.0, help="Highest rate left open."
+        "--rate", type=float, default=1.0, help="Exclude failure rates of RATE and above."
     ),
     click.option(
         "--runs", "pairs", type=click.IntRange(1), default=60,
@@ -60,13 +60,13 @@ _RULES = (
 @subject_options("Race to verify. [default: the witness's, else the one that --after changes most]")
 @tree_option()
 @arms_options
-@click.option("--workload", help="Decide this workload's path alone. [default: all paths]")
+@click.option("--workload", help="Decide only the path of this workload. [default: all paths]")
 @gathered("rules", Rules, *_RULES)
 @witness_option
 @click.option(
     "--attack/--no-attack",
     default=None,
-    help="Attack a kernel that the pairs call FIXED. [default: unless --witness]",
+    help="Attack a kernel that the pairs call FIXED. [default: attack, except with --witness]",
 )
 @click.option(
     "--attack-for", type=DURATION, default="10m", help="Maximum time of the attack (wall time)."
@@ -90,11 +90,12 @@ def verify(
 ) -> Answer:
     """Run both kernels in pairs, in random order, until the verdict is certain.
 
-    FIXED means that every path of the race is fixed; one path that fails is NOT_FIXED. What the
-    pairs call FIXED is then attacked, as by `mmrace attack`: a failure found there is NOT_FIXED.
-    With --witness a run is a replay; a replay that does not reach the witness's first sync point is
-    INFEASIBLE. With --each every prefix of the series has to apply, build without new warnings,
-    boot and hold; where --before fails, only the whole series has to hold.
+    FIXED means that every path of the race is fixed; if the kernel after fails on one path, the
+    verdict is NOT_FIXED. A kernel that the pairs call FIXED is then attacked, as by `mmrace
+    attack`: a failure found there makes the verdict NOT_FIXED. With --witness each run is a replay;
+    a replay that does not reach the witness's first sync point is INFEASIBLE. With --each, every
+    prefix of the series has to apply, build without new warnings, boot and hold; if the kernel
+    before fails, only the whole series has to hold.
     """
     session = open_session(app)
     if witness:
@@ -125,9 +126,9 @@ def verify(
 @click.option("--race", "names", multiple=True, help="Race; repeatable. [default: all, or --repro]")
 @reproducer_options
 @tree_option(multiple=True)
-@click.option("--series", multiple=True, help="One column each; A+B are both. [default: none]")
-@click.option("--before", multiple=True, help="Series beneath: cells are verdicts then.")
-@click.option("--runs", "count", type=click.IntRange(1), help="Runs, or pairs a path. [1, or 60]")
+@click.option("--series", multiple=True, help="Series of a column, A+B for both. [default: none]")
+@click.option("--before", multiple=True, help="Series to compare with: cells are verdicts then.")
+@click.option("--runs", "count", type=click.IntRange(1), help="Runs, or pairs. [default: 1, or 60]")
 @alpha_option
 @click.option(
     "--jobs", type=click.IntRange(1), help="Guests at a time. [default: a core for each vCPU]"
@@ -148,8 +149,8 @@ def matrix(
 ) -> Answer:
     """Run races on all combinations of trees and series: a table of outcomes, or of verdicts.
 
-    Guests that share cores disturb each other's timing: by default there are no more guests than
-    the host has cores for their vCPUs.
+    Guests that share cores disturb each other's timing: by default only as many guests run as the
+    host has cores for their vCPUs.
     """
     races = races_of(names, repro)
     session = open_session(app, jobs or slots_for(races, options.machine))
@@ -162,7 +163,7 @@ def matrix(
 @click.option("--race", "races", multiple=True, help="Race; repeatable. [default: all with costs]")
 @reproducer_options
 @tree_option()
-@click.option("--before", multiple=True, required=True, help="Series; none: the tree as it is.")
+@click.option("--before", multiple=True, required=True, help="Series; `none`: the tree as it is.")
 @click.option("--after", multiple=True, required=True, help="Series on top of --before.")
 @click.option("--operation", "operations", multiple=True, help="Operation. [default: all]")
 @place_options

@@ -19,21 +19,21 @@ from mmrace.symbols.log import crashes_of, read_log
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_REBUILD = click.option("--rebuild", is_flag=True, help="Read all run directories anew.")
+_REBUILD = click.option("--rebuild", is_flag=True, help="Read all run directories again.")
 
 
 @command("decode")
 @click.argument("log", required=False, type=_FILE)
 @vmlinux_option
 @click.option("--run", "run_name", metavar="RUN", help="Console and kernel of this run.")
-@click.option("--source", type=_FOLDER, help="The kernel's source: quotes lines of the top frames.")
+@click.option("--source", type=_FOLDER, help="The kernel's source, to quote lines of top frames.")
 def decode_command(
     app: App, log: Path | None, vmlinux: Path | None, run_name: str | None, source: Path | None
 ) -> Answer:
-    """Read a console log (LOG, a run's, or standard input): its crashes, with a vmlinux its lines.
+    """List the crashes of a console log, or with a vmlinux add file, line and inlined functions.
 
-    Without --vmlinux and --run: title, kind, function, frames of each crash, and why a report is
-    corrupted. With a vmlinux: the log with file:line and inlined functions.
+    The log is LOG, the console of a run, or standard input. Each crash has its title, kind,
+    function and frames; a corrupted report says why it is one.
     """
     data = log.read_bytes() if log else None
     if run_name:
@@ -46,10 +46,10 @@ def decode_command(
 
 @command("crashes")
 @click.argument("logs", nargs=-1, type=_FILE, metavar="[LOG]...")
-@click.option("--race", help="Only those seen in runs of this race.")
+@click.option("--race", help="Only crashes of this race's runs.")
 @_REBUILD
 def crashes_command(app: App, logs: tuple[Path, ...], race: str | None, rebuild: bool) -> Answer:
-    """Group the crashes of all runs by kind and title; or list those of console logs."""
+    """Group the crashes of all runs by kind and title, or list the crashes of console logs."""
     if logs and (race or rebuild):
         raise UserError("--race and --rebuild are about runs; give them without LOG")
     if logs:

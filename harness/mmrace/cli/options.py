@@ -20,7 +20,7 @@ Decorator = Callable[[Command], Command]
 _DIRTY, PLACE = "mmrace.dirty", "mmrace.place"  # in the meta of click's contexts
 userkernel, kernels = Lazy("mmrace.building.userkernel"), Lazy("mmrace.runs.kernels")
 reproducing, worktree = Lazy("mmrace.experiments.reproducing"), Lazy("mmrace.sources.worktree")
-_RACE = "Race to run. [default: the races that the series is about]"
+_RACE = "Race to run. [default: the races whose functions the series changes]"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -100,7 +100,7 @@ _OWN_KERNEL = (
         metavar="IMAGE",
         help="Kernel of your own, as it is: a bzImage or its build directory.",
     ),
-    click.option("--vmlinux", type=FILE, help="Its vmlinux, which steering and source lines take."),
+    click.option("--vmlinux", type=FILE, help="Its vmlinux, for steering and source lines."),
 )
 
 
@@ -125,7 +125,7 @@ def tree_option(
         is_eager=True,
         expose_value=False,
         callback=lambda context, _option, value: context.meta.update({_DIRTY: value}),
-        help="Take the checkout that --tree names as it is, uncommitted changes too.",
+        help="Include uncommitted changes of the checkout that --tree names.",
     )
     return lambda command: tree(dirty(command))
 
@@ -146,16 +146,16 @@ series_option = click.option(
     "--series", multiple=True, help="Series: a name, file, directory or message-id; repeatable."
 )
 workload_option = click.option(
-    "--workload", help="Workload. [default: the race's for hunts, or its first]"
+    "--workload", help="Workload. [default: the race's workload for hunts, or its first]"
 )
 runs_option = click.option(
     "--runs", "count", type=click.IntRange(1), default=1, help="Runs of each workload."
 )
 alpha_option = click.option(
-    "--alpha", type=float, default=0.001, help="Probability of a wrong FIXED."
+    "--alpha", type=float, default=0.001, help="Highest probability of a wrong FIXED."
 )
 witness_option = click.option(
-    "--witness", type=WITNESS_FILE, help="Replay this file's schedule instead."
+    "--witness", type=WITNESS_FILE, help="Replay the schedule in this file in every run."
 )
 
 
@@ -234,7 +234,7 @@ _REPRODUCER = (
         "--fails-by",
         type=click.Choice([str(one) for one in FailsBy]),
         multiple=True,
-        help="Count the reproducer's own end as a failure too; repeatable. [default: crashes only]",
+        help="Also count how the reproducer ends as a failure; repeatable. [default: crashes only]",
     ),
 )
 _OF_REPRODUCERS = dict.fromkeys(("crash", "procs", "user", "fails_by"), "it is about a reproducer")

@@ -23,7 +23,7 @@ files, evidence = Lazy("mmrace.reports.files"), Lazy("mmrace.runs.evidence")
 @command("runs")
 @click.option("--race", help="Only runs of this race.")
 @click.option("--outcome", help="Only runs with this outcome.")
-@click.option("--last", type=click.IntRange(1), default=20, help="At most N.")
+@click.option("--last", type=click.IntRange(1), default=20, help="Number of runs to list.")
 def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> Answer:
     """List the runs on disk, newest last."""
     return answers.listed(last_runs(app.home, last, race, outcome))
@@ -53,7 +53,7 @@ def _file(kind: str, what: str) -> Callable[[Any], Any]:
     _file("kcidb", "A KCIDB submission (JSON), checked; needs mmrace[kcidb]."),
     _file("markdown", "A summary for a merge request or a reply to a patch; - for stdout."),
 )
-@click.option("--github", is_flag=True, help="Print annotations for GitHub's workflows.")
+@click.option("--github", is_flag=True, help="Print annotations for a GitHub workflow.")
 @click.option("--origin", default="mmrace", help="Your name in KCIDB.")
 def report_command(
     app: App,
@@ -63,7 +63,7 @@ def report_command(
     github: bool,
     origin: str,
 ) -> Answer:
-    """Write reports of RUNS for people and for CI; by default HTML and JUnit in mmrace's home."""
+    """Write reports of RUNS for people and for CI. Default: HTML and JUnit, in mmrace's home."""
     found = find_runs(app.home, runs)
     return answers.reported(
         files.write_reports(app.home, found, title, paths, origin, github=github)
@@ -82,12 +82,12 @@ def report_command(
     "--older",
     "days",
     type=click.IntRange(0),
-    help="Days unused. [default: 30; 0 for what can be rebuilt on a full disk]",
+    help="Days unused. [default: 30; 0 for what can be built again on a full disk]",
 )
-@click.option("--yes", is_flag=True, help="Free it; without this only say what would be freed.")
+@click.option("--yes", is_flag=True, help="Free it; else only show what would be freed.")
 def clean(app: App, kinds: tuple[str, ...], days: int | None, yes: bool) -> Answer:
-    """Show what the home holds; with --yes free what was not used for a while, by kind.
+    """Show what the home holds, by kind; with --yes free what was not used for a while.
 
-    What is in use stays. Builds keep the home under MMRACE_HOME_LIMIT (20G) themselves.
+    What a running mmrace uses stays. Builds also keep the home below MMRACE_HOME_LIMIT (20G).
     """
     return host.cleaned(app.home, storage.clean(app.home, kinds, days, really=yes))

@@ -30,12 +30,12 @@ from mmrace.runs.record import find_run
 
 @command("demo")
 @tree_option(default="debian:6.1")
-@run_options("60s", "run that nothing ends earlier")
+@run_options("60s", "Time in the race phase of a run that holds, at most (guest seconds).")
 def demo(app: App, tree: str, options: RunOptions) -> Answer:
     """Show races before and after their fixes: the bug put back, then fixed again.
 
-    Each path of a race runs once on either kernel. The kernel after runs for at least 20 times as
-    long as the kernel before took to fail, or for --for.
+    Each path of a race runs once on both kernels. The kernel with the fix runs 20 times as long as
+    the other one took to fail, but not longer than --for.
     """
     refuse("demo", UNSTEERED)
     started = time.monotonic()
@@ -55,7 +55,7 @@ def demo(app: App, tree: str, options: RunOptions) -> Answer:
 @runs_option
 @place_options
 @run_options("60s")
-@click.option("--bisect-exit", is_flag=True, help="Exit 0, 1 or 125, for `git bisect run`.")
+@click.option("--bisect-exit", is_flag=True, help="Exit with 0, 1 or 125, for `git bisect run`.")
 def run_command(
     app: App,
     race: Race | None,
@@ -68,7 +68,7 @@ def run_command(
 ) -> Answer:
     """Run a race's workloads, or a reproducer, on one kernel.
 
-    Without --race and --repro, runs the races whose functions the series changes.
+    Without --race and --repro, mmrace runs the races whose functions the series changes.
     """
     session = open_session(app)
     done = run_races(session, tree, series, race, workloads, options, count)

@@ -17,7 +17,7 @@ _CONFIG = (
         "--config",
         "configs",
         multiple=True,
-        help="Fragment of mmrace's by name, defconfig or whole .config, packed or not; repeatable.",
+        help="Kernel configuration: a fragment's name, a defconfig or a .config file; repeatable.",
     ),
     click.option(
         "--with",
@@ -25,33 +25,33 @@ _CONFIG = (
         multiple=True,
         type=click.Choice(fragment_names()),
         metavar="NAME",
-        help="Debugging options by name: kasan, lockdep, kcsan, faults ...; repeatable.",
+        help="Fragment of debugging options: kasan, lockdep, kcsan, faults ...; repeatable.",
     ),
     click.option(
         "--config-lenient",
         "lenient",
         is_flag=True,
-        help="Drop options that this tree or compiler does not have; each is said.",
+        help="Drop options that this tree or compiler does not have, and name each.",
     ),
 )
 _NO_SANDBOX = click.option(
     "--no-sandbox",
     is_flag=True,
-    help="Build with all your rights, where bubblewrap is missing; runs record it.",
+    help="Build without bubblewrap, with all your rights; each run records it.",
 )
 _RUN = (
     click.option(
         "--at-most",
         type=DURATION,
-        help=f"Maximum time of a run below its min counts. [default: {CAP} times --for]",
+        help=f"Maximum time in the race phase of a run. [default: {CAP} times --for]",
     ),
-    click.option("--machine", help="Machine of qemu/machines. [default: the race's]"),
+    click.option("--machine", help="Machine: a name in qemu/machines. [default: the race's]"),
     click.option(
         "--accel",
         type=click.Choice(["auto", "kvm", "tcg"]),
         default="auto",
-        help="QEMU accelerator; auto takes TCG for what windows steer, else KVM. "
-        "Steering under KVM: untested.",
+        help="QEMU accelerator; auto takes TCG for steered runs, else KVM where it works. "
+        "Steering under KVM is untested.",
     ),
     click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
     click.option(
@@ -70,19 +70,16 @@ _RUN = (
 )
 
 
-def run_options(seconds: str, what: str = "run") -> Decorator:
+_LEAST = "Minimum time in the race phase of a run (guest seconds)."
+
+
+def run_options(seconds: str, least: str = _LEAST) -> Decorator:
     """Return the decorator that gives a command all options of runs, as one ``options``.
 
-    ``seconds`` is the default of ``--for``, of a ``what``.
+    ``seconds`` is the default of ``--for``, ``least`` its help.
     """
-    least = click.option(
-        "--for",
-        "seconds",
-        type=DURATION,
-        default=seconds,
-        help=f"Minimum time in the race phase of a {what} (guest seconds).",
-    )
-    return gathered("options", _run_options, least, *_RUN)
+    time = click.option("--for", "seconds", type=DURATION, default=seconds, help=least)
+    return gathered("options", _run_options, time, *_RUN)
 
 
 def _run_options(
@@ -102,9 +99,9 @@ _TLS = tuple(
     click.option(
         f"--tls-{name}",
         type=click.Path(exists=True, dir_okay=False),
-        help=f"PEM file with the {what}, for a scheduler that is not on this host.",
+        help=f"PEM file with {what}, for a scheduler on another host.",
     )
-    for name, what in (("ca", "CA"), ("cert", "own certificate"), ("key", "own key"))
+    for name, what in (("ca", "the CA"), ("cert", "your certificate"), ("key", "your key"))
 )
 _PLACE = (
     click.option(
@@ -117,7 +114,7 @@ _PLACE = (
         "--store",
         default="",
         metavar="URL",
-        help="Where workers find kernels: file://, sftp://, s3://. [default: from here]",
+        help="Where workers find kernels: file://, sftp://, s3://. [default: on this host]",
     ),
     click.option(
         "--build-on",

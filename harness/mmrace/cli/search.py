@@ -48,12 +48,12 @@ from mmrace.symbols.nameable import nameable
     multiple=True,
     metavar="PATTERN",
     help="Source files whose accesses are watched; !PATTERN leaves files out. "
-    "[default: mm/ without allocators, and what meets it]",
+    "[default: mm/ without allocators, and what shares data with it]",
 )
 @out_option("RACE-WORKLOAD.witness.toml")
-@click.option("--window", is_flag=True, help="Print windows for race.toml made of the witness.")
+@click.option("--window", is_flag=True, help="Print the witness as windows for race.toml.")
 @place_options
-@run_options("10m", "search (wall time)")
+@run_options("10m", "Time of the search (wall time).")
 def hunt(
     app: App,
     race: Race | None,
@@ -67,8 +67,9 @@ def hunt(
 ) -> Answer:
     """Search for a schedule that shows a race, from its workload alone.
 
-    Profiles which memory accesses of the kernel communicate, runs random schedules over them, and
-    proves one that fails: as a witness for `mmrace replay`, made small, from another boot.
+    Profiles which memory accesses of the kernel communicate and runs random schedules over them. A
+    schedule that fails is reduced, proven from another boot, and written as a witness for `mmrace
+    replay`.
     """
     refuse("hunt", UNSTEERED)
     if not race:
@@ -88,7 +89,7 @@ def hunt(
 @click.option("--workload", help="Attack with this workload alone. [default: all that decide]")
 @out_option("RACE-attack.witness.toml")
 @place_options
-@run_options("10m", "attack (wall time)")
+@run_options("10m", "Time of the attack (wall time).")
 def attack(
     app: App,
     race: Race | None,
@@ -101,9 +102,10 @@ def attack(
 ) -> Answer:
     """Search for a schedule under which the kernel with a fix still fails.
 
-    All workloads of the race, its windows, and random schedules over the accesses that communicate
-    in either kernel and over the functions that the series changes. Ends with a failure, proven by
-    a witness where one is found, or with what was tried.
+    Runs the race's workloads under its windows, and under random schedules over the accesses that
+    communicate in either kernel and those in the functions that the series changes. The first
+    failure ends the attack; a witness is written if one is found. Without a failure the answer is
+    what was tried.
     """
     refuse("attack", UNSTEERED)
     session = open_session(app)
@@ -120,7 +122,7 @@ def attack(
 @kernel_option
 @series_option
 @click.option("--times", type=click.IntRange(1), default=10, help="Number of replays.")
-@run_options("2s", "replay (wall time, in which the schedule is tried again)")
+@run_options("2s", "Time of a replay, in which the schedule is tried again (wall time).")
 def replay(
     app: App, witness: Witness, tree: str, series: tuple[str, ...], times: int, options: RunOptions
 ) -> Answer:
@@ -139,7 +141,7 @@ def replay(
 @click.option("--profile", is_flag=True, help="Show the accesses that communicate under --race.")
 @race_option("Race whose workload was profiled, by `mmrace hunt`.")
 @workload_option
-@click.option("--most", default=40, help="Pairs of accesses to show.")
+@click.option("--most", default=40, help="Number of pairs of accesses to show.")
 def points(
     app: App,
     function: str | None,
@@ -153,8 +155,8 @@ def points(
 ) -> Answer:
     """List what can be named inside FUNCTION: `before NAME in FUNCTION`, `after NAME in FUNCTION`.
 
-    A name that occurs at several lines is also NAME #1, NAME #2 in their order. `entry of
-    FUNCTION` and `return of FUNCTION` are always there, unless an error says otherwise.
+    A name that occurs at several lines can also be given as NAME #1, NAME #2 in their order. Every
+    function has `entry of FUNCTION` and `return of FUNCTION`.
     """
     if profile:
         if not race_name:

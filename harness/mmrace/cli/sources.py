@@ -18,18 +18,18 @@ from mmrace.sources.worktree import add_source
 
 @click.group("tree")
 def tree_group() -> None:
-    """Manage kernel (and LTP) sources."""
+    """Import and list sources of kernels and of LTP."""
 
 
 @command("add", tree_group)
 @click.argument("name")
 @click.argument("source")
 @click.option("--rev", help="Revision of a git repository.")
-@click.option("--dirty", is_flag=True, help="Take a checkout as it is, uncommitted changes too.")
+@click.option("--dirty", is_flag=True, help="Include uncommitted changes of a checkout.")
 def add(app: App, name: str, source: str, rev: str | None, dirty: bool) -> Answer:
-    """Add SOURCE as NAME: debian:6.1, a tarball, a directory, a git repository with --rev.
+    """Import SOURCE as NAME: debian:6.1, a tarball, a directory, or a git repository with --rev.
 
-    debian:6.1=6.1.170-3 is one version of Debian's package; `mmrace tree find` lists them.
+    debian:6.1=6.1.170-3 names one version of Debian's package; `mmrace tree find` lists them.
     """
     with app.step(f"tree {name}") as tell:
         added = add_source(app.home, name, source, rev, tell, dirty=dirty)
@@ -39,13 +39,13 @@ def add(app: App, name: str, source: str, rev: str | None, dirty: bool) -> Answe
 
 @command("list", tree_group)
 def list_command(app: App) -> Answer:
-    """List the sources that were added."""
+    """List the imported sources."""
     return host.trees(list_trees(app.home))
 
 
 @command("find", tree_group)
 def find(app: App) -> Answer:
-    """List the kernel sources that Debian has, and the trees to name them by."""
+    """List the kernel sources that Debian has, and what --tree calls each."""
     with app.step("Debian") as tell, app.home.lock("debian", tell):
         found = find_packages(app.home.cache / "debian", tell)
         tell(f"= {len(found)} kernel sources")
@@ -63,11 +63,11 @@ def show(app: App, name: str) -> Answer:
 @click.argument("series", nargs=-1, required=True)
 @tree_option()
 def apply(app: App, series: tuple[str, ...], tree: str) -> Answer:
-    """Apply SERIES in the order given.
+    """Apply SERIES to a tree, in the order given, and say which patches the tree already has.
 
-    A name from patches/, an mbox or maildir, a directory with or without a quilt series, A..B or a
-    branch of a git repository (REPOSITORY#A..B), a message-id or its URL, - for standard input.
-    #vN behind a thread takes that revision, else it is the newest.
+    A series is a name from patches/, an mbox or maildir, a directory with or without a quilt
+    series, A..B or a branch of a git repository (REPOSITORY#A..B), a message-id or its URL, or -
+    for standard input. THREAD#vN takes revision N of a thread; the default is the newest.
     """
     return host.prepared(open_session(app).prepare(tree, series))
 

@@ -25,23 +25,24 @@ from mmrace.reports.publish import new_folder
     "path",
     type=FILE,
     default="mmrace-ci.toml",
-    help="The job: checks and a budget of time; docs/howto/ci.md describes it.",
+    help="Job file: checks and a budget of time; see docs/howto/ci.md.",
 )
-@click.option("--budget", type=DURATION, help="Wall time, in place of the job's own.")
+@click.option("--budget", type=DURATION, help="Wall time for the job. [default: the job file's]")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where report.html, junit.xml and summary.md go. [default: in the home]",
 )
-@click.option("--github/--no-github", default=None, help="Annotations. [default: in its workflows]")
+@click.option("--github/--no-github", default=None, help="Print annotations for a GitHub workflow.")
 @click.option("--keys", is_flag=True, help="Only print the key for the CI service's cache.")
 @place_options
 def ci(
     app: App, path: Path, budget: float | None, out: Path | None, github: bool | None, keys: bool
 ) -> Answer:
-    """Decide all cells of a job within its budget of time; exit as the worst of them.
+    """Decide all cells of a job within its budget of time; exit with the worst cell's code.
 
-    Kernels are reused where nothing changed. Time goes first to whom needs least to be decided.
+    Kernels are reused where nothing changed. The cell that needs least time to be decided is served
+    first.
     """
     if keys:
         key = job_key(path)

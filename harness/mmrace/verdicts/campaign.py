@@ -155,8 +155,8 @@ def _combine(paths: Sequence[Statement]) -> tuple[Verdict, str]:
         return Verdict.FIXED, paths[0].reason
     least = min(one.discordant for one in paths)
     return Verdict.FIXED, (
-        f"on each of {len(paths)} paths ({_list([one.path for one in paths])}), "
-        f"{least} or more pairs that only the kernel before fails"
+        f"only the kernel before failed, in {least} or more pairs "
+        f"on each of {len(paths)} paths ({_list([one.path for one in paths])})"
     )
 
 

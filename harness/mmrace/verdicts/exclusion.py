@@ -16,15 +16,15 @@ def exclusions(said: Statement) -> tuple[str, ...]:
 
 def _rests_on_pairs(said: Statement) -> tuple[str, ...]:
     pairs, chance = said.discordant, 2.0**-said.discordant
-    exact = f"{pairs} pairs that only the kernel before fails: p = 2^-{pairs} = {chance:.2g}, exact"
+    exact = f"only before failed in {pairs} pairs: p = 2^-{pairs} = {chance:.2g}, exact"
     if said.verdict is not Verdict.FIXED:
-        return (f"not excluded: the kernel after fails as often as before ({exact})",)
-    rates = f"it fails in less than {said.rate_bound_after:.2g} of runs like these"
+        return (f"not excluded: that the kernel after fails as often as before ({exact})",)
+    rates = f"below {said.rate_bound_after:.2g} per run"
     if said.ratio_bound is not None:
-        rates = f"it fails less than {said.ratio_bound:.2g} times as often as before, {rates}"
+        rates = f"below {said.ratio_bound:.2g} times the rate of before and {rates}"
     return (
-        f"excluded: the kernel after fails as often as before ({exact})",
-        f"left open below these bounds: {rates} (alpha {said.alpha:g})",
+        f"excluded: that the kernel after fails as often as before ({exact})",
+        f"not excluded: that it fails more rarely, {rates} (alpha {said.alpha:g})",
     )
 
 
@@ -37,6 +37,6 @@ def _rests_on_hazard(said: Statement) -> tuple[str, ...]:
         text += f", {stress.medians:.0f} times the median time to failure before"
         text += f" ({stress.median:.2g} s)"
     return (
-        f"if failures come at a constant rate (assumed): {text}; it fails less than "
-        f"{bound:.2g} times as often per second (alpha {said.alpha:g})",
+        f"assuming a constant failure rate: {text}; its rate per second is below "
+        f"{bound:.2g} times that of before (alpha {said.alpha:g})",
     )

@@ -125,10 +125,8 @@ class SignTest:
         if void := self._nothing_told():
             return Verdict.INCONCLUSIVE, void
         if self._p_value() > self.rules.alpha:
-            have = (
-                f"{self._discordant} of {self.rules.needed} pairs that only the kernel before fails"
-            )
-            return Verdict.INCONCLUSIVE, have
+            pairs = f"{self._discordant} of the {self.rules.needed} pairs needed"
+            return Verdict.INCONCLUSIVE, f"only the kernel before failed in {pairs}"
         if worse := [other for other in self._list_others() if other.after > other.before]:
             names = ", ".join(f"{other.outcome} {other.title}".strip() for other in worse)
             return Verdict.INCONCLUSIVE, f"more often on the kernel after: {names}"
@@ -137,7 +135,7 @@ class SignTest:
                 Verdict.INCONCLUSIVE,
                 f"the kernel after may still fail in {self._bound():.2g} of runs",
             )
-        return Verdict.FIXED, f"{self._discordant} pairs that only the kernel before fails"
+        return Verdict.FIXED, f"only the kernel before failed, in {self._discordant} pairs"
 
     def _nothing_told(self) -> str:
         """Why no pair so far could tell, "" when one could."""
