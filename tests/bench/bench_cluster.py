@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a cluster costs: ``python -m tests.bench.bench_cluster overhead`` and ``simulated N CELLS``.
+"""What a cluster costs: ``python -m tests.bench.bench_cluster overhead``, ``simulated N CELLS``.
 
 ``overhead``: cells of 10 s on two workers with one slot each against the local executor with two
-slots, batch by batch in turn, by the fake QEMU. ``simulated``: N workers in one process, whose
-cells sleep for 10 s and leave a run directory; how busy they are, and the memory of the scheduler
-and of this process.
+slots, batch by batch in turn, by the fake QEMU. ``simulated``: N workers in processes of EACH, with
+cells that sleep for 10 s and leave a run directory; how busy they are, and what the scheduler and this
+process take of CPU and memory.
 """
 
 import asyncio
@@ -38,7 +38,8 @@ from mmrace.runs.record import RunDir, finish  # noqa: E402
 SECONDS = 10.0  # of a cell
 BATCH = 6
 BATCHES = 5
-# What each worker does for itself many times a second; two hundred in one process starve by it.
+EACH = 25  # simulated workers in one process
+# What each worker does for itself many times a second; two hundred on two cores starve by it.
 SPARSE = {
     "distributed.admin.tick.interval": "2s",
     "distributed.admin.system-monitor.interval": "10s",
@@ -96,8 +97,8 @@ def sleep_for_a_cell(home: Home, one: Any, tell: Callable[[str], None]) -> RunDi
         return finish(home, folder, one.id)
 
 
-async def serve_many(url: str, top: Path, count: int) -> None:
-    """Be so many workers, each with runs of its own."""
+async def serve_many(url: str, top: Path, first: int, count: int) -> None:
+    """Be so many workers, from that number on, each with runs of its own."""
     worker_module.run_cell = sleep_for_a_cell  # type: ignore[assignment]
     dask.config.set({**worker_module.SETTINGS, **SPARSE})
     host = this_host("", __version__)
@@ -114,7 +115,7 @@ async def serve_many(url: str, top: Path, count: int) -> None:
             local_directory=str(top / f"dask-{number}"),
         )
 
-    workers = [one(number) for number in range(count)]
+    workers = [one(number) for number in range(first, first + count)]
     for at in range(0, count, 20):
         await asyncio.gather(*workers[at : at + 20])
     await asyncio.gather(*(each.finished() for each in workers))
@@ -138,9 +139,11 @@ def simulated(count: int, cells: int) -> None:
         os.environ["PATH"] = cluster.env["PATH"]
         try:
             cluster.scheduler()
-            words = (__spec__.name, "workers", cluster.url, str(cluster.top), str(count))
-            cluster.start("workers", "-m", *words, env={"PYTHONPATH": f"{TOP}:{TOP}/harness"})
-            wait_for(lambda: "w0" in (cluster.top / "workers.log").read_text(), 120)
+            for at in range(0, count, EACH):
+                many = (str(at), str(min(EACH, count - at)))
+                words = (__spec__.name, "workers", cluster.url, str(cluster.top), *many)
+                path = {"PYTHONPATH": f"{TOP}:{TOP}/harness"}
+                cluster.start(f"workers{at}", "-m", *words, env=path)
             remote = cluster.executor()
             wait_for(lambda: len(remote._dispatch._addresses()) == count, 300)
             remote._looked = 0.0
@@ -167,8 +170,12 @@ def simulated(count: int, cells: int) -> None:
             what = f"{count} workers, {cells} cells of {SECONDS:.0f} s"
             print(f"{what} in {spent:.1f} s: {share:.1%} busy")
             print(f"{runs} run directories arrived")
-            for name, pid in pids.items():
-                print(f"{name}: {(cpu(pid) - used[name]) / spent:.0%} of a core")
+            spent_by = {name: cpu(pid) - used[name] for name, pid in pids.items()}
+            for name in ("scheduler", "submitter"):
+                share, each = spent_by[name] / spent, spent_by[name] / cells * 1000
+                print(f"{name}: {share:.0%} of a core, {each:.1f} ms for each cell")
+            others = sum(spent_by.values()) - spent_by["scheduler"] - spent_by["submitter"]
+            print(f"simulated workers: {others / spent:.0%} of a core")
         finally:
             cluster.close()
 
@@ -179,7 +186,7 @@ if __name__ == "__main__":
             overhead()
         case ["simulated", count, cells]:
             simulated(int(count), int(cells))
-        case ["workers", url, top, count]:
-            asyncio.run(serve_many(url, Path(top), int(count)))
+        case ["workers", url, top, first, count]:
+            asyncio.run(serve_many(url, Path(top), int(first), int(count)))
         case _:
             sys.exit(__doc__)
