@@ -3,8 +3,8 @@
 
 ``overhead``: cells of 10 s on two workers with one slot each against the local executor with two
 slots, batch by batch in turn, by the fake QEMU. ``simulated``: N workers in processes of EACH, with
-cells that sleep for 10 s and leave a run directory; how busy they are, and what the scheduler and this
-process take of CPU and memory.
+cells that sleep for 10 s and leave a run directory; how busy they are, and what the scheduler and
+this process take of CPU and memory.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ class MadeRuns:
     """Has ``make`` for each cell; ``slots`` groups are submitted before one is waited for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, make: Make, slots: int = 1) -> None:
-        self.slots = slots
+        self.slots = self.ahead = slots
         self._make = make
 
         def plan(_self: Work, _planner: object, built: object, seed: int, slot: str = "") -> Any:

@@ -158,6 +158,23 @@ def test_nobody_waits_for_a_guest_whose_submitter_is_gone(cluster: Cluster) -> N
     assert not list(all_runs(there))
 
 
+def test_a_group_that_nobody_needs_any_more_is_ended_and_its_worker_is_free(
+    cluster: Cluster,
+) -> None:
+    there = cluster.worker("first")
+    executor = cluster.executor()
+    pause = "\n".join(f"channel # count turns {n}\nsleep 0.5" for n in range(120))
+    dropped = [executor.submit(lambda n=n: (cell(cluster.home, n, pause),)) for n in (1, 2)]
+    wait_for(lambda: guests(cluster.top))
+    assert all(one.cancel() for one in dropped)
+    begun = time.monotonic()
+    (run,) = executor.submit(lambda: (cell(cluster.home, 3),)).result(timeout=60)
+    assert time.monotonic() - begun < 20
+    executor.close()
+    assert [one.id for one in all_runs(cluster.home)] == [run.id]
+    assert [one.id for one in all_runs(there)] == [run.id]
+
+
 def test_the_second_user_s_first_group_is_not_behind_all_of_the_first_s(cluster: Cluster) -> None:
     cluster.worker("only")
     one, two = cluster.executor(), cluster.executor(home=other_home(cluster))

@@ -106,7 +106,7 @@ def test_operations_are_chosen_by_name() -> None:
 class Groups:
     """An executor that notes what it is given."""
 
-    slots = 1
+    slots = ahead = 1
 
     def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []

@@ -12,7 +12,7 @@ class Slow:
     """Groups end when the test says so."""
 
     def __init__(self, slots: int) -> None:
-        self.slots = slots
+        self.slots = self.ahead = slots
         self.begun: list[Any] = []
         self.futures: dict[Any, Future[Any]] = {}
 

@@ -61,7 +61,7 @@ class Names:
 class Kernels:
     """Two kernels whose runs are what a test says: the n-th of ``before``, of ``after``."""
 
-    slots = 1
+    slots = ahead = 1
 
     def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.home = Home(top / "cache", top / "data")

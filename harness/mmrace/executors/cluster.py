@@ -5,7 +5,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from distributed import Client
@@ -81,13 +82,23 @@ class ClusterExecutor:
         return self._slots
 
     @property
+    def ahead(self) -> int:
+        """Groups that should be under way: for each slot one that runs, and one that waits there.
+
+        A slot that had to wait for the next group to be sent would lose some 2 % of ten seconds.
+        """
+        return 2 * self.slots
+
+    @property
     def dashboard(self) -> str:
         """Address of Dask's own page."""
         return str(self._client.dashboard_link)
 
     def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
         """Have a group planned here and run by one worker."""
-        return self._pool.submit(self._run, plan, step or self._step)
+        made: Future[Runs] = Future()
+        self._pool.submit(self._settle, made, plan, step or self._step)
+        return made
 
     def close(self) -> None:
         """Give up what has not ended; workers end the guests of it."""
@@ -97,14 +108,32 @@ class ClusterExecutor:
     def _heard(self, event: tuple[float, Any]) -> None:
         self.board.heard(event[1])
 
-    def _run(self, plan: Plan, step: Step) -> Runs:
+    def _settle(self, made: "Future[Runs]", plan: Plan, step: Step) -> None:
+        """Give a future its runs, unless nobody wants them any more."""
+        if made.cancelled():
+            return
+        try:
+            runs = self._run(plan, step, made)
+        except BaseException as error:
+            with suppress(InvalidStateError):
+                made.set_exception(error)
+        else:
+            with suppress(InvalidStateError):
+                made.set_result(runs)
+
+    def _run(self, plan: Plan, step: Step, asked: "Future[Runs]") -> Runs:
         with self._planning:
             cells = plan()
         there = {cell.id: find_finished(self._home, cell.id) for cell in cells}
         wanted = tuple(cell for cell in cells if there[cell.id] is None)
         title = ", ".join(f"{cell.spec.race.name}/{cell.spec.workload.name}" for cell in wanted)
         with step(title or "nothing to run") as tell:
-            made = {run.id: run for run in self._cells.run(wanted)} if wanted else {}
+            try:
+                made = {run.id: run for run in self._cells.run(wanted, asked)} if wanted else {}
+            except InfraError:
+                if asked.cancelled():
+                    tell("= not needed any more")
+                raise
             said = (run.judgement() for run in made.values())
             tell("= " + "; ".join(f"{one.outcome} {one.title}".strip() for one in said))
         return tuple(made.get(cell.id) or RunDir(self._home.runs / cell.id) for cell in cells)

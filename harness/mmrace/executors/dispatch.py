@@ -5,7 +5,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,8 +66,10 @@ class Dispatch:
         self._under_way = 0
         self._skewed: set[str] = set()
 
-    def deliver(self, job: Job) -> Arrived:
+    def deliver(self, job: Job, asked: "Future[Any] | None" = None) -> Arrived:
         """Have a job done by one worker; files that it lacks are sent.
+
+        ``asked``: what it is for; where that is cancelled, the worker is told to end it.
 
         Raises InfraError that names the workers when three have failed, or all that there are.
         """
@@ -75,13 +77,13 @@ class Dispatch:
             for name in job.files:
                 write_stored(self.store, place_of(self._home, name))
         with self._board.group(job.ids, job.title):
-            return self._deliver(job)
+            return self._deliver(job, asked or Future())
 
-    def _deliver(self, job: Job) -> Arrived:
+    def _deliver(self, job: Job, asked: "Future[Any]") -> Arrived:
         tried: dict[str, str] = {}
         given: list[str] = []
         while True:
-            receipt, archives = self._send(job, tuple(tried))
+            receipt, archives = self._send(job, tuple(tried), asked)
             fault = receipt.failure or receipt.spoilt
             if receipt.missing:
                 fault = self._give(receipt, job.files, given)
@@ -97,7 +99,7 @@ class Dispatch:
                 raise InfraError(f"{job.what} failed on every worker tried: {_each(tried)}")
             return receipt, archives
 
-    def _send(self, job: Job, tried: tuple[str, ...]) -> Arrived:
+    def _send(self, job: Job, tried: tuple[str, ...], asked: "Future[Any]") -> Arrived:
         """Have a worker do it, one that has not failed on it if there is one."""
         there = self._addresses().items() if tried else ()
         others = [url for name, url in there if name not in tried]
@@ -116,7 +118,7 @@ class Dispatch:
                 workers=others or None,
                 allow_other_workers=bool(others),
             )
-            receipt, archives = self._arrived(future, job)
+            receipt, archives = self._arrived(future, job, asked)
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -124,10 +126,12 @@ class Dispatch:
         self._look_at_clock(receipt)
         return receipt, archives
 
-    def _arrived(self, future: "Remote[Any]", job: Job) -> Arrived:
+    def _arrived(self, future: "Remote[Any]", job: Job, asked: "Future[Any]") -> Arrived:
         try:
-            if not _ended(future, lambda: len(self._board.begun(job.ids[0])) > TRIES):
+            if not _ended(future, lambda: len(self._board.begun(job.ids[0])) > TRIES, asked):
                 raise self._killed(job)
+            if asked.cancelled():
+                raise InfraError(f"{job.what} was given up")
             text, archives = future.result()
             return Receipt.model_validate_json(text), archives
         except KilledWorker as error:
@@ -186,17 +190,24 @@ class Dispatch:
             )
 
 
-def _ended(future: "Remote[Any]", hopeless: Callable[[], bool]) -> bool:
+def _ended(
+    future: "Remote[Any]", hopeless: Callable[[], bool], asked: "Future[Any] | None" = None
+) -> bool:
     """Wait for a task; False, and it is cancelled, once there is no hope for it.
 
-    Not by ``result(timeout=...)``: in distributed 2026.8 that fails on a busy host.
+    It is cancelled as well where ``asked``, what it is for, is. Not by ``result(timeout=...)``: in
+    distributed 2026.8 that fails on a busy host.
     """
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
+    if asked:
+        asked.add_done_callback(lambda _: done.set())
     while not done.wait(POLL):
         if hopeless():
             future.cancel()
             return False
+    if asked and asked.cancelled():
+        future.cancel()
     return True
 
 

@@ -29,17 +29,25 @@ class UnderWay(Generic[T]):
 class Executor(Protocol):
     """Runs groups of cells; a group's cells run one after another, in order, at one place.
 
-    ``slots``: guests that run at the same time, and so the number of groups that are worth
-    submitting ahead.
+    ``slots``: guests that run at the same time. ``ahead``: groups that are worth submitting, more
+    than that where a slot would have to wait for the next one.
     """
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """Slots now; hosts may come and go."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """Groups that should be under way."""
+        ...
 
     def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
         """Have a group planned and run; the future holds its runs in the group's order.
 
         What planning or running raises (MmraceError) is the future's exception. ``step`` shows it,
-        in place of the executor's own.
+        in place of the executor's own. Where it is cancelled, a group on its way is given up.
         """
         ...
 
@@ -49,19 +57,19 @@ class Executor(Protocol):
 
 
 def in_order(executor: Executor, plans: Iterable[Plan], ahead: int = 0) -> Iterator[Runs]:
-    """Run groups, as many at a time as the executor has slots; yield their runs in order.
+    """Run groups, as many at a time as are worth it; yield their runs in order.
 
-    ``ahead``: groups under way at a time; 0: one for each slot. A slot does not wait for the order:
-    while a group takes long, up to FURTHER times as many behind it are run. The next plan is taken
-    from ``plans`` after the results so far have been yielded, so it may depend on those. What
-    planning or running raises ends it, and groups that have not begun are dropped.
+    ``ahead``: groups under way at a time; 0: as many as the executor says. A slot does not wait for
+    the order: while a group takes long, up to FURTHER times as many behind it are run. The next
+    plan is taken from ``plans`` after the results so far have been yielded, so it may depend on
+    those. What planning or running raises ends it, and groups that have not begun are dropped.
     """
     waiting: deque[Future[Runs]] = deque()
     try:
         for plan in plans:
             waiting.append(executor.submit(plan))
             while waiting:
-                width = ahead or executor.slots
+                width = ahead or executor.ahead
                 running = [one for one in waiting if not one.done()]
                 if waiting[0].done():
                     yield waiting.popleft().result()

@@ -21,7 +21,7 @@ class LocalExecutor:
     """
 
     def __init__(self, home: Home, step: Step, slots: int = 1) -> None:
-        self.slots = slots
+        self.slots = self.ahead = slots
         self._home = home
         self._step = step
         self._pool = ThreadPoolExecutor(slots) if slots > 1 else None

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Groups of cells that workers run, as runs in the home of the one who asks for them."""
 
+from concurrent.futures import Future
+from typing import Any
+
 from mmrace import __version__
 from mmrace.errors import InfraError
 from mmrace.executors import worker
@@ -22,8 +25,11 @@ class RemoteCells:
         self._dispatch = dispatch
         self._sender = this_host("", __version__)
 
-    def run(self, cells: tuple[Cell, ...]) -> tuple[RunDir, ...]:
-        """Have cells run by one worker, and publish their runs; errors as those of ``deliver``."""
+    def run(self, cells: tuple[Cell, ...], asked: "Future[Any]") -> tuple[RunDir, ...]:
+        """Have cells run by one worker, and publish their runs; errors as those of ``deliver``.
+
+        ``asked``: what they are for; where it is cancelled, they are given up.
+        """
         files = {name: file_digest(place_of(self._home, name)) for name in self._files(cells)}
 
         def sent(tried: tuple[str, ...]) -> str:
@@ -38,7 +44,7 @@ class RemoteCells:
         if any(cell.accel.name == "kvm" for cell in cells):
             wanted["kvm"] = 1
         job = Job(ids, f"run {ids[0]}", title, worker.run_shipment, sent, files, wanted)
-        receipt, archives = self._dispatch.deliver(job)
+        receipt, archives = self._dispatch.deliver(job, asked)
         if tuple(run for run, _ in receipt.runs) != ids:
             raise InfraError(f"worker {receipt.worker} sent other runs than were asked for")
         arrived = zip(receipt.runs, archives, strict=True)
