@@ -99,7 +99,7 @@ def check_witnesses(race: Race, resolver: Resolver | None) -> Iterator[Check]:
                 if step.point and resolver:
                     found = _resolved("witness", f"step {number}", step.point, resolver)
                     if found.problem:
-                        raise UserError(f"step {number}; {found.problem}")
+                        raise UserError(f"step {number} cannot be found; {found.problem}")
             yield Check("witness", path.name, note=f"{len(witness.step)} steps")
         except UserError as error:
             yield Check("witness", path.name, error.message)

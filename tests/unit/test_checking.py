@@ -165,11 +165,13 @@ def test_none_fits_and_what_cannot_be_told_are_warnings(
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     (found,) = json.loads(done.stdout)
     assert (found["status"], done.return_value) == ("warn", 0)
-    assert "no race fits this series: it changes other" in found["summary"]
+    assert "no race matches this series: it changes other" in found["summary"]
     run = CliRunner().invoke(
         cli, ["run", "--tree", "toy", "--series", words[-1]], standalone_mode=False
     )
-    assert str(run.exception) == "no race fits this series: it changes other; name one with --race"
+    assert (
+        str(run.exception) == "no race matches this series: it changes other; name one with --race"
+    )
 
     def broken(*_args: object, **_named: object) -> None:
         raise InfraError("gcc missing")

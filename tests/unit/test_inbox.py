@@ -238,7 +238,7 @@ def test_what_is_needed_by_message_id_goes_first(lists: List, tmp_path: Path) ->
         (lambda mails: [m for m in mails if m.id != "v2-1@list"], "patch 1/2 of v2 is missing"),
         (
             lambda mails: [*mails, again(mails[3])],
-            "patch 1/2 of v2 is there twice; give one of <again@list> and <v2-1@list>",
+            "patch 1/2 of v2 occurs twice; give one of <again@list> and <v2-1@list>",
         ),
         (lambda mails: [m for m in mails if "@list" in m.id and m.id[0] == "r"], "no patch in it"),
         (

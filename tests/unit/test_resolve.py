@@ -197,7 +197,7 @@ def test_the_first_alternative_that_the_kernel_has_is_taken(resolver: Resolver) 
 @pytest.mark.parametrize(
     ("point", "says"),
     [
-        ("entry of bodi", r"^small lacks a point; `entry of bodi`.*nearest: body"),
+        ("entry of bodi", r"^small lacks a sync point; `entry of bodi`.*nearest: body"),
         ("before leav in body", r"neither calls nor inlines leav; nearest: leaf"),
         ("before clear in stranger", r"neither calls nor inlines clear"),
         ("entry of tail from outer", r"outer neither calls nor inlines tail"),

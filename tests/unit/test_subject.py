@@ -92,6 +92,6 @@ def test_what_only_calls_is_taken_when_nothing_changes_and_told_so() -> None:
 def test_none_fits() -> None:
     change = Change((("do_wp_page", "mm/memory.c"),), ())
     assert subjects(change, RACES) == ()
-    words = "no race fits this series: it changes do_wp_page; name one with --race"
+    words = "no race matches this series: it changes do_wp_page; name one with --race"
     assert unfit(change).message == words
     assert "it changes no function" in unfit(Change((), ())).message

@@ -75,7 +75,7 @@ def test_the_config_is_the_kernels_own_where_it_has_one(home: Home, build: Path)
         (lambda top: (top / "vmlinux").write_bytes(b"hello"), "not a vmlinux; give the ELF"),
         (
             lambda top: (top / "vmlinux").write_bytes(symbols(built=WHEN.replace("#7", "#8"))),
-            r"is of build 6.1.192-mine #8 SMP",
+            r"is from build 6.1.192-mine #8 SMP",
         ),
         (lambda top: (top / "arch/x86/boot/bzImage").unlink(), "no arch/x86/boot/bzImage in it"),
         (lambda top: (top / "arch/x86/boot/bzImage").write_bytes(b"x" * 999), "not a bzImage"),

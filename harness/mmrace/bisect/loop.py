@@ -57,7 +57,9 @@ def result_of(judgement: Judgement) -> Result:
         case Outcome.CRASH | Outcome.FAIL if judgement.signature_matched:
             return Result.BAD
         case Outcome.INFRA:
-            raise InfraError(f"a run failed before the kernel could: {judgement.title}")
+            raise InfraError(
+                f"a run failed before its kernel could show anything: {judgement.title}"
+            )
         case _:
             return Result.VOID
 

@@ -40,7 +40,7 @@ def take_kernel(home: Home, image: Path, vmlinux: Path | None = None) -> Kernel:
     if (banner[1].decode(), banner[2].decode().strip()) != (release, built):
         other = f"{banner[1].decode()} {banner[2].decode().strip()}"
         raise UserError(
-            f"{vmlinux} is of build {other}, {image} of {release} {built}; name its own"
+            f"{vmlinux} is from build {other}, {image} from {release} {built}; name its vmlinux"
         )
     digest = hashlib.sha256(raw)
     digest.update(symbols)

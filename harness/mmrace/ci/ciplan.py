@@ -156,7 +156,7 @@ def cells_of(check: Check, tree: str, version: str, repro: Race | None = None) -
     named = check.races or (() if repro else _covered(version))
     races = [*map(load_race, named), *([repro] if repro else [])]
     if not races:
-        raise UserError(f"no base of linux {version}; name races in the [[check]]")
+        raise UserError(f"no base covers linux {version}; name races in the [[check]]")
     before = None if check.before is None else _series(check.before)
     after = (*(before or ()), *_series(check.after or check.series))
     return tuple(

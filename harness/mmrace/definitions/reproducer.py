@@ -198,7 +198,7 @@ def read_reproducer(words: Sequence[str]) -> Reproducer:
     tests = [word for word in words if word.startswith(BUILT_ELSEWHERE)]
     if tests:
         if len(words) > 1:
-            raise UserError(f"{tests[0]} is a program of its own; name nothing else with --repro")
+            raise UserError(f"{tests[0]} is a complete program; name nothing else with --repro")
         return Reproducer(test=_test(tests[0]))
     # The first C file names the program.
     paths = sorted((Path(word) for word in words), key=lambda path: path.suffix != ".c")

@@ -93,7 +93,9 @@ def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[
         made = []
         for run_id, wanted, data in arrived:
             if not _RUN.fullmatch(run_id):
-                raise InfraError(f"run {run_id!r} arrived damaged; its name is none of a run")
+                raise InfraError(
+                    f"run {run_id!r} arrived damaged; its name cannot be that of a run"
+                )
             folder = stack.enter_context(home.scratch(home.runs))
             unpack_files(f"run {run_id}", wanted, data, folder)
             if (folder / "spec.json").is_file():  # its series are here, not on the worker

@@ -117,7 +117,7 @@ class Stub:
         self._send(f"vCont;s:{thread}")
         stop = parse_stop(self._receive())
         if stop is None:
-            raise InfraError("QEMU's gdbstub answered a step with something else")
+            raise InfraError("QEMU's gdbstub did not report a stop after a step")
         return stop
 
     def poll(self, seconds: float) -> Stop | None:

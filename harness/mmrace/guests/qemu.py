@@ -65,7 +65,7 @@ def qemu_version() -> str:
     text = proc.run([QEMU, "--version"], deadline=20).text
     match = re.search(r"version (\d+(?:\.\d+)+)", text)
     if not match:
-        raise InfraError(f"{QEMU} --version says nothing that looks like a version")
+        raise InfraError(f"{QEMU} --version printed no version")
     return match[1]
 
 

@@ -177,7 +177,7 @@ def _load(guest: Guest, state: bytes) -> None:
             link.connect(str(guest.sockets / "state"))
             link.sendall(state)
         except OSError as error:
-            raise InfraError(f"QEMU does not read its state: {error}") from error
+            raise InfraError(f"QEMU cannot read the saved state: {error}") from error
     _migrated(guest)
 
 

@@ -156,7 +156,7 @@ def _with_trailers(
     if done.returncode:
         reason = last_line(done.errors)
         raise UserError(
-            f"{source.name}: b4 makes no series of it: {reason}; give patches as files", done.errors
+            f"{source.name}: b4 finds no series in it: {reason}; give patches as files", done.errors
         )
     if len(posted) != len(thread.patches):
         return done.errors, tuple(posted)

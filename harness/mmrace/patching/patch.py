@@ -191,5 +191,5 @@ def _files(git: Repository, name: str, diff: bytes) -> tuple[str, ...]:
             )
     if special := _MODE.search(diff):
         kind = {b"120000": "a symbolic link", b"160000": "a submodule"}.get(special[1])
-        raise UserError(f"{name}: makes or changes {kind or 'a special file'}; leave that out")
+        raise UserError(f"{name}: creates or changes {kind or 'a special file'}; leave it out")
     return files

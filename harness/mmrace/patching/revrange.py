@@ -37,7 +37,9 @@ def range_mails(repository: Path, revisions: str) -> tuple[bytes, str, str]:
         )
     commits = [line.split() for line in listed.text.splitlines()]
     if merge := next((commit[0] for commit in commits if len(commit) > 2), None):
-        raise UserError(f"{repository}: {revisions} holds the merge {merge[:12]}; name a line")
+        raise UserError(
+            f"{repository}: {revisions} contains the merge {merge[:12]}; name a linear range"
+        )
     if len(commits) > MOST:
         raise UserError(
             f"{repository}: {revisions} holds {len(commits)} commits; name {MOST} at most"
@@ -93,7 +95,7 @@ def _start(repository: Path, branch: str) -> str:
             return found.text.strip()[:12]
     found = _git(repository, "describe", "--abbrev=0", "--match", "v[0-9]*", f"{tip}~1")
     if found.returncode:
-        raise UserError(f"{repository}: where {branch} began cannot be told; say A..B")
+        raise UserError(f"{repository}: where {branch} branched off cannot be found; say A..B")
     return found.text.strip()
 
 

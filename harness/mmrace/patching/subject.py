@@ -96,4 +96,4 @@ def unfit(change: Change) -> UserError:
     names = [function for function, _ in change.changed]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     touched = f"it changes {', '.join(names[:5])}{more}" if names else "it changes no function"
-    return UserError(f"no race fits this series: {touched}; name one with --race")
+    return UserError(f"no race matches this series: {touched}; name one with --race")

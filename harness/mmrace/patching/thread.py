@@ -229,7 +229,7 @@ def _in_order(name: str, patches: list[Mail]) -> list[Mail]:
         if len(here) > 1:
             ids = " and ".join(f"<{mail.id}>" for mail in here[:2])
             raise UserError(
-                f"{name}: patch {number}/{total} of v{revision} is there twice; give one of {ids}"
+                f"{name}: patch {number}/{total} of v{revision} occurs twice; give one of {ids}"
             )
     return sorted(patches, key=lambda mail: mail.place.number)
 

@@ -144,8 +144,8 @@ def _check_probe(
 
 def _vanished(workload: Workload, counter: str, release: str, why: str) -> NotHereError:
     return NotHereError(
-        f"workload {workload.name} counts {counter}, and linux {release} has {why}; "
-        "add what it is called there to race.toml"
+        f"workload {workload.name} counts {counter}, but linux {release} has {why}; "
+        "add its name in this version to race.toml"
     )
 
 

@@ -121,7 +121,9 @@ class Planner:
         """
         if not built.suits(race):
             wanted = ", ".join(race.own_config)
-            raise NotHereError(f"it shows on a kernel of its own only ({wanted}); name the race")
+            raise NotHereError(
+                f"the race needs a kernel of its own ({wanted}); name it with --race"
+            )
         workload = self._named(built, race, workload)
         machine = like.machine if like else load_machine(options.machine or race.machine)
         boot = (*machine.boot, *built.boot, *race.boot, *options.boot)
@@ -186,7 +188,7 @@ class Planner:
         """Boot a kernel with a shell on its console, and hand that over."""
         machine = load_machine(options.machine or SHELL_MACHINE)
         if not BUSYBOX.is_file():
-            raise InfraError(f"{BUSYBOX} is not there; apt-get install busybox-static")
+            raise InfraError(f"{BUSYBOX} is not installed; apt-get install busybox-static")
         image = make_image(self._home, self._guest_init(built), (), BUSYBOX)
         chosen = self._accelerator(options.accel, machine, built.kernel, image)
         boot = (*machine.boot, *built.boot, *options.boot)
@@ -258,7 +260,9 @@ class Planner:
     ) -> Program:
         ltp = self._ltp(options.ltp).commit if needs_ltp(workload) else None
         if built.own and workload.source is Source.SELFTEST:
-            raise NotHereError(f"workload {workload.name} is in a kernel tree; name a --tree")
+            raise NotHereError(
+                f"workload {workload.name} is built from a kernel tree; name a --tree"
+            )
         with self._step(f"program {race.name}/{workload.name}") as tell:
             commit = built.applied.commit
             return build_program(self._home, race, workload, commit, ltp, tell, built.guest_cc)

@@ -347,7 +347,7 @@ def find_run(home: Home, name: str) -> RunDir:
         return (exact or found)[0]
     if not found:
         raise UserError(f"no run named {name!r}; `mmrace runs` lists them")
-    raise UserError(f"{name!r} fits {len(found)} runs; name one, such as {found[0].id}")
+    raise UserError(f"{name!r} matches {len(found)} runs; name one, such as {found[0].id}")
 
 
 def find_runs(home: Home, names: Iterable[str]) -> list[RunDir]:

@@ -111,7 +111,7 @@ def _clean(path: str, source: Path) -> str | None:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if path.startswith("/") or ".." in parts:
         raise UserError(
-            f"{source}: contains {path!r} outside of its tree; take one of the source alone"
+            f"{source}: contains {path!r} outside of its directory; name a source archive"
         )
     return None if not parts or ".git" in parts else "/".join(parts)
 
@@ -126,7 +126,7 @@ def tar_entries(path: Path) -> Iterator[Entry]:
             while stream.read(1 << 20):  # to the checksum at the end
                 pass
     except _DAMAGE as error:
-        raise UserError(f"{path}: not a whole tar archive: {error}; fetch it again") from error
+        raise UserError(f"{path}: an incomplete tar archive: {error}; fetch it again") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; name a readable archive") from error
 
@@ -135,7 +135,9 @@ def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         magic = file.read(6)
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        raise UserError(f"{path}: zstd is not read; unpack it (tar xf) and name the directory")
+        raise UserError(
+            f"{path}: zstd archives are not supported; unpack it (tar xf) and name the directory"
+        )
     for prefix, opener in _OPENERS.items():
         if magic.startswith(prefix):
             return cast(BinaryIO, opener(path))
@@ -152,7 +154,7 @@ def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Entry 
         return None, name, os.fsencode(_clean(member.linkname, path) or "")
     file = tar.extractfile(member)
     if file is None:
-        raise UserError(f"{path}: {member.name} is a device; take an archive of the source alone")
+        raise UserError(f"{path}: {member.name} is a device; name an archive of the source alone")
     return 0o100755 if member.mode & 0o100 else 0o100644, name, file.read()
 
 

@@ -95,7 +95,7 @@ class Resolver:
             if text in self._known:
                 return self._known[text]
             faults.append(self._faults[text])
-        raise UserError(f"{self.kernel} lacks a point; {'; '.join(faults)}")
+        raise UserError(f"{self.kernel} lacks a sync point; {'; '.join(faults)}")
 
     def occurrences(self, function: str) -> tuple[Occurrence, ...]:
         """All that ``before`` and ``after`` can name in a function, by source line."""

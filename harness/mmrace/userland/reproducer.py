@@ -87,7 +87,7 @@ def _as_ltp(home: Home, workload: Workload, name: str, commit: str) -> Workload:
     stem = Path(name).name
     found = [path for path in listed.split("\0") if Path(path).name == f"{stem}.c"]
     if not found:
-        raise UserError(f"LTP has no test {stem}; name one as its .c file is called")
+        raise UserError(f"LTP has no test {stem}; name a test by its .c file")
     return workload.model_copy(update={"sources": (str(Path(found[0]).parent),)})
 
 
