@@ -27,6 +27,7 @@
 #define PLACES 8                /* of a schedule, that get or lose energy by it */
 #define CHANGES 8
 #define BURST_NS 50000000ull    /* of holds before the share of time counts */
+#define TRAIL 8                 /* functions that a vCPU came from, newest last */
 #define PACE_STEP 1.1
 #define PACE_MOST 1000.0
 
@@ -49,6 +50,9 @@ struct turn {
 	struct visits *visits;  /* by site */
 	uint32_t *known;        /* by group: sites of it that this vCPU has hit */
 	uint32_t groups;        /* that this vCPU has hit */
+	/* Sites at which the vCPU last came from one function to another; others read them as they are. */
+	_Atomic uint32_t trail[TRAIL];
+	_Atomic uint32_t walked;
 	/* Under the lock. */
 	pthread_cond_t freed;
 	_Atomic uint64_t line;  /* this and the next three are read without it as well */
@@ -112,6 +116,23 @@ static void log_step(struct scheduler *scheduler, unsigned int vcpu, const struc
 {
 	log_count(scheduler, vcpu, access, kind,
 		  scheduler->turns[vcpu].visits[access->site].here);
+}
+
+/* Where all vCPUs came from when a schedule began: without that its steps may mean anything. */
+static void log_trails(struct scheduler *scheduler)
+{
+	for (unsigned int i = 0; i < scheduler->vcpus; i++) {
+		struct turn *turn = &scheduler->turns[i];
+		uint32_t end = atomic_load(&turn->walked);
+
+		for (uint32_t at = end > TRAIL ? end - TRAIL : 0; at < end; at++) {
+			struct access access = { .site = atomic_load(&turn->trail[at % TRAIL]) };
+			struct visits *visits = &turn->visits[access.site];
+
+			log_count(scheduler, i, &access, STEP_TRAIL,
+				  (uint64_t)visits->hits[PHASE_FREE] + visits->hits[PHASE_HELD]);
+		}
+	}
 }
 
 /* The activity of others that a hold may last: each factor of two is as likely. */
@@ -346,6 +367,7 @@ static void begin_schedule(struct scheduler *scheduler, struct turn *turn, uint6
 	scheduler->forced = false;
 	if (scheduler->strategy == STRATEGY_PCT)
 		draw_priorities(scheduler, turn);
+	log_trails(scheduler);
 	atomic_store(&scheduler->running, true);
 }
 
@@ -497,6 +519,17 @@ out:
 	pthread_mutex_unlock(&scheduler->lock);
 }
 
+static void walk(struct scheduler *scheduler, struct turn *turn, uint32_t site)
+{
+	uint32_t walked = atomic_load_explicit(&turn->walked, memory_order_relaxed);
+	uint32_t last = turn->trail[(walked - 1) % TRAIL];
+
+	if (walked && scheduler->sites[last].group == scheduler->sites[site].group)
+		return;
+	atomic_store_explicit(&turn->trail[walked % TRAIL], site, memory_order_relaxed);
+	atomic_store_explicit(&turn->walked, walked + 1, memory_order_release);
+}
+
 /* Returns whether this is the vCPU's first visit of the site in the running schedule. */
 static bool count_visit(struct scheduler *scheduler, struct turn *turn,
 			const struct access *access, enum phase phase)
@@ -510,6 +543,7 @@ static bool count_visit(struct scheduler *scheduler, struct turn *turn,
 	visits->hits[phase]++;
 	turn->active[phase] += pause < PAUSE_NS ? pause : PAUSE_NS;
 	turn->latest = access->time;
+	walk(scheduler, turn, access->site);
 	atomic_fetch_add_explicit(&turn->progress, 1, memory_order_relaxed);
 	if (visits->schedule == scheduler->number) {
 		visits->here++;

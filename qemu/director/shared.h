@@ -114,7 +114,8 @@ enum shared_step_kind {
 	STEP_TIMEOUT = 4, /* a held vCPU went on: its time was over, or that since it was met */
 	STEP_STUCK = 5,   /* a held vCPU went on: no other one made progress */
 	STEP_GO = 6,      /* a held vCPU went on: a switch let it go, or the race phase ended */
-	STEP_MARK = 7     /* the kernel reports a failure */
+	STEP_MARK = 7,    /* the kernel reports a failure */
+	STEP_TRAIL = 8    /* a schedule begins: the vCPU was at this site shortly before, oldest first */
 };
 
 struct shared_search {

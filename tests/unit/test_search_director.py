@@ -63,7 +63,16 @@ class Stage:
     def held(self) -> list[LogStep]:
         return [step for step in self.log() if step.kind is StepKind.HELD]
 
-    def log(self) -> tuple[LogStep, ...]:
+    def log(self) -> list[LogStep]:
+        """What was done; where the vCPUs came from is apart."""
+        return [step for step in self._whole_log() if step.kind is not StepKind.TRAIL]
+
+    def trail(self) -> list[tuple[int, int, int]]:
+        """Each place that a vCPU came from: its number, the site, and how often it was there."""
+        whole = [step for step in self._whole_log() if step.kind is StepKind.TRAIL]
+        return [(step.vcpu, step.address, step.count) for step in whole]
+
+    def _whole_log(self) -> tuple[LogStep, ...]:
         return self.director.searched().log
 
     def close(self) -> None:
@@ -251,6 +260,18 @@ def test_a_report_of_the_kernel_is_noted_in_the_log(stage: Maker) -> None:
     play.player.tell(f"reach 1 {MARK:x}")
     assert play.player.answer() == f"1 {MARK:x}"
     assert [(step.vcpu, step.kind) for step in play.log()] == [(1, StepKind.MARK)]
+
+
+def test_a_schedule_tells_where_its_vcpus_came_from(stage: Maker) -> None:
+    play = stage(MEET)
+    made = []
+    for site in (LOAD, LOAD, OTHER, OTHER, STORE, STORE) * 20:
+        made.append(site)
+        play.start(1, site, FAR, False)
+        if play.player.silent(0.05):
+            break
+    entered = [site for site, before in zip(made, [0, *made], strict=False) if site != before]
+    assert play.trail() == [(1, site, made.count(site)) for site in entered[-8:]]
 
 
 PCT = replace(EAGER, strategies=(0, 0, 1), depth=2, length=2, stuck=0.02, share=0.9)

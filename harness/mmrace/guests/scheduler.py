@@ -66,8 +66,11 @@ class Scheduler:
         self._new_oracle = oracle
         self._restored = 0.0
 
-    def replay(self, seconds: float) -> Replay:
-        """Restore, and carry out the order until it fails; again as long as the time allows."""
+    def replay(self, seconds: float, completions: float = math.inf) -> Replay:
+        """Restore, and carry out the order until it fails; again as long as the time allows.
+
+        ``completions``: how often the whole order is carried out at most.
+        """
         begun = time.monotonic()
         oracle = self._new_oracle()
         turns = Turns(self._snapshot.restore(), oracle)
@@ -78,6 +81,9 @@ class Scheduler:
         turns.let_go(self._witness.settle)
         attempts = [first]
         while not turns.over and time.monotonic() + _LEAST < end:
+            completions -= attempts[-1].steps == len(self._placed)
+            if completions <= 0:
+                break
             attempts.append(self._attempt(turns, end, end))
             turns.let_go(self._witness.settle)
         return Replay(

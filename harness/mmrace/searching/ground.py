@@ -15,8 +15,8 @@ from mmrace.searching.profile import Profile, load_profile, save_profile
 from mmrace.symbols.accesses import AccessSite, files_of, list_files, list_sites
 from mmrace.symbols.resolve import Resolved, Resolver
 
-# The kernel passes one of these when it begins to report a failure.
-MARKS = ("entry of add_taint", "entry of panic")
+# The kernel passes these when it reports a failure; it taints itself before or after it prints.
+MARKS = ("entry of vprintk_emit", "entry of add_taint", "entry of panic")
 _FORMAT = 3  # of the list of sites that is kept
 
 
@@ -47,12 +47,19 @@ def survey(
     """
     chosen = hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()[:8]
     folder = home.cache / "profiles" / kernel_id
-    marks = None
-    with suppress(UserError):
-        marks = resolver.resolve(MARKS)
+    marks = _marks(resolver)
     path = folder / f"{workload}-{chosen}.json"
     sites = _sites(folder / f"sites-{chosen}.json", resolver, files)
     return Ground(sites, marks, load_profile(path), path)
+
+
+def _marks(resolver: Resolver) -> Resolved | None:
+    """All marks that a kernel has, as one point."""
+    found: set[int] = set()
+    for mark in MARKS:
+        with suppress(UserError):
+            found.update(resolver.resolve((mark,)).addresses)
+    return Resolved(", ".join(MARKS), tuple(sorted(found))) if found else None
 
 
 def _sites(kept: Path, resolver: Resolver, files: Sequence[str]) -> tuple[AccessSite, ...]:

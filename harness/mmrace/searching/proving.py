@@ -9,43 +9,38 @@ from mmrace.hunting.minimise import Steps
 from mmrace.hunting.order import Hit, going_on, steps
 from mmrace.hunting.proof import Proven, Prover
 from mmrace.searching.naming import Names
+from mmrace.searching.schedule import Recorded
 from mmrace.searching.search import Failure
 
-LATEST = 64  # schedules before a failure that are looked at
+LATEST = 4  # schedules before a failure that are looked at: what is older has seldom to do with it
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
-FAILURE_SECONDS = 60.0  # without an order that shows: the next failure may tell more
+FAILURE_SECONDS = 20.0  # without an order that shows: the next failure may tell more
 SCREENS = 2  # replays of an order that did not show, after which it is no suspect any more
+CONTEXTS = 2  # places that another vCPU came from, of which each is tried
 
 Hits = tuple[Hit, ...]
 
 
 class Suspects:
-    """What may have brought the failures of a search, which share a cause more often than not.
-
-    Those in which two vCPUs met at one word, those in which two stood and those in which one stood
-    take turns, in each kind what came before most failures first, and then the latest.
-    """
+    """Orders that may have brought the failures of a search, each screened a few times at most."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._failures: Counter[Hits] = Counter()
         self._screened: Counter[Steps] = Counter()
 
-    def of(self, failure: Failure) -> list[Hits]:
-        """Take in a failure; return what may have brought it, the likeliest first."""
-        found = list(candidates(self._names, failure))
-        self._failures.update(found)
-        found.sort(key=lambda hits: -self._failures[hits])
-        kinds = ([hits for hits in found if _kind(hits) == kind] for kind in (2, 1, 0))
-        turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
-        return list(dict.fromkeys((*filter(None, turns), *joined(self._names, failure))))
+    def of(self, failure: Failure) -> Iterator[tuple[Hits, Steps]]:
+        """What may have brought a failure, and an order that it means, the likeliest first.
 
-    def orders(self, hits: Hits) -> Iterator[Steps]:
-        """Orders of these hits that were not screened often enough."""
-        for order in variants(hits):
-            if self._screened[order] < SCREENS:
-                self._screened[order] += 1
-                yield order
+        A failure that takes the kernel down shows soon after its cause: the latest schedule is the
+        likeliest, and in it the way that its vCPUs stood as it was recorded.
+        """
+        for hits in dict.fromkeys(
+            (*candidates(self._names, failure), *joined(self._names, failure))
+        ):
+            for order in variants(hits):
+                if self._screened[order] < SCREENS:
+                    self._screened[order] += 1
+                    yield hits, order
 
 
 def prove_failure(
@@ -62,14 +57,15 @@ def prove_failure(
     """
     best: Proven | None = None
     give_up = left() - FAILURE_SECONDS
-    for hits in suspects.of(failure):
+    looked_into: set[Hits] = set()
+    for hits, order in suspects.of(failure):
         if left() <= max(0.0, give_up):
             break
-        tell(f"replaying a schedule of {len(hits)} steps")
-        shown = next((order for order in suspects.orders(hits) if prover.shows(order)), None)
-        if not shown:
+        tell(f"replaying a schedule of {len(order)} steps")
+        if hits in looked_into or not prover.shows(order):
             continue
-        proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell, shown)
+        looked_into.add(hits)
+        proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell, order)
         if proven and (best is None or proven.proof.shown > best.proof.shown):
             best = proven
         if best and best.proof.holds:
@@ -78,24 +74,29 @@ def prove_failure(
     return best
 
 
-def _kind(hits: Hits) -> int:
-    """2 where vCPUs met at one word, 1 where two stood somewhere, else 0."""
-    if any(hit.meets for hit in hits):
-        return 2
-    return int(len({hit.actor for hit in hits if hit.point}) > 1)
-
-
 def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
-    """What may have brought one failure, the latest first.
+    """What may have brought one failure, the latest schedule first.
 
-    A schedule in which one vCPU stood and another one went on, and each of its holds alone.
+    Of each schedule: the way in which its vCPUs stood, and each of its holds alone; both also
+    with another vCPU first where it came from.
     """
-    seen: set[Hits] = set()
     for schedule in failure.schedules[:LATEST]:
-        for hits in (schedule.hits(names.exact), *schedule.holds(names.exact)):
-            if _of_several(hits) and hits not in seen:
-                seen.add(hits)
-                yield hits
+        alone = schedule.holds(names.exact)
+        for hits in dict.fromkeys((schedule.hits(names.exact), *alone)):
+            if _of_several(hits):
+                for context in contexts(names, schedule, hits):
+                    yield (*context, *hits)
+
+
+def contexts(names: Names, schedule: Recorded, hits: Hits) -> Iterator[Hits]:
+    """Where others stand before a schedule's first hold: where they came from, or anywhere."""
+    held = hits[0].actor
+    others = [vcpu for vcpu in schedule.vcpus if f"V{vcpu}" != held]
+    came = [schedule.came_from(vcpu, names.exact)[:CONTEXTS] for vcpu in others]
+    ways = [hit for hit in itertools.chain.from_iterable(itertools.zip_longest(*came)) if hit]
+    yield from ((hit,) for hit in ways[:1])
+    yield ()
+    yield from ((hit,) for hit in ways[1:CONTEXTS])
 
 
 def joined(names: Names, failure: Failure) -> Iterator[Hits]:

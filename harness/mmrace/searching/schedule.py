@@ -10,6 +10,7 @@ from mmrace.windows.search import LogStep, StepKind
 
 SLACK = 0.05  # seconds by which the console's and the channel's times may be early
 BEFORE = 2.0  # seconds before the first byte of a report that the kernel may have marked it
+PAUSE = 0.1  # seconds between two marks of one report at most; before a longer pause were others
 _ENDS = (StepKind.TIMEOUT, StepKind.STUCK)
 _OVER = (*_ENDS, StepKind.GO)
 _STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
@@ -56,19 +57,43 @@ class Recorded:
                 found.append((Hit(f"V{step.vcpu}", point), Hit(f"V{other}", "")))
         return tuple(pair for pair in found if pair[0].point)
 
+    def came_from(self, vcpu: int, name: Callable[[int], str]) -> tuple[Hit, ...]:
+        """Where a vCPU had been when the schedule began, what it seldom does first.
+
+        That is what tells a place in a function that is called everywhere from that place here.
+        """
+        own = [step for step in self.steps if step.vcpu == vcpu]
+        stands = {step.address for step in own if step.kind in _STANDS}
+        trail = [step for step in own if step.kind is StepKind.TRAIL and step.address not in stands]
+        trail.sort(key=lambda step: step.count)
+        points = dict.fromkeys(name(step.address) for step in trail)
+        return tuple(Hit(f"V{vcpu}", point) for point in points if point)
+
+    @property
+    def vcpus(self) -> tuple[int, ...]:
+        """All vCPUs that the log tells of."""
+        return tuple(sorted({step.vcpu for step in self.steps}))
+
     def _other(self, vcpu: int) -> int:
         """The vCPU that went on while this one was held: one that the schedule knows, or any."""
-        known = [step.vcpu for step in self.steps if step.vcpu != vcpu]
+        acted = [step for step in self.steps if step.kind is not StepKind.TRAIL]
+        known = [step.vcpu for step in acted if step.vcpu != vcpu]
         return known[-1] if known else (1 if vcpu == 0 else 0)
 
 
 def failed_at(log: Sequence[LogStep], seen: float) -> float:
     """When the failure happened, which was ``seen`` from outside at that time of the log.
 
-    Some reports the kernel marks before it prints them, some when it has.
+    The kernel marks it when it prints the first line, which the console may show much later.
     """
     marks = [step.time for step in log if step.kind is StepKind.MARK]
-    return min([time for time in marks if seen - BEFORE <= time] + [seen + SLACK])
+    marks = sorted(time for time in marks if seen - BEFORE <= time <= seen + SLACK)
+    first = seen + SLACK
+    for time in reversed(marks):
+        if first - time > PAUSE and first != seen + SLACK:
+            break
+        first = time
+    return first
 
 
 def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:

@@ -36,6 +36,7 @@ class StepKind(IntEnum):
     STUCK = 5
     GO = 6
     MARK = 7
+    TRAIL = 8
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class LogStep:
     """One entry of the search's log; ``time`` in host seconds since the first arming.
 
     ``count``: how often this vCPU was at the site in this schedule, from 1; where a hold ended by
-    itself, the accesses that others made during it.
+    itself, the accesses that others made during it; of a trail, how often this vCPU was at the site
+    in this boot.
     """
 
     time: float
