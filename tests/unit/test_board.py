@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
-from mmrace.cli.command import tell
+from mmrace.cli.command import print_answer
 from mmrace.executors.board import BEGUN, Board
 from mmrace.home import Home
 from mmrace.terminal.board import BoardTable, keep_board
@@ -47,7 +47,7 @@ def test_the_table_is_on_a_terminal_until_there_is_a_result(tmp_path: Path) -> N
     app.err = Console(file=io.StringIO(), force_terminal=True, width=80)
     app.end_live = keep_board(app.err, board)
     app.note("a line above")
-    tell(app, Answer({}))
+    print_answer(app, Answer({}))
     text = app.err.file.getvalue()  # type: ignore[attr-defined]
     assert "host-a" in text
     assert "a line above" in text

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from mmrace.progress import Counted, rough_clock
-from mmrace.terminal.lines import wrapped
-from mmrace.terminal.steps import shown, time_left
+from mmrace.terminal.lines import wrap_text
+from mmrace.terminal.steps import show_step, time_left
 
 
 def lines(*states: str, error: type[BaseException] | None = None) -> list[str]:
@@ -18,7 +18,7 @@ def lines(*states: str, error: type[BaseException] | None = None) -> list[str]:
     console = Console(file=out, width=200)
 
     def step() -> None:
-        with shown(console, "build", live=False, known=set()) as tell:
+        with show_step(console, "build", live=False, known=set()) as tell:
             for state in states:
                 tell(state)
             if error:
@@ -60,7 +60,7 @@ def screens(console: Console) -> list[str]:
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_live_line_keeps_its_times_and_is_one_line(width: int) -> None:
     console = terminal(width)
-    with shown(console, "race/workload on " + "x" * 60, live=True, known=set()) as tell:
+    with show_step(console, "race/workload on " + "x" * 60, live=True, known=set()) as tell:
         tell("count probe:retractions " + "9" * 60)
         time.sleep(0.6)
     live = screens(console)
@@ -72,7 +72,7 @@ def test_the_same_quick_step_is_said_once() -> None:
     console = Console(file=io.StringIO(), width=200)
     known: set[str] = set()
     for result in ("= Linux 6.1", "= Linux 6.1", "= Linux 7.3"):
-        with shown(console, "tree", live=False, known=known) as tell:
+        with show_step(console, "tree", live=False, known=known) as tell:
             tell(result)
     said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert said == ["tree: Linux 6.1 (0.0 s)", "tree: Linux 7.3 (0.0 s)"]
@@ -81,12 +81,12 @@ def test_the_same_quick_step_is_said_once() -> None:
 def test_a_terminal_breaks_lines_between_words_and_no_path() -> None:
     path = "/" + "p" * 50
     text = f"file: if failures come at a constant rate (assumed): see {path}"
-    assert wrapped(text, terminal(40)).splitlines() == [
+    assert wrap_text(text, terminal(40)).splitlines() == [
         "file: if failures come at a constant",
         "  rate (assumed): see",
         f"  {path}",
     ]
-    assert wrapped(text, Console(file=io.StringIO(), width=40)) == text
+    assert wrap_text(text, Console(file=io.StringIO(), width=40)) == text
 
 
 def test_time_left_is_a_rough_estimate() -> None:

@@ -7,14 +7,14 @@ import pytest
 from rich.console import Console
 
 from mmrace.answers.answer import Table
-from mmrace.terminal.tables import printed
+from mmrace.terminal.tables import rich_table
 
 RUN = "20261129-120059-exec-stack-migration-exec-storm-slow-cdb929e6"
 
 
 def lines(table: Table, *, colours: bool = False) -> list[str]:
     console = Console(file=io.StringIO(), width=80, force_terminal=colours)
-    console.print(printed(table))
+    console.print(rich_table(table))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 

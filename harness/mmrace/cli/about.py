@@ -11,7 +11,7 @@ from mmrace.answers import host
 from mmrace.answers import races as answers
 from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
-from mmrace.cli.command import command, flags, tell
+from mmrace.cli.command import command, flags, print_answer
 from mmrace.cli.options import series_option, tree_option
 from mmrace.cli.runoptions import build_options, tls_options
 from mmrace.cli.session import open_session
@@ -32,7 +32,7 @@ def doctor_command(app: App) -> Answer:
 def races(context: click.Context) -> None:
     """List the races; `races show NAME` shows one."""
     if not context.invoked_subcommand:
-        tell(context.obj, answers.listed())
+        print_answer(context.obj, answers.listed())
 
 
 races.params += flags()

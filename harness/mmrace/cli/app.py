@@ -9,8 +9,8 @@ from rich.console import Console
 
 from mmrace.home import Home
 from mmrace.progress import Tell
-from mmrace.terminal.lines import wrapped
-from mmrace.terminal.steps import shown
+from mmrace.terminal.lines import wrap_text
+from mmrace.terminal.steps import show_step
 
 
 class App:
@@ -35,20 +35,20 @@ class App:
         """Where a command's result for people goes: standard error beside a JSON document."""
         return self.err if self.json else self._out
 
-    def when_told(self, what: Callable[[], None]) -> None:
-        """Have something done when the command has told its result, and not if it never does."""
-        self._after.append(what)
+    def after_answer(self, action: Callable[[], None]) -> None:
+        """Have an action done once the command's answer is printed, and not if it never is."""
+        self._after.append(action)
 
-    def told(self) -> None:
-        """Say that it has."""
-        for what in self._after:
-            what()
+    def end_answer(self) -> None:
+        """Do what waits for the answer to be printed."""
+        for action in self._after:
+            action()
 
     def note(self, text: str) -> None:
         """Say something to people."""
-        self.err.print(wrapped(text, self.err), markup=False)
+        self.err.print(wrap_text(text, self.err), markup=False)
 
     def step(self, title: str) -> AbstractContextManager[Tell]:
         """Show that something is under way; yields what tells its present state."""
         live = self.err.is_terminal and not self.plain
-        return shown(self.err, title, live=live, known=self._known)
+        return show_step(self.err, title, live=live, known=self._known)

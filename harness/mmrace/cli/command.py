@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What makes a function a command: it returns an answer, which is told here."""
+"""What makes a function a command: it returns an answer, which is printed here."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -11,8 +11,8 @@ from mmrace.answers.answer import Answer, Block, Table
 from mmrace.cli.app import App
 from mmrace.cli.document import print_document
 from mmrace.lazy import Lazy
-from mmrace.terminal.lines import wrapped
-from mmrace.terminal.tables import printed
+from mmrace.terminal.lines import wrap_text
+from mmrace.terminal.tables import rich_table
 
 Function = Callable[..., Any]
 session = Lazy("mmrace.cli.session")  # most of mmrace, which a look at the disk does not take
@@ -27,7 +27,7 @@ def command(name: str, group: click.Group | None = None) -> Callable[[Function],
     def decorate(function: Function) -> click.Command:
         @functools.wraps(function)
         def wrapped(app: App, *args: Any, **given: Any) -> int:
-            return tell(app, function(app, *args, **given))
+            return print_answer(app, function(app, *args, **given))
 
         made = click.command(name)(click.pass_obj(wrapped))
         made.params += flags()
@@ -54,10 +54,10 @@ def _flag(*names: str, text: str) -> click.Option:
     return click.Option(names, is_flag=True, expose_value=False, callback=note, help=text)
 
 
-def tell(app: App, answer: Answer) -> int:
-    """Tell an answer to people or to a program; returns the exit code.
+def print_answer(app: App, answer: Answer) -> int:
+    """Print an answer for people or for a program; returns the exit code.
 
-    Raises what ended the command, once all that it had found is told.
+    Raises the error that ended the command, once all that it had found is printed.
     """
     app.end_live()
     if app.json:
@@ -66,7 +66,7 @@ def tell(app: App, answer: Answer) -> int:
         click.echo(line, err=app.json)
     if answer.watched or not app.json:
         blocks = answer.details if app.verbose and answer.details else answer.text
-        show(app, blocks, sentences=answer.watched)
+        print_blocks(app, blocks, sentences=answer.watched)
     for note in answer.notes:
         app.note(note)
     if answer.page:
@@ -77,10 +77,10 @@ def tell(app: App, answer: Answer) -> int:
     return answer.exit_code
 
 
-def show(app: App, blocks: Iterable[Block], *, sentences: bool = False) -> None:
+def print_blocks(app: App, blocks: Iterable[Block], *, sentences: bool = False) -> None:
     """Print tables and text, of ``sentences`` or as it is; beside a document to standard error."""
     for block in blocks:
         if isinstance(block, Table):
-            app.out.print(printed(block))
+            app.out.print(rich_table(block))
         else:
-            click.echo(wrapped(block, app.out) if sentences else block, err=app.json)
+            click.echo(wrap_text(block, app.out) if sentences else block, err=app.json)

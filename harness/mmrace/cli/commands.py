@@ -56,11 +56,11 @@ class Commands(click.Group):
     """The group of all commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what waits for its end is done when it has come to it."""
+        """Run the command; then do what waits for its answer to be printed."""
         result = super().invoke(ctx)
         sys.stdout.flush()
         if ctx.obj:
-            ctx.obj.told()
+            ctx.obj.end_answer()
         return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -36,7 +36,7 @@ def open_session(app: App, slots: int = 1) -> Session:
         intake=Intake(_standard_input),
         executor=executor,
         builder=builder_of(executor, place),
-        when_told=app.when_told,
+        after_answer=app.after_answer,
     )
 
 

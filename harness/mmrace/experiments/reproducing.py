@@ -162,7 +162,7 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
             runs.append(_run(session, bad, _next(works, runs), slots, len(runs)))
             judged, stack = _told(runs[-1])
             learning.record(judged, stack)
-        session.when_told(slots.end)
+        session.after_answer(slots.end)
     failure = learning.failure()
     if failure is None:
         return Learnt(race, tuple(runs), None, _trouble(bad, race, options, learning, runs))

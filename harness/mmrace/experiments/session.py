@@ -32,7 +32,7 @@ MOST = 32  # builds that are asked for at a time
 class Session:
     """One invocation's home and progress; each kernel is built once and kept.
 
-    ``step`` shows that something is under way, ``note`` tells people one line. ``when_told`` has
+    ``step`` shows that something is under way, ``note`` tells people one line. ``after_answer`` has
     something done once the invocation's result has reached its user. ``builder`` builds kernels on
     other hosts, several at a time; without one they are built here, one after another.
     """
@@ -46,7 +46,7 @@ class Session:
         intake: Intake = DEFAULT,
         executor: Executor | None = None,
         builder: Builder | None = None,
-        when_told: Callable[[Callable[[], None]], None] = lambda what: what(),
+        after_answer: Callable[[Callable[[], None]], None] = lambda what: what(),
     ) -> None:
         self.home = home
         self.step = step
@@ -54,7 +54,7 @@ class Session:
         self.intake = intake
         self.executor = executor or LocalExecutor(home, step)
         self.builder = builder
-        self.when_told = when_told
+        self.after_answer = after_answer
         self._built: dict[tuple[object, ...], Built] = {}
         self._building: defaultdict[tuple[object, ...], RLock] = defaultdict(RLock)
 
@@ -72,7 +72,7 @@ class Session:
             intake=intake,
             executor=self.executor,
             builder=self.builder,
-            when_told=self.when_told,
+            after_answer=self.after_answer,
         )
 
     def build(

@@ -131,7 +131,7 @@ class Verification:
     def undecided(self, why: str) -> Verified:
         """Return the result of a campaign that cannot begin: INCONCLUSIVE, and why."""
         if self._slots:
-            self._session.when_told(self._slots.end)
+            self._session.after_answer(self._slots.end)
         return replace(self.result(), said=replace(self.statement(), reason=why))
 
     def run(self, tell: Callable[[Pair, Combined], None] = lambda *_: None) -> Verified:
@@ -146,7 +146,7 @@ class Verification:
             tell(one.pair, self.statement())
             self._seconds = time.monotonic() - begun
         if self._slots:
-            self._session.when_told(self._slots.end)
+            self._session.after_answer(self._slots.end)
         return self.result()
 
     def step(self, pairs: int = 1) -> None:
@@ -156,7 +156,7 @@ class Verification:
             self._record(one)
         self._seconds += time.monotonic() - begun
         if self.done and self._slots:
-            self._session.when_told(self._slots.end)
+            self._session.after_answer(self._slots.end)
 
     def _record(self, one: PairRuns) -> None:
         self.pairs.append(one)

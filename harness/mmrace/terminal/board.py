@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from mmrace.answers.answer import Table
 from mmrace.executors.board import Board
-from mmrace.terminal.tables import printed
+from mmrace.terminal.tables import rich_table
 
 
 def keep_board(console: Console, board: Board) -> Callable[[], None]:
@@ -40,4 +40,4 @@ class BoardTable:
             )
             for one in self._board.rows()
         ]
-        return printed(Table(("worker", "runs", "now", "", "s"), rows))
+        return rich_table(Table(("worker", "runs", "now", "", "s"), rows))

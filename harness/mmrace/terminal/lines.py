@@ -6,7 +6,7 @@ import textwrap
 from rich.console import Console
 
 
-def wrapped(text: str, console: Console) -> str:
+def wrap_text(text: str, console: Console) -> str:
     """Break a long line between words where a terminal would break one; a path stays whole.
 
     A log or a pipe gets the line as it is.

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mmrace.errors import NotHereError
 from mmrace.progress import Counted, Tell, clock, rough_clock
-from mmrace.terminal.lines import wrapped
+from mmrace.terminal.lines import wrap_text
 
 PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 WAITING = "waiting for "
@@ -20,7 +20,7 @@ _SURE = 5.0  # seconds of a step from which the time left can be told
 
 
 @contextmanager
-def shown(console: Console, title: str, *, live: bool, known: set[str]) -> Iterator[Tell]:
+def show_step(console: Console, title: str, *, live: bool, known: set[str]) -> Iterator[Tell]:
     """Show that something is under way; yields what tells its present state.
 
     A ``live`` line, else plain lines now and then. A state that begins with "=" is the result, and
@@ -44,7 +44,7 @@ def shown(console: Console, title: str, *, live: bool, known: set[str]) -> Itera
         told = step.result and line not in known
         if told or ended in ("failed", "interrupted") or step.seconds > QUICK:
             known.add(line)
-            console.print(wrapped(f"{line} ({clock(step.seconds)})", console), markup=False)
+            console.print(wrap_text(f"{line} ({clock(step.seconds)})", console), markup=False)
 
 
 class _Step:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables as the terminal shows them."""
 
-from rich import table as rich_table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from mmrace.answers.answer import Table
@@ -14,9 +14,9 @@ _STYLE = {
 }
 
 
-def printed(made: Table) -> rich_table.Table:
+def rich_table(made: Table) -> RichTable:
     """Return a plain table; cells are text, never markup; outcomes and verdicts have colours."""
-    shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
+    shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in made.columns:
         last = column == made.columns[-1]
         shown.add_column(column, overflow="fold", no_wrap=made.cut and not last)
