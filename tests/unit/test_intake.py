@@ -20,7 +20,7 @@ from fakes.toydesk import toy_home, toy_template
 from mmrace.definitions.base import Base, load_bases
 from mmrace.errors import UserError
 from mmrace.home import Home
-from mmrace.patching.intake import Intake, said
+from mmrace.patching.intake import Intake, series_notes
 from mmrace.patching.series import Applied, apply_series, resolve_series
 from mmrace.sources.tree import Tree, add_tree, find_tree, store
 
@@ -55,7 +55,7 @@ class Desk:
     def take(self, name: str | Path) -> tuple[Applied, list[str]]:
         series = resolve_series(str(name), self.base)
         made = apply_series(self.home, self.tree, [series], quiet)
-        return made, [*said([series]), *made.notes]
+        return made, [*series_notes([series]), *made.notes]
 
     def message(self, made: Applied) -> str:
         return store(self.home).git("log", "-1", "--format=%an <%ae>%n%B", made.commit).text

@@ -132,28 +132,28 @@ def test_the_failure_is_learnt_said_and_others_are_foreign(kernels: Kernels) -> 
     assert any("foreign" in note and "someone_else (1)" in note for note in kernels.notes)
     kernels.before, kernels.after = [crash()], [crash(OTHER)]
     done = kernels.verify(learnt)
-    assert done.said.verdict is Verdict.INCONCLUSIVE
+    assert done.statement.verdict is Verdict.INCONCLUSIVE
     assert not any(run.judgement().signature_matched for arm, run in done.runs if arm is Arm.AFTER)
 
 
 def test_a_fix_that_holds_is_fixed_and_one_that_fails_is_not(kernels: Kernels) -> None:
     learnt = kernels.learn()
-    assert kernels.verify(learnt).said.verdict is Verdict.FIXED
+    assert kernels.verify(learnt).statement.verdict is Verdict.FIXED
     kernels.after = [crash()]
-    assert kernels.verify(learnt).said.verdict is Verdict.NOT_FIXED
+    assert kernels.verify(learnt).statement.verdict is Verdict.NOT_FIXED
 
 
 def test_a_fix_to_code_that_is_never_reached_is_never_fixed_and_named(kernels: Kernels) -> None:
     kernels.before, kernels.after = [crash(walk=0)], [held(walk=0)]
     done = kernels.verify(kernels.learn())
-    assert done.said.verdict is Verdict.INCONCLUSIVE
+    assert done.statement.verdict is Verdict.INCONCLUSIVE
     after = [run.judgement() for arm, run in done.runs if arm is Arm.AFTER]
     assert {str(one.outcome) for one in after} == {"NOT_EXERCISED"}
     assert after[0].notes[0].startswith("executions of walk, free_it: 0")
-    assert done.said.line.startswith(
+    assert done.statement.line.startswith(
         "INCONCLUSIVE: NOT_EXERCISED: the kernel after: executions of walk, free_it: 0"
     )
-    assert done.said.exit_code == 3
+    assert done.statement.exit_code == 3
     assert len(done.pairs) == 3
 
 
@@ -165,7 +165,7 @@ def test_after_has_to_execute_a_tenth_of_what_before_did(kernels: Kernels) -> No
         "probe:walk": 100,
     }
     kernels.after = [held(walk=99)]
-    assert kernels.verify(learnt).said.verdict is Verdict.INCONCLUSIVE
+    assert kernels.verify(learnt).statement.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_kernel_that_never_fails_is_inconclusive_with_what_would_help(kernels: Kernels) -> None:
@@ -178,8 +178,8 @@ def test_a_kernel_that_never_fails_is_inconclusive_with_what_would_help(kernels:
     works, _ = works_of(learnt.race, RunOptions(), "6.1.192")
     with Verification(kernels.session, kernels.arms, works, Rules()) as one:
         done = one.undecided(learnt.trouble)
-    assert (done.said.verdict, done.said.reason) == (Verdict.INCONCLUSIVE, learnt.trouble)
-    assert done.said.exit_code == 3
+    assert (done.statement.verdict, done.statement.reason) == (Verdict.INCONCLUSIVE, learnt.trouble)
+    assert done.statement.exit_code == 3
 
 
 def test_a_failure_that_was_named_has_to_be_seen_once(kernels: Kernels) -> None:
@@ -196,7 +196,7 @@ def test_the_programs_own_end_where_its_user_says_so(kernels: Kernels) -> None:
     assert learnt.failure.name == OWN_END
     kernels.after = [{"channel": PASSED.replace("# start w", "# start w\n# count probe:walk 5")}]
     done = kernels.verify(learnt)
-    assert done.said.verdict is Verdict.FIXED
+    assert done.statement.verdict is Verdict.FIXED
     assert {str(run.judgement().outcome) for _, run in done.runs} == {"FAIL", "PASS"}
 
 
@@ -289,9 +289,9 @@ def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itse
     asked = {"executions": 1, "functions": 1, "probe:free_it": 4}
     assert learnt.race.workload[0].min_counts == asked
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 4\n# cut")}]
-    assert kernels.verify(learnt).said.verdict is Verdict.FIXED
+    assert kernels.verify(learnt).statement.verdict is Verdict.FIXED
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 3\n# cut")}]
-    assert kernels.verify(learnt).said.verdict is Verdict.INCONCLUSIVE
+    assert kernels.verify(learnt).statement.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_call_that_is_dropped_where_the_program_never_is_excuses_nothing(
@@ -315,7 +315,7 @@ def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) 
     said = "0 of 1 runs failed unsteered; 3 of 3 runs failed with delays in these functions"
     assert said in kernels.notes
     done = kernels.verify(learnt)
-    assert done.said.verdict is Verdict.FIXED
+    assert done.statement.verdict is Verdict.FIXED
     assert all(run.spec().steered for _, run in done.runs)
     assert learnt.document()["learnt"]["steered"] is True  # type: ignore[index]
 

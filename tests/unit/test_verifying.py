@@ -81,9 +81,9 @@ def test_every_path_is_decided_in_pairs_of_one_seed_and_any_order(
 ) -> None:
     kernels = kernels_({"old": 1}, slots)
     done = kernels.verify()
-    assert done.said.verdict is Verdict.FIXED
-    assert [one.path for one in done.said.paths] == list(PATHS)
-    assert [one.discordant for one in done.said.paths] == [10] * len(PATHS)
+    assert done.statement.verdict is Verdict.FIXED
+    assert [one.path for one in done.statement.paths] == list(PATHS)
+    assert [one.discordant for one in done.statement.paths] == [10] * len(PATHS)
     assert [one.pair.index for one in done.pairs if one.pair.path == PATHS[0]] == list(range(10))
     assert {one.pair.order[0] for one in done.pairs} == set(Arm)
     made = [kernels.made[at : at + 2] for at in range(0, len(kernels.made), 2)]
@@ -93,14 +93,14 @@ def test_every_path_is_decided_in_pairs_of_one_seed_and_any_order(
 
 def test_one_path_that_fails_is_not_fixed_and_named(kernels_: Any) -> None:
     done = kernels_({"old": 1, f"new {PATHS[-1]}": 3}).verify()
-    assert done.said.verdict is Verdict.NOT_FIXED
-    assert PATHS[-1] in done.said.reason
+    assert done.statement.verdict is Verdict.NOT_FIXED
+    assert PATHS[-1] in done.statement.reason
     document = done.document("race")
     assert document["verdict"] == "NOT_FIXED"
     verdicts = {one["path"]: one["verdict"] for one in document["paths"]}
     assert verdicts[PATHS[-1]] == "NOT_FIXED"
     assert sum(run["side"] == "after" for run in document["runs"]) == len(done.pairs)
-    verdict, curves = sections(done.said, done.runs)
+    verdict, curves = sections(done.statement, done.runs)
     assert "NOT_FIXED" in verdict.html
     assert "failed" in verdict.html
     assert "<svg" in curves.html
@@ -109,9 +109,9 @@ def test_one_path_that_fails_is_not_fixed_and_named(kernels_: Any) -> None:
 def test_a_workload_narrows_the_verdict_and_the_verdict_says_so(kernels_: Any) -> None:
     first = PATHS[0]
     done = kernels_({"old": 1, f"new {PATHS[-1]}": 1}).verify(DECIDED[first].name)
-    assert done.said.verdict is Verdict.FIXED
-    assert first in done.said.line
-    assert PATHS[-1] in done.said.line
+    assert done.statement.verdict is Verdict.FIXED
+    assert first in done.statement.line
+    assert PATHS[-1] in done.statement.line
 
 
 def test_a_smaller_ratio_takes_more_pairs(kernels_: Any) -> None:
@@ -120,7 +120,7 @@ def test_a_smaller_ratio_takes_more_pairs(kernels_: Any) -> None:
 
 def test_the_budget_ends_a_campaign_that_shows_nothing(kernels_: Any) -> None:
     done = kernels_({}).verify(DECIDED[PATHS[0]].name, pairs=3)
-    assert done.said.verdict is Verdict.INCONCLUSIVE
+    assert done.statement.verdict is Verdict.INCONCLUSIVE
     assert done.document("race")["more_runs_at_least"] == 30  # the share may still be 0.7
 
 
@@ -183,8 +183,8 @@ def test_a_killed_campaign_goes_on_and_makes_what_the_host_spoilt_again(
         kernels.verify(workload)
     monkeypatch.setattr(kernels.executor, "_make", made)
     done = kernels.verify(workload)
-    assert done.said.verdict is Verdict.FIXED
-    assert done.said.paths[0].void == 0
+    assert done.statement.verdict is Verdict.FIXED
+    assert done.statement.paths[0].void == 0
     assert len(done.pairs) == 10
     # seven before the kill, of which two were spoilt and one had no partner yet
     assert len(kernels.made) == 7 + 20 - 5
@@ -194,7 +194,7 @@ def test_a_host_that_spoils_every_pair_ends_the_campaign(kernels_: Any) -> None:
     kernels = kernels_({"old": 1})
     kernels.spoilt = 1000
     done = kernels.verify()
-    assert done.said.exit_code == 69
+    assert done.statement.exit_code == 69
     assert len(done.pairs) == 3
 
 

@@ -20,18 +20,18 @@ from mmrace.verdicts.verdict import Arm, Pair, Statement
 
 def decided(done: Decided, race: str, tree: str, witness: Path) -> Answer:
     """Return the verdict on a race; ``witness`` has what an attack found."""
-    attacked, said, pairs = done.attacked, done.said, done.verified
+    attacked, statement, pairs = done.attacked, done.statement, done.verified
     text = [*_paths(done), *(attack.details(attacked) if attacked else ())]
     note = f"{len(pairs.runs)} runs in {clock(pairs.seconds)}"
-    shown = [*sections(said, pairs.runs), *(attack.sections(attacked) if attacked else ())]
+    shown = [*sections(statement, pairs.runs), *(attack.sections(attacked) if attacked else ())]
     not_run = attacked.not_run if attacked else ()
-    page = Page(f"{said.verdict}: {race} on {tree}", done.runs, not_run, shown)
+    page = Page(f"{statement.verdict}: {race} on {tree}", done.runs, not_run, shown)
     document = done.document(race, str(witness))
-    return Answer(document, text, said.exit_code, [note], page, watched=True)
+    return Answer(document, text, statement.exit_code, [note], page, watched=True)
 
 
 def _paths(done: Decided) -> Iterator[Block]:
-    paths = done.verified.said.paths
+    paths = done.verified.statement.paths
     rows = [(one.path, str(one.verdict), _rate(one.before), _rate(one.after)) for one in paths]
     if attacked := done.attacked:
         rows.append(attack_row(attacked))
@@ -42,7 +42,7 @@ def _paths(done: Decided) -> Iterator[Block]:
         for other in one.after_other:
             times = f"{other.after} times, before {other.before}"
             yield f"{one.path}: after also: {other.outcome} {other.title}: {times}"
-    yield done.said.line
+    yield done.statement.line
     for one in paths:
         for text in exclusions(one):
             yield f"{one.path}: {text}"
@@ -71,11 +71,11 @@ class Pace:
         self._note = note
         self._first: tuple[float, int] | None = None  # when the first pair ended, and runs by then
 
-    def __call__(self, pair: Pair, said: Combined) -> None:
+    def __call__(self, pair: Pair, statement: Combined) -> None:
         """Say it in one line."""
-        now = next(one for one in said.paths if one.path == pair.path)
+        now = next(one for one in statement.paths if one.path == pair.path)
         state = f"{now.discordant} of {now.needed} needed pairs"
-        left = self._left(said.paths)
+        left = self._left(statement.paths)
         end = f", about {rough_clock(left)} left" if left else ""
         self._note(f"{pair.path}: {state}, p = {now.p_value:.2g} (pair {pair.index + 1}{end})")
 
@@ -93,8 +93,8 @@ def prefixes(done: Prefixes, race: str) -> Answer:
     """Return how far each prefix of a series came."""
     rows = [(str(prefix.number), prefix.patch, prefix.state) for prefix in done.found]
     bad = done.first_bad
-    said = f"all {done.total} prefixes apply, build without new warnings, and hold"
+    text = f"all {done.total} prefixes apply, build without new warnings, and hold"
     if bad:
-        said = f"patch {bad.number} of {done.total}, {bad.patch}: {bad.bad}"
-    text = (Table(("", "patch", "with the patches before it"), rows), said)
-    return Answer(done.document(race), text, done.found[-1].exit_code, watched=True)
+        text = f"patch {bad.number} of {done.total}, {bad.patch}: {bad.bad}"
+    blocks = (Table(("", "patch", "with the patches before it"), rows), text)
+    return Answer(done.document(race), blocks, done.found[-1].exit_code, watched=True)

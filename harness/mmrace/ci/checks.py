@@ -107,9 +107,9 @@ class _Verify:
         self._pairs.__enter__()
 
     def need(self) -> Need:
-        said = self._pairs.statement()
+        statement = self._pairs.statement()
         seconds = _mean_seconds(self._runs, self.cell)
-        runs = sum(one.more_runs or one.more_runs_at_least for one in said.paths)
+        runs = sum(one.more_runs or one.more_runs_at_least for one in statement.paths)
         done = self._pairs.done or bool(self._learnt.trouble)
         return Need(2 * seconds, runs * seconds, bool(self._runs), done)
 
@@ -118,18 +118,18 @@ class _Verify:
 
     def result(self) -> Result:
         done = self._pairs.result()
-        said = done.said
+        statement = done.statement
         bad = [run for arm, run in done.runs if arm is Arm.AFTER and run.judgement().outcome.failed]
-        reason = f"{said.reason}; p = {said.weakest.p_value:.2g}"
+        reason = f"{statement.reason}; p = {statement.weakest.p_value:.2g}"
         unmade = self._learnt.trouble or "no time was left for it"
         return Result(
             self.cell,
-            str(said.verdict),
+            str(statement.verdict),
             reason if self._runs else unmade,
-            said.exit_code,
+            statement.exit_code,
             self._runs,
-            tuple(bad) if said.verdict is not Verdict.FIXED else (),
-            tuple((one.path, str(one.verdict)) for one in said.paths),
+            tuple(bad) if statement.verdict is not Verdict.FIXED else (),
+            tuple((one.path, str(one.verdict)) for one in statement.paths),
         )
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ class Report:
     caller: str
     kind: Kind
     stamped: bool = False
-    said: str = ""  # a prelude's words
+    prelude: str = ""  # its title
     traces: list[Trace] = field(default_factory=lambda: [Trace()])
     named: str = ""
     named_line: int = 0
@@ -51,7 +51,7 @@ class Report:
     def adopt(self, prelude: Prelude) -> None:
         """Take over what a prelude says, unless the header says more."""
         if prelude.kind and self.kind in (Kind.WARNING, Kind.BUG, Kind.VM_BUG_ON):
-            self.kind, self.said = prelude.kind, prelude.title
+            self.kind, self.prelude = prelude.kind, prelude.title
 
     @property
     def framed(self) -> bool:

@@ -22,7 +22,7 @@ def summarise(report: Report) -> Crash:
     candidates = [name for name in (*_first(report, trace), *trace.names) if name]
     function = _function(report, kind, trace, candidates, skip)
     names = titles(
-        report.form, report.header, kind, report.said, report.access, function,
+        report.form, report.header, kind, report.prelude, report.access, function,
         _others(report, trace, candidates, skip),
     )  # fmt: skip
     return Crash(

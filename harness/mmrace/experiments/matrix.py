@@ -77,8 +77,8 @@ def outcomes(session: Session, options: RunOptions, count: int) -> Fill:
             f"{same} of {len(judged)}" if len(judged) > 1 else "",
             title if worst.title else "",
         )
-        said = " ".join(filter(None, parts))
-        return Cell(race.name, column, str(worst.outcome), said, code, done.made)
+        text = " ".join(filter(None, parts))
+        return Cell(race.name, column, str(worst.outcome), text, code, done.made)
 
     return fill
 
@@ -92,18 +92,18 @@ def verdicts(session: Session, options: RunOptions, rules: Rules) -> Fill:
         works, undecided = works_of(learnt.race, options, arms[Arm.BEFORE].kernel.release)
         with Verification(session, arms, works, rules, undecided, ahead=1) as verification:
             if learnt.trouble:
-                said = verification.undecided(learnt.trouble).said
-                word, code = str(said.verdict), said.exit_code
+                statement = verification.undecided(learnt.trouble).statement
+                word, code = str(statement.verdict), statement.exit_code
                 return Cell(race.name, column, word, learnt.trouble, code, learnt.runs)
             done = verification.run()
         detail = "; ".join(
             f"{one.path}: before {one.before.failures} of {one.before.runs}, "
             f"after {one.after.failures} of {one.after.runs}, p = {one.p_value:.2g}"
-            for one in done.said.paths
+            for one in done.statement.paths
         )
         runs = tuple(run for _, run in done.runs)
-        code = done.said.exit_code
-        return Cell(race.name, column, str(done.said.verdict), detail, code, runs)
+        code = done.statement.exit_code
+        return Cell(race.name, column, str(done.statement.verdict), detail, code, runs)
 
     return fill
 

@@ -28,10 +28,10 @@ class Decided:
     attacked: Attacked | None = None
 
     @property
-    def said(self) -> Combined:
+    def statement(self) -> Combined:
         """The verdict."""
-        said = self.verified.said
-        return face(said, self.attacked.faced) if self.attacked else said
+        statement = self.verified.statement
+        return face(statement, self.attacked.faced) if self.attacked else statement
 
     @property
     def runs(self) -> tuple[RunDir, ...]:
@@ -42,12 +42,12 @@ class Decided:
 
     def document(self, race: str, witness: str) -> dict[str, Any]:
         """What goes into JSON; ``witness``: where the one that an attack found was written."""
-        said = self.said
+        statement = self.statement
         return {
             **self.verified.document(race),
             **self.learnt.document(),
-            "verdict": str(said.verdict),
-            "reason": said.reason,
+            "verdict": str(statement.verdict),
+            "reason": statement.reason,
             "attack": self.attacked.document(witness) if self.attacked else None,
         }
 
@@ -80,7 +80,7 @@ def decide(
         if learnt.trouble:
             return Decided(verification.undecided(learnt.trouble), learnt)
         done = verification.run(tell)
-    if not attack or done.said.verdict is not Verdict.FIXED:
+    if not attack or done.statement.verdict is not Verdict.FIXED:
         return Decided(done, learnt)
     known = titles_of(run.judgement() for arm, run in done.runs if arm is Arm.BEFORE)
     with Attack(session, arms, learnt.race, options, workload) as attacker:

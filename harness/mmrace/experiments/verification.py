@@ -41,7 +41,7 @@ class PairRuns:
 class Verified:
     """A campaign as far as it came; ``seconds`` of its runs, without building."""
 
-    said: Combined
+    statement: Combined
     pairs: tuple[PairRuns, ...]
     seconds: float
 
@@ -54,7 +54,7 @@ class Verified:
         """What goes into JSON."""
         return {
             "race": race,
-            **self.said.as_json(),
+            **self.statement.as_json(),
             "seconds_total": round(self.seconds, 1),
             "runs": [
                 {"side": str(arm), "path": one.pair.path, **one.runs[arm].as_json()}
@@ -132,7 +132,7 @@ class Verification:
         """Return the result of a campaign that cannot begin: INCONCLUSIVE, and why."""
         if self._slots:
             self._session.after_answer(self._slots.end)
-        return replace(self.result(), said=replace(self.statement(), reason=why))
+        return replace(self.result(), statement=replace(self.statement(), reason=why))
 
     def run(self, tell: Callable[[Pair, Combined], None] = lambda *_: None) -> Verified:
         """Make pairs until the campaign is done; ``tell`` hears of each.

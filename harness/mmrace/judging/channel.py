@@ -139,7 +139,7 @@ class Reader:
     def line(self, text: str, offset: int) -> None:
         """Read one whole line."""
         if text.startswith("# out "):
-            self.said(_unquote(text[6:]), offset)
+            self._add_output(_unquote(text[6:]), offset)
         elif self.counters.line(text):
             pass
         elif match := _INVARIANT.match(text):
@@ -162,11 +162,11 @@ class Reader:
         elif not _PROTOCOL.match(text):
             self.torn += 1
 
-    def said(self, text: str, offset: int) -> None:
+    def _add_output(self, text: str, offset: int) -> None:
         """Read a line of the workload's output."""
         if self._keep_output:
             self.output.append(Said(offset, text))
-        if self.counters.said(text):
+        if self.counters.take(text):
             return
         if text.startswith("mmrace: fail"):
             self.failures.append(Said(offset, text[13:].strip()))

@@ -38,7 +38,7 @@ class Counters:
             self._counted[match[1]] = int(match[2])
         return bool(match)
 
-    def said(self, text: str) -> bool:
+    def take(self, text: str) -> bool:
         """Read a line of the workload's output, unquoted; returns whether it is a counter."""
         if match := _SAID_COUNT.match(text):
             self._latest[match[1]] = max(int(match[2]), self._latest.get(match[1], 0))

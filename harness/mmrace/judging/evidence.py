@@ -62,7 +62,7 @@ class Case:
     @cached_property
     def output(self) -> str:
         """What the workload said, all lines."""
-        return "\n".join(said.text for said in self.channel.output)
+        return "\n".join(line.text for line in self.channel.output)
 
     def fits(self, signature: Signature) -> bool:
         """Whether a signature's words are in what the workload said; looked for once."""
@@ -70,11 +70,11 @@ class Case:
             self._fits[signature.output] = in_output(signature, self.output)
         return self._fits[signature.output]
 
-    def said_in(self, item: Iteration) -> list[str]:
+    def output_of(self, item: Iteration) -> list[str]:
         """What the workload said in one iteration."""
         ends = [other.offset for other in self.channel.iterations if other.offset < item.offset]
         begun = max(ends, default=0)
-        return [said.text for said in self.channel.output if begun < said.offset < item.offset]
+        return [line.text for line in self.channel.output if begun < line.offset < item.offset]
 
     def second(self, offset: int) -> float | None:
         """When a byte of the channel came."""

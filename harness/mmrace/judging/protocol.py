@@ -48,9 +48,9 @@ def _first_complaint(case: Case, failed: Iteration) -> tuple[str, int]:
     patterns = [item.output for item in case.evidence.race.signature if item.output]
     patterns += [r"\bTFAIL\b", r"\bERROR\b|\bnot ok\b|\[FAIL\]|[Ff]ailed|\bFAIL\b"]
     for pattern in patterns:
-        for said in case.channel.output:
-            if said.offset < failed.offset and re.search(pattern, said.text):
-                return said.text.strip(), said.offset
+        for line in case.channel.output:
+            if line.offset < failed.offset and re.search(pattern, line.text):
+                return line.text.strip(), line.offset
     how = f"exit code {failed.exit_code}"
     if failed.exit_code is None:
         how = "not ok"
@@ -70,11 +70,11 @@ def tolerated(case: Case, item: Iteration) -> tuple[Tolerated, ...]:
     known = workload.tolerates(case.channel.release)
     if not known:
         return ()
-    said = ktap.parse_ltp("\n".join(case.said_in(item)).encode())
-    failures = [text for _, kind, text in said.results if kind == "TFAIL"]
+    report = ktap.parse_ltp("\n".join(case.output_of(item)).encode())
+    failures = [text for _, kind, text in report.results if kind == "TFAIL"]
     reasons = [next((one for one in known if re.search(one.output, t)), None) for t in failures]
     found = tuple(one for one in reasons if one)
-    whole = len(found) == len(failures) == said.summary.get("failed")
+    whole = len(found) == len(failures) == report.summary.get("failed")
     return tuple(dict.fromkeys(found)) if whole else ()
 
 
@@ -163,7 +163,7 @@ def ends(case: Case) -> list[str]:
 
 
 def _last_words(case: Case) -> str:
-    words = next((said.text for said in reversed(case.channel.output) if said.text.strip()), "")
+    words = next((line.text for line in reversed(case.channel.output) if line.text.strip()), "")
     return f"; its last words: {words.strip()}" if words else ""
 
 
@@ -172,5 +172,5 @@ def _how(code: int) -> str:
 
 
 def _why_broken(case: Case) -> str:
-    said = [line.text for line in case.channel.output if line.text.startswith("broken: ")]
-    return f": {said[-1][8:]}" if said else ""
+    reasons = [line.text for line in case.channel.output if line.text.startswith("broken: ")]
+    return f": {reasons[-1][8:]}" if reasons else ""

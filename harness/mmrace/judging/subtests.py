@@ -34,10 +34,10 @@ def remarks(case: Case) -> list[str]:
     failed: list[str] = []
     lost = 0
     for item in case.channel.iterations:
-        said = ktap.parse("\n".join(case.said_in(item)).encode())
-        counts.update(sub.result for sub in said.top.subtests)
-        failed += [sub.name for sub in said.top.subtests if sub.result is ktap.Result.FAIL]
-        lost += len(said.top.missing)
+        report = ktap.parse("\n".join(case.output_of(item)).encode())
+        counts.update(sub.result for sub in report.top.subtests)
+        failed += [sub.name for sub in report.top.subtests if sub.result is ktap.Result.FAIL]
+        lost += len(report.top.missing)
     if not counts:
         return []
     parts = [f"{counts[result]} {word}" for result, word in _WORDS.items() if counts[result]]

@@ -62,7 +62,7 @@ def _there(name: str) -> bool:
     return Path(name).exists() or Path(name.rpartition("#")[0] or name).exists()
 
 
-def said(series: Iterable[Series]) -> list[str]:
+def series_notes(series: Iterable[Series]) -> list[str]:
     """What people should know about series from outside, and about their patches."""
     told = []
     for item in series:

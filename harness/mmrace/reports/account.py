@@ -58,7 +58,7 @@ class Account:
     vm: VmRecord
     judged: Judgement
     console: bytes
-    said: Channel
+    channel: Channel
     crashes: tuple[Crash, ...]
     crash: Crash | None
     places: tuple[Place, ...] = ()
@@ -140,7 +140,7 @@ class Account:
         if self.crash:
             text = printable(crash.report_text(self.console, self.crash))
             return "\n".join(line for line in text.split("\n") if line.strip())
-        return printable("\n".join(line.text for line in self.said.output[-40:]))
+        return printable("\n".join(line.text for line in self.channel.output[-40:]))
 
 
 def read(run: RunDir, decoded: Sequence[Place] = ()) -> Account:
@@ -160,7 +160,7 @@ def read(run: RunDir, decoded: Sequence[Place] = ()) -> Account:
         vm=run.vm(),
         judged=judged,
         console=console,
-        said=channel.parse(run.channel()),
+        channel=channel.parse(run.channel()),
         crashes=crashes,
         crash=main,
         places=tuple(decoded) or plain,

@@ -114,7 +114,7 @@ def _line_end(data: bytes, at: int) -> int:
 
 def output(account: Account) -> tuple[tuple[bool, str], ...]:
     """What the workload said, as (whether it is a result, line); long output loses its middle."""
-    lines = [printable(said.text) for said in account.said.output]
+    lines = [printable(line.text) for line in account.channel.output]
     if len(lines) > OUTPUT:
         half = OUTPUT // 2
         note = f"[{len(lines) - 2 * half:,} lines left out; channel.log has them]"
@@ -124,7 +124,7 @@ def output(account: Account) -> tuple[tuple[bool, str], ...]:
 
 def results(account: Account) -> tuple[str, ...]:
     """Results in the workload's own words, failures kept when there are too many."""
-    found = [printable(item.text) for item in account.said.failures]
+    found = [printable(item.text) for item in account.channel.failures]
     found += [line for result, line in output(account) if result]
     if len(found) <= RESULTS:
         return tuple(found)

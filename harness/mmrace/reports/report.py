@@ -112,7 +112,7 @@ def _detail(item: Account) -> _Detail:
         console=excerpt.console(item),
         output=excerpt.output(item),
         results=excerpt.results(item),
-        counters=tuple(sorted(item.said.counters.items())),
+        counters=tuple(sorted(item.channel.counters.items())),
         qemu=shlex.join(item.vm.argv),
     )
 

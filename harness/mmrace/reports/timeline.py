@@ -47,8 +47,8 @@ def read(account: Account) -> Timeline:
     """Put what the run recorded on one axis."""
     times = account.run.times("channel")
     end = max([account.vm.seconds, *(second for second, _ in times[-1:])])
-    started = _at(times, account.said.started)
-    raced = _at(times, account.said.raced)
+    started = _at(times, account.channel.started)
+    raced = _at(times, account.channel.raced)
     failed = None
     if started is not None and account.judged.seconds_to_failure is not None:
         failed = started + account.judged.seconds_to_failure
@@ -119,7 +119,7 @@ def _phases(
 
 
 def _iterations(account: Account, times: TimeIndex) -> Iterable[Bar]:
-    for item in account.said.iterations:
+    for item in account.channel.iterations:
         end = second_of(times, item.offset)
         if end is None or item.seconds is None:
             continue

@@ -16,7 +16,7 @@ from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.patching.applied import function_diff
-from mmrace.patching.intake import Intake, said
+from mmrace.patching.intake import Intake, series_notes
 from mmrace.patching.series import Applied, Series, apply_series, with_build
 from mmrace.patching.subject import Subject, read_change, subjects, unfit
 from mmrace.progress import Step, Tell
@@ -89,7 +89,7 @@ class Prepared:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know about the series and how they applied."""
-        return (*said(self.resolved), *self.applied.notes)
+        return (*series_notes(self.resolved), *self.applied.notes)
 
 
 def find_source(home: Home, name: str, tell: Tell) -> Tree:
@@ -225,7 +225,7 @@ def prepare(
         resolved = intake.resolve(home, names, base)
         applied = apply_series(home, tree, resolved, tell)
         parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
-        tell("= " + "; ".join([*parts, *said(resolved), *applied.notes]))
+        tell("= " + "; ".join([*parts, *series_notes(resolved), *applied.notes]))
     return Prepared(tree, base, tuple(resolved), applied)
 
 

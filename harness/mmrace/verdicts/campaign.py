@@ -142,15 +142,15 @@ class Campaign:
 def _combine(paths: Sequence[Statement]) -> tuple[Verdict, str]:
     alone = len(paths) == 1
 
-    def said(one: Statement) -> str:
+    def reason_of(one: Statement) -> str:
         return one.reason if alone else f"path {one.path}: {one.reason}"
 
     failed = [one for one in paths if one.verdict is Verdict.NOT_FIXED]
     if failed:
-        return Verdict.NOT_FIXED, "; ".join(map(said, failed))
+        return Verdict.NOT_FIXED, "; ".join(map(reason_of, failed))
     opened = [one for one in paths if one.verdict is Verdict.INCONCLUSIVE]
     if opened:
-        return Verdict.INCONCLUSIVE, "; ".join(map(said, opened))
+        return Verdict.INCONCLUSIVE, "; ".join(map(reason_of, opened))
     if alone:
         return Verdict.FIXED, paths[0].reason
     least = min(one.discordant for one in paths)

@@ -4,32 +4,32 @@
 from mmrace.verdicts.verdict import Statement, Verdict
 
 
-def exclusions(said: Statement) -> tuple[str, ...]:
+def exclusions(statement: Statement) -> tuple[str, ...]:
     """Say what is excluded and how surely, what is left open, and what an assumption adds.
 
     Nothing for NOT_FIXED: the failure was seen.
     """
-    if said.verdict is Verdict.NOT_FIXED:
+    if statement.verdict is Verdict.NOT_FIXED:
         return ()
-    return (*_rests_on_pairs(said), *_rests_on_hazard(said))
+    return (*_rests_on_pairs(statement), *_rests_on_hazard(statement))
 
 
-def _rests_on_pairs(said: Statement) -> tuple[str, ...]:
-    pairs, chance = said.discordant, 2.0**-said.discordant
+def _rests_on_pairs(statement: Statement) -> tuple[str, ...]:
+    pairs, chance = statement.discordant, 2.0**-statement.discordant
     exact = f"only before failed in {pairs} pairs: p = 2^-{pairs} = {chance:.2g}, exact"
-    if said.verdict is not Verdict.FIXED:
+    if statement.verdict is not Verdict.FIXED:
         return (f"not excluded: that the kernel after fails as often as before ({exact})",)
-    rates = f"below {said.rate_bound_after:.2g} per run"
-    if said.ratio_bound is not None:
-        rates = f"below {said.ratio_bound:.2g} times the rate of before and {rates}"
+    rates = f"below {statement.rate_bound_after:.2g} per run"
+    if statement.ratio_bound is not None:
+        rates = f"below {statement.ratio_bound:.2g} times the rate of before and {rates}"
     return (
         f"excluded: that the kernel after fails as often as before ({exact})",
-        f"not excluded: that it fails more rarely, {rates} (alpha {said.alpha:g})",
+        f"not excluded: that it fails more rarely, {rates} (alpha {statement.alpha:g})",
     )
 
 
-def _rests_on_hazard(said: Statement) -> tuple[str, ...]:
-    stress, bound = said.stress, said.hazard_ratio_bound
+def _rests_on_hazard(statement: Statement) -> tuple[str, ...]:
+    stress, bound = statement.stress, statement.hazard_ratio_bound
     if bound is None or not stress.clean:
         return ()
     text = f"the kernel after held for {stress.clean:.0f} s in the race phase"
@@ -38,5 +38,5 @@ def _rests_on_hazard(said: Statement) -> tuple[str, ...]:
         text += f" ({stress.median:.2g} s)"
     return (
         f"assuming a constant failure rate: {text}; its rate per second is below "
-        f"{bound:.2g} times that of before (alpha {said.alpha:g})",
+        f"{bound:.2g} times that of before (alpha {statement.alpha:g})",
     )

@@ -29,7 +29,7 @@ class Faced:
     trouble: str = ""
 
 
-def face(said: Combined, faced: Faced) -> Combined:
+def face(statement: Combined, faced: Faced) -> Combined:
     """Return the verdict after an attack.
 
     The race's own failure is NOT_FIXED, whatever the pairs said. A failure that only the kernel
@@ -37,16 +37,16 @@ def face(said: Combined, faced: Faced) -> Combined:
     """
     if faced.failure:
         reason = f"under attack the kernel after failed with {faced.failure}"
-        return replace(said, verdict=Verdict.NOT_FIXED, reason=reason)
-    if said.verdict is not Verdict.FIXED:
-        return said
+        return replace(statement, verdict=Verdict.NOT_FIXED, reason=reason)
+    if statement.verdict is not Verdict.FIXED:
+        return statement
     if faced.regressions:
         reason = f"a regression of the fix? only the kernel after, under attack: {_list(faced)}"
-        return replace(said, verdict=Verdict.INCONCLUSIVE, reason=reason)
+        return replace(statement, verdict=Verdict.INCONCLUSIVE, reason=reason)
     if faced.trouble:
-        reason = f"{said.reason}; but the attack could not be made: {faced.trouble}"
-        return replace(said, verdict=Verdict.INCONCLUSIVE, reason=reason)
-    return replace(said, reason=f"{said.reason}; an attack found nothing ({faced.tried})")
+        reason = f"{statement.reason}; but the attack could not be made: {faced.trouble}"
+        return replace(statement, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    return replace(statement, reason=f"{statement.reason}; an attack found nothing ({faced.tried})")
 
 
 def _list(faced: Faced) -> str:
