@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +22,7 @@ from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.explanation import Line, columns
 from mmrace.searching.files import BESIDE, choose_files
-from mmrace.searching.listing import list_pairs
+from mmrace.searching.listing import listed
 from mmrace.searching.naming import Names
 from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
 from mmrace.searching.proving import Suspects, variants
@@ -433,12 +432,11 @@ def test_either_actor_may_have_gone_on_first_after_the_last_step() -> None:
 def test_a_profile_is_listed_by_closeness_with_lines() -> None:
     inside = (Place("test_bit", "bitops.h", 3), Place("get", "mm/a.h", 7))
     places = {1: (*inside, Place("f", "mm/a.c", 9), Place("g", "mm/a.c", 90))}
-    vmlinux = SimpleNamespace(places=lambda _addresses: places)
-    first, second = list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 5)  # type: ignore[arg-type]
-    assert str(first.first) == "store get in f (mm/a.c:9)"
-    assert str(first.second) == "load 0x2 (?)"
-    assert (first.gap, second.gap) == (0.001, 0.1)
-    assert len(list_pairs(Profile(pairs=(FAR, NEAR)), vmlinux, 1)) == 1  # type: ignore[arg-type]
+    one = listed(NEAR, places, {1: "page.flags"})
+    assert str(one.first) == "store page.flags: get in f (mm/a.c:9)"
+    assert str(one.second) == "load: 0x2 (?)"
+    assert (one.gap, one.count) == (NEAR.gap, NEAR.count)
+    assert Profile(pairs=(FAR, NEAR)).ranked() == (NEAR, FAR)
 
 
 def test_a_plan_says_whether_anybody_is_held() -> None:

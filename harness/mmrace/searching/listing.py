@@ -9,8 +9,8 @@ from mmrace.errors import UserError
 from mmrace.home import Home
 from mmrace.runs.kernels import Built
 from mmrace.searching.ground import Ground, survey
-from mmrace.searching.profile import Profile
 from mmrace.symbols.decode import Place
+from mmrace.symbols.fields import fields_of
 from mmrace.symbols.symbolizer import Vmlinux
 from mmrace.windows.search import Pair
 
@@ -19,18 +19,21 @@ from mmrace.windows.search import Pair
 class End:
     """One access of a pair, at ``place``, in the function ``within``.
 
-    ``function`` is what is inlined there and makes the access, or the same.
+    ``function`` is what is inlined there and makes the access, or the same. ``field`` is what it
+    accesses, as ``page.flags``, "" where DWARF does not tell.
     """
 
     function: str
     within: str
     place: str
     stores: bool
+    field: str = ""
 
     def __str__(self) -> str:
         """As one cell of a table."""
         inside = f" in {self.within}" if self.within != self.function else ""
-        return f"{'store' if self.stores else 'load'} {self.function}{inside} ({self.place})"
+        what = f" {self.field}" if self.field else ""
+        return f"{'store' if self.stores else 'load'}{what}: {self.function}{inside} ({self.place})"
 
 
 @dataclass(frozen=True)
@@ -55,29 +58,30 @@ def list_profile(
     ground = survey(home, built.resolver(), built.kernel.id, name)
     if not ground.profile.boots:
         raise UserError(f"no profile of {name} on this kernel; `mmrace hunt` makes one")
-    return ground, list_pairs(ground.profile, Vmlinux(built.kernel.vmlinux, home), most)
+    pairs = ground.profile.ranked()[:most]
+    both = dict.fromkeys(at for pair in pairs for at in (pair.first, pair.second))
+    spans = [(site.address, site.next) for site in ground.sites if site.address in both]
+    fields = fields_of(built.resolver().debug, spans)
+    places = Vmlinux(built.kernel.vmlinux, home).places(tuple(both))
+    return ground, tuple(listed(pair, places, fields) for pair in pairs)
 
 
-def list_pairs(profile: Profile, vmlinux: Vmlinux, most: int) -> tuple[ListedPair, ...]:
-    """Return the pairs that came closest in time, that one first."""
-    pairs = profile.ranked()[:most]
-    places = vmlinux.places([at for pair in pairs for at in (pair.first, pair.second)])
-    return tuple(_listed(pair, places) for pair in pairs)
-
-
-def _listed(pair: Pair, places: Mapping[int, Sequence[Place]]) -> ListedPair:
+def listed(
+    pair: Pair, places: Mapping[int, Sequence[Place]], fields: Mapping[int, str]
+) -> ListedPair:
+    """Return a pair with what is known of its two addresses."""
     first, second = (
-        _end(address, places.get(address, ()), stores)
+        _end(address, places.get(address, ()), stores, fields.get(address, ""))
         for address, stores in zip((pair.first, pair.second), pair.stores, strict=True)
     )
     return ListedPair(pair.gap, pair.count, first, second)
 
 
-def _end(address: int, places: Sequence[Place], stores: bool) -> End:
+def _end(address: int, places: Sequence[Place], stores: bool, field: str) -> End:
     if not places:
-        return End(f"{address:#x}", f"{address:#x}", "?", stores)
+        return End(f"{address:#x}", f"{address:#x}", "?", stores, field)
     # Not the innermost: that would be bitops.h and atomic.h throughout.
     source = (number for number, place in enumerate(places) if place.file.endswith(".c"))
     at = next(source, len(places) - 1)
     outer, inner = places[at], places[max(0, at - 1)]
-    return End(inner.function, outer.function, f"{outer.file}:{outer.line}", stores)
+    return End(inner.function, outer.function, f"{outer.file}:{outer.line}", stores, field)

@@ -21,6 +21,7 @@ from mmrace.errors import UserError
 Ranges = tuple[tuple[int, int], ...]
 _SYMBOL = struct.Struct("<IBBHQQ")
 _STT_FUNC = 2
+_SCOPES = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine", "DW_TAG_lexical_block")
 SOURCE = "/src/"  # where every build sees the kernel's source
 
 
@@ -98,6 +99,33 @@ class Debug:
         offset = aranges.cu_offset_at_addr(address) if aranges else None
         found = self._unit(offset) if offset is not None else ()
         return next((body for body in found if address in body), None)
+
+    @property
+    def dwarf(self) -> DWARFInfo:
+        """All of the debug information, for what is not here."""
+        return self._dwarf
+
+    def code(self, low: int, high: int) -> bytes:
+        """The bytes between two addresses, none where the file has no code."""
+        for section in self._elf.iter_sections():
+            begin = section["sh_addr"]
+            if begin and begin <= low and high <= begin + section["sh_size"]:
+                self._elf.stream.seek(section["sh_offset"] + low - begin)
+                return bytes(self._elf.stream.read(high - low))
+        return b""
+
+    def scopes(self, address: int) -> Iterator[DIE]:
+        """The function around an address and what is inlined or nested there, outermost first."""
+        aranges = self._dwarf.get_aranges()
+        offset = aranges.cu_offset_at_addr(address) if aranges else None
+        inside = [] if offset is None else [self._dwarf.get_CU_at(offset).get_top_DIE()]
+        while inside:
+            around = inside.pop()
+            for die in around.iter_children():
+                ranges = self._ranges(die) if die.tag in _SCOPES else ()
+                if any(low <= address < high for low, high in ranges):
+                    yield die
+                    inside.append(die)
 
     def line(self, body: Body, address: int) -> int:
         """Source line of ``body``'s function that an address in it belongs to, 0 if unknown."""
