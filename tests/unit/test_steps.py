@@ -92,4 +92,5 @@ def test_a_terminal_breaks_lines_between_words_and_no_path() -> None:
 def test_time_left_is_a_rough_estimate() -> None:
     assert time_left(Counted(10, 40, "a.o"), 20.0) == "1 min 00 s left"
     assert time_left(Counted(10, 40, "a.o"), 4.9) == ""
+    assert time_left(Counted(1, 1000, "a.o"), 25.0) == ""  # it had been told as 7 hours
     assert rough_clock(42.4) == "42 s"

@@ -17,6 +17,7 @@ PLAIN_INTERVAL = 15.0  # seconds between the plain lines of one step
 WAITING = "waiting for "
 QUICK = 1.0  # seconds that a step may take unseen
 _SURE = 5.0  # seconds of a step from which the time left can be told
+_PART = 0.03  # of a step, likewise
 
 
 @contextmanager
@@ -112,6 +113,8 @@ class _Live(_Step):
 
 def time_left(state: str, seconds: float) -> str:
     """Say how long a step will still take, from what it has done in so many seconds; or nothing."""
-    if not isinstance(state, Counted) or not state.done or seconds < _SURE:
+    if not isinstance(state, Counted) or seconds < _SURE:
+        return ""
+    if state.done < _PART * state.total:  # what came before the first counts in full
         return ""
     return f"{rough_clock(seconds * (state.total - state.done) / state.done)} left"
