@@ -17,6 +17,7 @@ from mmrace.hunting.minimise import Steps
 from mmrace.hunting.proof import Proof
 from mmrace.outcome import Outcome
 from mmrace.runs.options import RunOptions
+from mmrace.runs.record import RunDir
 from mmrace.searching.boots import Boot
 from mmrace.searching.bound import bound
 from mmrace.searching.explanation import Line
@@ -31,7 +32,7 @@ class Hunted:
 
     ``first``: seconds of race phases until the first failure, None when there was none. ``lost``:
     failures of which no order is proven. ``control``: how many of CONTROLS guests failed without
-    any order in the time of a replay.
+    any order in the time of a replay. ``runs``: its boots, in the order in which they ended.
     """
 
     race: Race
@@ -47,6 +48,7 @@ class Hunted:
     lost: int = 0
     control: int | None = None
     finding: Finding | None = None
+    runs: tuple[RunDir, ...] = ()
 
     @property
     def proof(self) -> Proof:
@@ -133,6 +135,7 @@ def _hunt(hunter: Hunter, executor: Executor, seconds: float, tell: Tell) -> Hun
     begun, first = time.monotonic(), None
     end = begun + seconds
     failed: list[Boot] = []
+    runs: list[RunDir] = []
     lost = 0
 
     def begin() -> UnderWay[Boot] | None:
@@ -143,6 +146,7 @@ def _hunt(hunter: Hunter, executor: Executor, seconds: float, tell: Tell) -> Hun
         failed.clear()
         for ended in as_ended(executor, begin):
             boot = ended.end()
+            runs.append(boot.run)
             tell(hunter.search.words)
             lost = lost + 1 if boot.judgement.outcome is Outcome.INFRA else 0
             if lost == LOST:
@@ -168,6 +172,7 @@ def _hunt(hunter: Hunter, executor: Executor, seconds: float, tell: Tell) -> Hun
         hunter.lost,
         hunter.control,
         hunter.finding,
+        tuple(runs),
     )
 
 

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from mmrace.experiments.attacked import Attacked
 from mmrace.reports.report import Section
+from mmrace.reports.story import facts, story
 from mmrace.searching.explanation import columns
 from mmrace.verdicts.verdict import Arm
 
@@ -54,12 +55,6 @@ def details(done: Attacked) -> tuple[str, ...]:
 
 def sections(done: Attacked) -> list[Section]:
     """Return what an attack tried and found."""
-    body = Markup("").join(
-        Markup("<tr><th>{}</th><td>{}</td></tr>").format(name, text)
-        for name, text in rows(done, "witness")
-    )
-    story = "\n".join(columns(done.finding.story)) if done.finding else ""
-    told = Markup("<pre>{}</pre>").format(story) if story else ""
-    return [
-        Section("Attack", str(Markup("<p>{}</p><table>{}</table>{}").format(done.line, body, told)))
-    ]
+    line = Markup("<p>{}</p>").format(done.line)
+    told = story(done.finding.story if done.finding else ())
+    return [Section("Attack", str(line + facts(rows(done, "witness")) + told))]

@@ -115,6 +115,8 @@ def time_left(state: str, seconds: float) -> str:
     """Say how long a step will still take, from what it has done in so many seconds; or nothing."""
     if not isinstance(state, Counted) or seconds < _SURE:
         return ""
-    if state.done < _PART * state.total:  # what came before the first counts in full
+    if (
+        not state.done or state.done < _PART * state.total
+    ):  # what came before the first counts in full
         return ""
     return f"{rough_clock(seconds * (state.total - state.done) / state.done)} left"
