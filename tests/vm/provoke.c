@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pull LKDTM's triggers one after the other: `provoke walk [NAME]`, from the one after NAME on;
- * `provoke pull NAME...`, these only. For tests/vm/test_lkdtm.py, which reads on the console where
- * each begins and ends.
+ * `provoke pull NAME...`, these only. `provoke fail`: have allocations of this process fail;
+ * `provoke race SECONDS`: work on several CPUs, and have KCSAN watch. For tests/vm/test_lkdtm.py,
+ * which reads on the console where each begins and ends.
  */
 #include "stressor.h"
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define FOLDER "/sys/kernel/debug/"
@@ -74,6 +77,70 @@ static void pull(const char *name)
 		put("/proc/sysrq-trigger", "b"); /* a CPU is lost: the rest wants another boot */
 }
 
+/* Documentation/fault-injection/fault-injection.rst: only tasks with make-it-fail set are hit. */
+static void fail(void)
+{
+	static const char *const settings[][2] = {
+		{ "task-filter", "Y" }, { "ignore-gfp-wait", "N" }, { "probability", "100" },
+		{ "interval", "1" }, { "verbose", "2" }, { "times", "3" },
+	};
+	static const char *const folders[] = { "failslab", "fail_page_alloc" };
+	char path[128];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		mark("begin", folders[i], "");
+		for (unsigned int j = 0; j < sizeof(settings) / sizeof(*settings); j++) {
+			snprintf(path, sizeof(path), FOLDER "%s/%s", folders[i], settings[j][0]);
+			put(path, settings[j][1]);
+		}
+		if (!fork()) {
+			put("/proc/self/make-it-fail", "1");
+			for (int n = 0; n < 20; n++) {
+				int file = open("/proc/self/status", O_RDONLY);
+				char *area = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+				if (file >= 0)
+					close(file);
+				if (area != MAP_FAILED)
+					munmap(area, 1 << 20);
+			}
+			_exit(0);
+		}
+		wait(NULL);
+		mark("end", folders[i], "");
+	}
+}
+
+static void race(int seconds)
+{
+	mark("begin", "kcsan", "");
+	put(FOLDER "kcsan", "on");
+	for (int i = 0; i < 6; i++)
+		if (!fork()) {
+			double end = stressor_now() + seconds;
+			char text[4096];
+
+			while (stressor_now() < end) {
+				int file = open("/proc/self/stat", O_RDONLY);
+				pid_t child = fork();
+
+				if (!child)
+					_exit(0);
+				if (file >= 0 && read(file, text, sizeof(text)) >= 0)
+					close(file);
+				mkdir("/tmp/race", 0700);
+				rmdir("/tmp/race");
+				waitpid(child, NULL, 0);
+			}
+			_exit(0);
+		}
+	while (wait(NULL) > 0)
+		;
+	put(FOLDER "kcsan", "off");
+	mark("end", "kcsan", "");
+}
+
 int main(int argc, char **argv)
 {
 	static char list[16384];
@@ -81,6 +148,14 @@ int main(int argc, char **argv)
 	int file = open(DIRECT, O_RDONLY), started = argc < 3;
 	ssize_t length = file < 0 ? -1 : read(file, list, sizeof(list) - 1);
 
+	if (argc == 2 && !strcmp(argv[1], "fail")) {
+		fail();
+		return STRESSOR_HELD;
+	}
+	if (argc == 3 && !strcmp(argv[1], "race")) {
+		race(atoi(argv[2]));
+		return STRESSOR_HELD;
+	}
 	if (length <= 0 || argc < 2)
 		stressor_broken(DIRECT);
 	if (!strcmp(argv[1], "pull")) {

@@ -12,6 +12,7 @@ from pathlib import Path
 import lkdtm
 import pytest
 
+from mmrace import crash
 from mmrace.building.kconfig import parse_config
 from mmrace.crash import Kind
 from mmrace.home import Home
@@ -23,6 +24,20 @@ KERNELS = {
     "checks": ("debian:6.1", "lkdtm", "kasan", "lockdep", "checks"),
     "newer": ("debian:6.12", "lkdtm"),
 }
+# KCSAN cannot be had with KASAN; KFENCE samples often, so that its own tests do not wait for it.
+RACY = ("debian:6.12", "lkdtm", "kcsan", "faults")
+MORE = """CONFIG_KFENCE=y
+CONFIG_KFENCE_SAMPLE_INTERVAL=20
+CONFIG_UBSAN=y
+CONFIG_UBSAN_BOUNDS=y
+CONFIG_UBSAN_SHIFT=y
+# CONFIG_UBSAN_TRAP is not set
+# CONFIG_KCSAN_EARLY_ENABLE is not set
+CONFIG_KCSAN_REPORT_ONCE_IN_MS=0
+CONFIG_HARDLOCKUP_DETECTOR=y
+CONFIG_SOFTLOCKUP_DETECTOR=y
+CONFIG_DETECT_HUNG_TASK=y
+"""
 _REMARK = re.compile(rb"lkdtm: ((?:FAIL|XFAIL|This is probably)[^\r\n]*)")
 
 
@@ -57,3 +72,32 @@ def test_every_trigger_is_recognised_by_kind(name, mmrace, tmp_path, capsys):
         print(f"\n{name}: of {seen} triggers not exercised:", *quiet, sep="\n  ")
     assert seen > 80, "the walk did not come to its end"
     assert not wrong, "\n".join(wrong)
+
+
+def test_reports_of_other_checks_are_recognised(mmrace, tmp_path, capsys):
+    """KFENCE (by its kunit test, while the kernel boots), KCSAN, UBSAN, a hard lockup."""
+    config = tmp_path / "more.config"
+    config.write_text(MORE)
+    tree, *fragments = RACY
+    built = mmrace("build", "--tree", tree, "--config", str(config),
+                   *(word for one in fragments for word in ("--with", one)))  # fmt: skip
+    assert built.code == 0, built.text
+    walk = lkdtm.Walk(Home.from_environment(os.environ), Path(built.document["image"]), tmp_path)
+    folder = ARTEFACTS / "racy"
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = set()
+    for name, argv in {
+        "kfence": ("fail",),
+        "kcsan": ("race", "20"),
+        "ubsan": ("pull", "ARRAY_BOUNDS"),
+        "hard": ("pull", "HARDLOCKUP"),
+    }.items():
+        console = walk.boot(*argv)
+        (folder / f"{name}.log").write_bytes(console)
+        found = crash.parse(console)
+        seen |= {one.kind for one in found}
+        with capsys.disabled():
+            print(f"\n{name}: {len(found)}", *dict.fromkeys(one.title for one in found), sep="\n  ")
+    forced = (folder / "kfence.log").read_bytes()
+    assert forced.count(b"FAULT_INJECTION: forcing a failure") >= 2
+    assert {Kind.KFENCE, Kind.KCSAN, Kind.UBSAN, Kind.HARD_LOCKUP} <= seen
