@@ -195,8 +195,8 @@ def _ended(
 ) -> bool:
     """Wait for a task; False, and it is cancelled, once there is no hope for it.
 
-    It is cancelled as well where ``asked``, what it is for, is. Not by ``result(timeout=...)``: in
-    distributed 2026.8 that fails on a busy host.
+    It is over as well when ``asked``, what it is for, is cancelled. Not by ``result(timeout=...)``:
+    in distributed 2026.8 that fails on a busy host.
     """
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
@@ -206,8 +206,6 @@ def _ended(
         if hopeless():
             future.cancel()
             return False
-    if asked and asked.cancelled():
-        future.cancel()
     return True
 
 
