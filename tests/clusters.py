@@ -66,14 +66,18 @@ def cell(home: Home, number: int, pause: str = "sleep 0.05", script: str = GOOD)
 
 
 class Cluster:
-    """A scheduler and workers with homes of their own, each a process on this host."""
+    """A scheduler and workers with homes of their own, each a process on this host.
 
-    def __init__(self, top: Path) -> None:
+    Their guests are those of the fake QEMU, unless ``real``.
+    """
+
+    def __init__(self, top: Path, *, real: bool = False) -> None:
         self.top = top
         self.home = Home(top / "cache", top / "data")
         programs = top / "bin"
         programs.mkdir()
-        (programs / "qemu-system-x86_64").symlink_to(FAKE)
+        if not real:
+            (programs / "qemu-system-x86_64").symlink_to(FAKE)
         self.env = {
             **os.environ,
             "PATH": f"{programs}:{os.environ['PATH']}",
