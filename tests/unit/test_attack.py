@@ -63,6 +63,7 @@ class Guests:
         self.made: list[tuple[Arm, str, str]] = []
         self.sown: dict[str, Any] = {}
         self.proofs: list[float] = []
+        self.by_windows: list[str] = []
         self.absent: set[str] = set()
         self.home = Home(top / "cache", top / "data")
         self.arms: Any = {arm: self._kernel(arm) for arm in Arm}
@@ -135,6 +136,10 @@ class FakeHunter:
         self.search.watched = True
         return Boot(run.judgement(), SimpleNamespace(), 1.0, 1.0, run)  # type: ignore[arg-type]
 
+    def prove_windows(self, _seconds: float, _tell: Any) -> None:
+        self._guests.by_windows.append(self._workload)
+        self.proven = True
+
     def prove(self, _boot: Boot, seconds: float, _tell: Any) -> None:
         self._guests.proofs.append(seconds)
         self.proven = len(self._guests.proofs) == 2
@@ -194,7 +199,7 @@ def test_several_boots_under_way_end_before_a_failure_is_proven_and_all_of_them_
     assert len({one.run.id for one in done.attempts}) == len(guests.made) == len(done.attempts)
 
 
-def test_a_failure_by_a_window_has_no_schedule_to_be_proven(
+def test_the_order_of_a_failure_by_a_window_is_that_of_the_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guests = Guests(
@@ -203,7 +208,7 @@ def test_a_failure_by_a_window_has_no_schedule_to_be_proven(
     done = guests.attack(seconds=60)
     assert done.failure
     assert done.failure.way == WINDOWS
-    assert not guests.proofs
+    assert (guests.proofs, guests.by_windows) == ([], [done.failure.workload])
 
 
 @pytest.mark.parametrize("shown_before", [False, True])

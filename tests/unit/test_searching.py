@@ -29,7 +29,7 @@ from mmrace.searching.proving import Suspects, variants
 from mmrace.searching.schedule import failed_at, recorded
 from mmrace.searching.search import Failure, Search, schedules_before
 from mmrace.searching.seeding import Seeds, seeds_from
-from mmrace.searching.windowing import render_windows, windows_of
+from mmrace.searching.windowing import orders_of, render_windows, windows_of
 from mmrace.symbols.accesses import AccessSite, list_sites
 from mmrace.symbols.decode import Place
 from mmrace.symbols.resolve import Resolver
@@ -336,6 +336,25 @@ def test_a_window_holds_an_actor_until_the_last_point_of_the_others() -> None:
 def test_an_order_in_which_nobody_meets_anybody_makes_no_window() -> None:
     order = (Step(actor="V1", point=("entry of f",)), Step(actor="V0", seconds=0.1))
     assert windows_of(order, "w") == ()
+
+
+def test_windows_mean_the_orders_that_they_hold_vcpus_in() -> None:
+    first = Window(name="a", hold=("entry of f",), until=("entry of g",))
+    second = Window(name="b", hold=("entry of g",), until=("return of f",))
+    apart = Window(name="c", hold=("entry of h",), until=("entry of k",))
+    whole, *single = orders_of((first, second, apart))
+    assert [(step.actor, step.point[0]) for step in whole] == [
+        ("V0", "entry of f"),
+        ("V1", "entry of g"),
+        ("V0", "return of f"),
+        ("V1", "entry of h"),
+        ("V0", "entry of k"),
+    ]
+    assert len(single) == 6
+    assert single[0] == whole[:2]
+    assert (single[1][:2], single[1][2].actor) == (single[0], "V0")
+    assert orders_of((first,)) == (single[0], single[1])
+    assert orders_of(()) == ()
 
 
 def test_a_witness_is_told_in_a_column_for_each_actor() -> None:

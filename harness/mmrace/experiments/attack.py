@@ -224,14 +224,18 @@ class Attack:
         """Look for the order behind a failure, which counts whether or not there is one."""
         note = self._session.note
         note(f"{failed.workload} failed with {failed.title}: {failed.run.folder}")
-        if failed.way != SEARCH:
+        if failed.way == FREE:
             return None
-        hunter = self._hunters[Arm.AFTER, failed.workload]
         try:
-            self._prove(hunter, failed, tell)
+            hunter = self._hunter(Arm.AFTER, self._race.find_workload(failed.workload), tell)
+            if failed.way == WINDOWS:
+                hunter.prove_windows(PROOF_SECONDS, tell)
+            else:
+                self._prove(hunter, failed, tell)
         except (MmraceError, OSError) as error:
             note(f"no more proof of it: {error}")
-        return hunter.finding
+        known = self._hunters.get((Arm.AFTER, failed.workload))
+        return known.finding if known else None
 
     def _prove(self, hunter: Hunter, latest: Attempt, tell: Tell) -> None:
         """Prove a boot's failure; more boots of its kind may show the order better."""

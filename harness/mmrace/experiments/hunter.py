@@ -2,15 +2,17 @@
 """The search of one kernel under one workload, and the proof of what it finds."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from mmrace.definitions.race import Race, Workload
 from mmrace.definitions.window import Window
+from mmrace.errors import UserError
 from mmrace.executors.executor import UnderWay
 from mmrace.experiments.session import Session
+from mmrace.hunting.minimise import Steps
 from mmrace.hunting.proof import Proof, Proven, Prover
 from mmrace.runs.cell import Cell
 from mmrace.runs.kernels import Built
@@ -22,10 +24,10 @@ from mmrace.searching.explanation import Line, explain
 from mmrace.searching.files import DEFAULT
 from mmrace.searching.ground import Ground, survey
 from mmrace.searching.naming import Names
-from mmrace.searching.proving import Suspects, prove_failure
+from mmrace.searching.proving import Hits, Suspects, prove_failure
 from mmrace.searching.search import Failure, Search, schedules_before
 from mmrace.searching.seeding import NONE, Seeds
-from mmrace.searching.windowing import windows_of
+from mmrace.searching.windowing import orders_of, windows_of
 from mmrace.symbols.symbolizer import Vmlinux
 
 LOST = 3  # boots in a row that the host spoilt, after which no more are made
@@ -134,10 +136,30 @@ class Hunter:
 
         Raises InfraError when QEMU fails or the race does not start.
         """
-        end = time.monotonic() + seconds
-        prover = self._ready_prover()
         failure = Failure(boot, schedules_before(boot))
-        found = prove_failure(prover, self._suspects, failure, lambda: end - time.monotonic(), tell)
+        return self._prove(self._suspects.of(failure), seconds, tell)
+
+    def prove_windows(self, seconds: float, tell: Tell) -> Finding | None:
+        """Look for an order of the race's windows that brings its failure about; as ``prove``.
+
+        Windows of which this kernel lacks a place are left out.
+        """
+        orders = orders_of(self.spec.race.windows_for(self.spec.workload.name))
+        here = [order for order in orders if self._has(order)]
+        return self._prove([((), order) for order in here], seconds, tell)
+
+    def _has(self, order: Steps) -> bool:
+        """Whether this kernel has all places of an order."""
+        resolver = self._built.resolver()
+        with suppress(UserError):
+            return all(resolver.resolve(step.point) for step in order if step.point)
+        return False
+
+    def _prove(
+        self, suspects: Iterable[tuple[Hits, Steps]], seconds: float, tell: Tell
+    ) -> Finding | None:
+        end = time.monotonic() + seconds
+        found = prove_failure(self._ready_prover(), suspects, lambda: end - time.monotonic(), tell)
         if found and (not self.finding or found.proof.shown > self.finding.proof.shown):
             self.finding = self._told(found)
         self.lost += not self.proven

@@ -3,7 +3,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mmrace.hunting.minimise import Steps
 from mmrace.hunting.order import Hit, going_on, steps
@@ -45,26 +45,25 @@ class Suspects:
 
 def prove_failure(
     prover: Prover,
-    suspects: Suspects,
-    failure: Failure,
+    suspects: Iterable[tuple[Hits, Steps]],
     left: Callable[[], float],
     tell: Callable[[str], None],
 ) -> Proven | None:
     """Return the first suspect that is proven, or what came nearest to it.
 
-    What showed late was sown some schedules before: each is replayed once, and looked into where
-    that fails. ``left`` tells how many seconds there are.
+    ``suspects`` are orders, each with the hits that it is made of, if it is of any. Each order is
+    replayed once, and looked into where that fails. ``left`` tells how many seconds there are.
     """
     best: Proven | None = None
     give_up = left() - FAILURE_SECONDS
     looked_into: set[Hits] = set()
-    for hits, order in suspects.of(failure):
+    for hits, order in suspects:
         if left() <= max(0.0, give_up):
             break
         tell(f"replaying a schedule of {len(order)} steps")
         if hits in looked_into or not prover.shows(order):
             continue
-        looked_into.add(hits)
+        looked_into |= {hits} if hits else set()
         proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell, order)
         if proven and (best is None or proven.proof.shown > best.proof.shown):
             best = proven

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Windows for race.toml, made from an order that was proven."""
+"""Windows for race.toml, made from an order that was proven; and orders, made from windows."""
 
 import json
 from collections.abc import Callable, Sequence
 
 from mmrace.definitions.window import Window
 from mmrace.definitions.witness import Step
+from mmrace.hunting.order import going_on
 
 TIMEOUT = 5.0  # milliseconds of a window's hold
 
@@ -44,6 +45,33 @@ def _until(order: Sequence[Step], number: int) -> str:
             break
         last = step.point[0] if step.point else last
     return last
+
+
+def orders_of(windows: Sequence[Window]) -> tuple[tuple[Step, ...], ...]:
+    """Return what windows may have brought about: all of them in their order, and each alone.
+
+    Where one holds at the place that the one before waited for, that place is one step of the vCPU
+    that came there.
+    """
+    found = [_chained(windows)] if len(windows) > 1 else []
+    for window in windows:
+        one = _chained((window,))
+        found += [one, (*one, going_on(one[0].actor))]
+    return tuple(dict.fromkeys(found))
+
+
+def _chained(windows: Sequence[Window]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for window in windows:
+        if not steps or steps[-1].point != window.hold:
+            steps.append(Step(actor=_next(steps), point=window.hold))
+        steps.append(Step(actor=_next(steps), point=window.until))
+    return tuple(steps)
+
+
+def _next(steps: Sequence[Step]) -> str:
+    """The actor that is not the last one's."""
+    return "V1" if steps and steps[-1].actor == "V0" else "V0"
 
 
 def render_windows(windows: Sequence[Window]) -> str:
