@@ -18,6 +18,7 @@ _GIB = 1 << 30
 _TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _USR = (*_TOP, "include", "libexec", "share/bison", "share/perl", "share/perl5")
 _ETC = ("/etc/alternatives", "/etc/ld.so.cache")
+_NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 _PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 # The range that systemd gives to users who exist for a while only.
 _UID, _UIDS = 61184, 4336
@@ -56,13 +57,14 @@ class Limits:
 class Sandbox:
     """A bubblewrap mount namespace: system read-only, no network, no home, own /tmp.
 
-    With ``limits`` it is tight. ``bare``: no namespace at all; the host's paths take the place of
-    those inside.
+    With ``limits`` it is tight. ``network``: it has the host's, unless it is tight. ``bare``: no
+    namespace at all; the host's paths take the place of those inside.
     """
 
     binds: tuple[Bind, ...] = ()
     cwd: str = "/"
     limits: Limits | None = None
+    network: bool = False
     bare: bool = False
 
     @property
@@ -83,7 +85,7 @@ class Sandbox:
         if self.bare:
             return self._bare(argv, settings)
         words = ["bwrap", "--die-with-parent", "--new-session", "--clearenv"]
-        words += _tight(self.limits) if self.limits else _plain()
+        words += _tight(self.limits) if self.limits else _plain(network=self.network)
         for bind in self.binds:
             words += ["--bind" if bind.writable else "--ro-bind", str(bind.host), bind.inside]
         if self.limits:
@@ -156,8 +158,11 @@ def have_bubblewrap() -> bool:
     return shutil.which("bwrap") is not None
 
 
-def _plain() -> list[str]:
-    words = ["--unshare-all"]
+def _plain(*, network: bool) -> list[str]:
+    words = ["--unshare-all", *(["--share-net"] if network else [])]
+    words += [
+        word for name in (_NAMES if network else ()) for word in ("--ro-bind-try", name, name)
+    ]
     for name in ("usr", *_TOP):
         words += _shown(Path("/") / name)
     return [*words, *_etc(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,21 @@ _CCACHE = {
 }
 # A cache that is mounted read-only: nothing may be written beside it either.
 _CCACHE_OUTSIDE = {"CCACHE_READONLY": "1", "CCACHE_TEMPDIR": "/tmp/ccache"}  # noqa: S108
+
+
+def shares_objects(home: Home) -> bool:
+    """Whether the user has named a server with which the compiler cache shares objects.
+
+    In ``ccache.conf`` of the cache, as ccache's manual has it: ``remote_storage``, before ccache
+    4.7 ``secondary_storage``. Only builds of trusted series reach it.
+    """
+    try:
+        text = (home.ccache / "ccache.conf").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool(
+        re.search(r"^\s*(remote|secondary)_storage\s*=\s*(https?|redis):", text, re.MULTILINE)
+    )
 
 
 @dataclass(frozen=True)
@@ -137,7 +153,8 @@ class BuildDirectory:
             return Sandbox(tuple(binds), cwd="/build", bare=True)
         binds.append(Bind(self.home.ccache, "/ccache", writable=not self.outside))
         limits = Limits() if self.outside else None
-        return Sandbox(tuple(binds), cwd="/build", limits=limits)
+        network = shares_objects(self.home)
+        return Sandbox(tuple(binds), cwd="/build", limits=limits, network=network)
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of a build."""
