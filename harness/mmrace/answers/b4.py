@@ -33,7 +33,7 @@ class Check:
 def checks(done: Checked, page: Callable[[Race, tuple[RunDir, ...]], Path | None]) -> list[Check]:
     """Return a check for each run; ``page`` writes the report of a race's runs."""
     if done.unfit:
-        return [_said("warn", f"builds; {done.unfit}", "\n".join(done.notes))]
+        return [_check("warn", f"builds; {done.unfit}", "\n".join(done.notes))]
     found: list[Check] = []
     for race, runs in done.runs:
         where = page(race, runs.made)
@@ -48,8 +48,8 @@ def refused(error: MmraceError) -> tuple[list[Check], int]:
     What mmrace could not tell is a warning: the series did nothing wrong.
     """
     if isinstance(error, InfraError):
-        return [_said("warn", f"cannot tell: {error.message}", error.detail)], 0
-    return [_said("fail", error.message, error.detail)], error.exit_code
+        return [_check("warn", f"cannot tell: {error.message}", error.detail)], 0
+    return [_check("fail", error.message, error.detail)], error.exit_code
 
 
 def _of_run(race: Race, run: RunDir, page: Path | None) -> Check:
@@ -66,5 +66,5 @@ def _not_run(item: NotRun) -> Check:
     return Check(f"mmrace/{item.race}", "warn", f"{item.workload}: not run: {item.why}")
 
 
-def _said(status: str, summary: str, details: str) -> Check:
+def _check(status: str, summary: str, details: str) -> Check:
     return Check("mmrace", status, summary, details=details)

@@ -13,7 +13,7 @@ from mmrace.reports.bisection import document, sections
 _NOT_FOUND = 3
 
 
-def bisected(done: Bisected | Needed | Learnt, race: str | None = None) -> Answer:
+def bisection(done: Bisected | Needed | Learnt, race: str | None = None) -> Answer:
     """Return a bisection by a race (None: by a command), as far as it came."""
     if isinstance(done, Learnt):
         content = {"race": race, "found": False, **done.document()}
@@ -59,12 +59,12 @@ def _round(done: Bisected) -> Iterator[Block]:
         for one in found.steps
     ]
     yield Table(("phase", "revision", "failed", "not exercised"), rows)
-    yield _said(case, found)
+    yield _phase_text(case, found)
     runs = ", ".join(f"{count} to {phase}" for phase, count in found.runs.items())
     yield f"{sum(found.runs.values())} runs ({runs}), {found.builds} revisions run"
 
 
-def _said(case: Case, found: Found) -> str:
+def _phase_text(case: Case, found: Found) -> str:
     if found.culprit:
         how = "confirmed" if found.confirmed else "NOT confirmed"
         odds = found.posterior / max(1 - found.posterior, 1e-9)

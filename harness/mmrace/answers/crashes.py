@@ -14,7 +14,7 @@ from mmrace.symbols.log import Log
 _FRAMES = 12  # that people are told of
 
 
-def decoded(log: Log, source: Path | None) -> Answer:
+def decoded_log(log: Log, source: Path | None) -> Answer:
     """Return a log's crashes; with a vmlinux its lines, which quote a kernel's ``source``."""
     document = {
         "crashes": [record.document(item) for item in log.crashes],
@@ -27,11 +27,11 @@ def decoded(log: Log, source: Path | None) -> Answer:
     if log.vmlinux:
         quoted = decode.SourceFiles(source) if source else None
         return Answer(document, decode.render(log.decoded, quoted), notes=log.notes)
-    text = "\n\n".join(_told(item) for item in log.crashes) or "no crash"
+    text = "\n\n".join(_crash_text(item) for item in log.crashes) or "no crash"
     return Answer(document, (text,))
 
 
-def _told(item: Crash) -> str:
+def _crash_text(item: Crash) -> str:
     """Tell one crash to people."""
     frames = [f"{'' if frame.reliable else '? '}{frame.function}" for frame in item.frames]
     rows = (
@@ -46,7 +46,7 @@ def _told(item: Crash) -> str:
     return "\n".join(f"{name + ':':<11}{value}" for name, value in rows)
 
 
-def of_logs(found: Mapping[Path, Sequence[Crash]]) -> Answer:
+def crashes_of_logs(found: Mapping[Path, Sequence[Crash]]) -> Answer:
     """Return crashes of console logs, in the order of the logs."""
     document = [
         {"log": log, "crashes": [record.document(item) for item in items]}
@@ -60,7 +60,7 @@ def of_logs(found: Mapping[Path, Sequence[Crash]]) -> Answer:
     return Answer({"logs": document}, (Table(("log", "kind", "title", "corrupted"), rows),))
 
 
-def grouped(found: Sequence[Group]) -> Answer:
+def crash_groups(found: Sequence[Group]) -> Answer:
     """Return crashes over all runs."""
     rows = [
         (str(item.runs), item.kind, item.title, " ".join(item.races), item.last) for item in found
@@ -69,7 +69,7 @@ def grouped(found: Sequence[Group]) -> Answer:
     return Answer({"groups": [asdict(item) for item in found]}, (Table(head, rows),))
 
 
-def rates(race: str, found: Sequence[Rate]) -> Answer:
+def failure_rates(race: str, found: Sequence[Rate]) -> Answer:
     """Return how often a race failed: by day, workload and kernel."""
     rows = [
         (item.day, item.workload, f"{item.release} {item.series}".strip(), item.kernel,

@@ -58,7 +58,7 @@ def _added(item: Difference) -> str:
     return f"{item.added:+,.0f} ({item.share:+.2%}){'' if item.clear else ', within the spread'}"
 
 
-def replayed(found: Replayed) -> Answer:
+def replays(found: Replayed) -> Answer:
     """Return how often a witness showed its race."""
     done = found.replays
     table = fields(

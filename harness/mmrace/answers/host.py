@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the home is shown without them: they take a second
 _JSON_NAMES = {"builds": "benches"}  # documents keep the names of the first version
 
 
-def examined(checks: Sequence[Check]) -> Answer:
+def host_checks(checks: Sequence[Check]) -> Answer:
     """Return what the host has, and what to install."""
     rows = [
         ("ok" if check.ok else "MISSING", check.name, check.found, check.advice) for check in checks
@@ -31,7 +31,7 @@ def examined(checks: Sequence[Check]) -> Answer:
     return Answer(document, (Table(("", "what", "found", "advice"), rows),), code)
 
 
-def cleaned(home: Home, done: Cleaned) -> Answer:
+def home_contents(home: Home, done: Cleaned) -> Answer:
     """Return what the home holds, and what of it was freed or would be."""
     document = {
         "holds": {
@@ -74,7 +74,7 @@ def packages(found: Mapping[str, Package]) -> Answer:
     return Answer(document, (Table(("tree", "version", "suite"), rows),))
 
 
-def prepared(done: Prepared) -> Answer:
+def applied_series(done: Prepared) -> Answer:
     """Return what applying series came to."""
     applied, base = done.applied, done.base
     document = {

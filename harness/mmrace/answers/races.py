@@ -15,7 +15,7 @@ from mmrace.searching.listing import ListedPair
 from mmrace.symbols.nameable import Nameable
 
 
-def listed() -> Answer:
+def race_list() -> Answer:
     """Return all races, each with the bases whose series bring its bug back."""
     races, known = [load_race(name) for name in race_names()], load_bases()
     bases = [(race, [base.name for base in known if base.covers(race.name)]) for race in races]
@@ -30,7 +30,7 @@ def listed() -> Answer:
     return Answer({"races": document}, (Table(("race", "bases", "workloads", "bug"), rows),))
 
 
-def shown(race: Race) -> Answer:
+def race_details(race: Race) -> Answer:
     """Return one race: what it is, its paths, its workloads."""
     paths = [
         (name, workload.name, next((p.summary for p in race.path if p.name == name), ""))
@@ -53,7 +53,7 @@ def shown(race: Race) -> Answer:
     return Answer({"race": race.model_dump(mode="json")}, text)
 
 
-def made(name: str, folder: Path, run: str) -> Answer:
+def new_race(name: str, folder: Path, run: str) -> Answer:
     """Return the directory of a new race, and the command that runs it."""
     files = sorted(path.name for path in folder.iterdir())
     text = (
@@ -65,7 +65,7 @@ def made(name: str, folder: Path, run: str) -> Answer:
     return Answer({"race": name, "folder": str(folder), "files": files}, text, notes=notes)
 
 
-def checked(race: Race, checks: Sequence[Check]) -> Answer:
+def race_checks(race: Race, checks: Sequence[Check]) -> Answer:
     """Return what is wrong with a race's directory."""
     wrong = any(check.problem for check in checks)
     rows = [

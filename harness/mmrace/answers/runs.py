@@ -106,7 +106,7 @@ def absent(not_run: Iterable[NotRun]) -> list[str]:
     return [f"{item.race}/{item.workload}: not run: {item.why}" for item in not_run]
 
 
-def made(done: Runs, *, for_git: bool = False) -> Answer:
+def new_runs(done: Runs, *, for_git: bool = False) -> Answer:
     """Return what ``run`` and ``again`` made, with the exit code that `git bisect run` reads."""
     names = [f"run {run.id}" for run in done.made]
     if len(names) > _NAMED:
@@ -117,13 +117,13 @@ def made(done: Runs, *, for_git: bool = False) -> Answer:
     return Answer(done.document(), text, code, error=done.error, watched=True, details=details)
 
 
-def listed(runs: Sequence[RunDir]) -> Answer:
+def run_list(runs: Sequence[RunDir]) -> Answer:
     """Return runs of the home."""
     document = {"runs": [run.as_json() for run in runs]}
     return Answer(document, (lines_table(runs),), details=(details_table(runs),))
 
 
-def judged_again(run: RunDir, before: Judgement, after: Judgement) -> Answer:
+def new_judgement(run: RunDir, before: Judgement, after: Judgement) -> Answer:
     """Return how a run was judged, and how it is now."""
     document = {
         "run": run.id,
@@ -140,14 +140,14 @@ def judged_again(run: RunDir, before: Judgement, after: Judgement) -> Answer:
     return Answer(document, text, after.outcome.exit_code, notes)
 
 
-def demonstrated(done: Demonstration, tree: str, seconds: float) -> Answer:
+def demonstration(done: Demonstration, tree: str, seconds: float) -> Answer:
     """Return what the demo showed: a line for each path first, then all runs."""
     document = {
         "runs": [run.as_json() for run in done.runs],
         "not_run": [vars(item) for item in done.not_run],
         "expected": done.exit_code == 0,
     }
-    unexpected = [f"not as expected: {shown_line(one)}" for one in done.shown if not one.expected]
+    unexpected = [f"not as expected: {path_line(one)}" for one in done.shown if not one.expected]
     notes = [
         *absent(done.not_run),
         f"{len(done.runs)} runs in {seconds:.0f} s",
@@ -155,7 +155,7 @@ def demonstrated(done: Demonstration, tree: str, seconds: float) -> Answer:
         f"next:   mmrace verify --race khugepaged-retract --tree {tree} "
         "--before vulnerable --after fixes",
     ]
-    lines = [f"{'ok ' if one.expected else 'NOT'} {shown_line(one)}" for one in done.shown]
+    lines = [f"{'ok ' if one.expected else 'NOT'} {path_line(one)}" for one in done.shown]
     page = Page("mmrace demo", done.runs, done.not_run)
     details: tuple[Block, ...] = (*lines, "", details_table(done.runs))
     return Answer(
@@ -170,12 +170,12 @@ def demonstrated(done: Demonstration, tree: str, seconds: float) -> Answer:
     )
 
 
-def shown_line(one: Shown) -> str:
+def path_line(one: Shown) -> str:
     """One path of a race, in one line."""
     return f"{one.race.name}, {one.path}: {one.line}"
 
 
-def reported(done: Written) -> Answer:
+def reports(done: Written) -> Answer:
     """Return where reports were written."""
     names = {kind: str(path) for kind, path in done.files.items()}
     return Answer(names, notes=list(names.values()), plain=done.texts)

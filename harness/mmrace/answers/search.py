@@ -11,7 +11,7 @@ from mmrace.searching.explanation import columns
 from mmrace.searching.windowing import render_windows
 
 
-def hunted(done: Hunted, out: Path, *, windows: bool) -> Answer:
+def hunt_result(done: Hunted, out: Path, *, windows: bool) -> Answer:
     """Return what a hunt tried and found; ``out`` has its witness; ``windows``: made of it."""
     made = render_windows(done.finding.windows) if done.finding and windows else None
     text: list[Block] = [fields(hunt.rows(done, str(out)))]
@@ -23,7 +23,7 @@ def hunted(done: Hunted, out: Path, *, windows: bool) -> Answer:
     return Answer(document, text, 0 if done.proof.holds else 3, page=page, watched=True)
 
 
-def attacked(done: Attacked, out: Path) -> Answer:
+def attack_result(done: Attacked, out: Path) -> Answer:
     """Return what an attack tried and found; ``out`` has its witness."""
     text: tuple[Block, ...] = (fields(attack.rows(done, str(out))), *attack.details(done))
     runs = [one.run for one in done.attempts]

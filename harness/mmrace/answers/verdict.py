@@ -18,7 +18,7 @@ from mmrace.verdicts.rates import Rate
 from mmrace.verdicts.verdict import Arm, Pair, Statement
 
 
-def decided(done: Decided, race: str, tree: str, witness: Path) -> Answer:
+def verdict_answer(done: Decided, race: str, tree: str, witness: Path) -> Answer:
     """Return the verdict on a race; ``witness`` has what an attack found."""
     attacked, statement, pairs = done.attacked, done.statement, done.verified
     text = [*_paths(done), *(attack.details(attacked) if attacked else ())]

@@ -14,8 +14,8 @@ from mmrace.building.choice import (
     check_out_in,
     choose_directory,
     copy_model,
-    full_disk_told,
-    locked,
+    lock_build,
+    report_full_disk,
 )
 from mmrace.building.directory import BuildDirectory
 from mmrace.building.kconfig import parse_config
@@ -68,11 +68,11 @@ def build_requested(home: Home, order: Request, progress: Progress) -> Kernel:
     """Build the kernel of a request, or find it built; errors as those of ``build_kernel``."""
     started = time.monotonic()
     directory = choose_directory(home, order)
-    with full_disk_told(home):
+    with report_full_disk(home):
         kernel = recall(home, order)
         if not kernel:
             check_names(home, order.commit, order.config)
-            with locked(directory, progress):
+            with lock_build(directory, progress):
                 kernel = recall(home, order) or _build(directory, order, progress)
                 remember(home, order, kernel)
     return replace(kernel, seconds=time.monotonic() - started)

@@ -50,8 +50,8 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
     for pattern in (_COMPILER, _LINKER, _OTHER):
         for index, line in enumerate(clean):
             if match := pattern.search(line):
-                if said := _said_before(clean, index):  # fixdep and the shell name no error
-                    return BuildFailure(said, "", _around(clean, index - 1))
+                if message := _message_before(clean, index):  # fixdep and the shell name no error
+                    return BuildFailure(message, "", _around(clean, index - 1))
                 found = match.groupdict()
                 where = f"{found['file']}:{found['line']}: " if "file" in found else ""
                 return BuildFailure(
@@ -61,7 +61,7 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
     return BuildFailure(tail[-1] if tail else "make said nothing", "", "\n".join(tail))
 
 
-def _said_before(lines: Sequence[str], index: int) -> str:
+def _message_before(lines: Sequence[str], index: int) -> str:
     """What a tool said right before make's own line about it; empty for any other line."""
     if index == 0 or not _GAVE_UP.match(lines[index]):
         return ""

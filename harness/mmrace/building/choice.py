@@ -32,7 +32,7 @@ def choose_directory(home: Home, order: Request) -> BuildDirectory:
 
 
 @contextmanager
-def locked(directory: BuildDirectory, progress: Progress) -> Iterator[None]:
+def lock_build(directory: BuildDirectory, progress: Progress) -> Iterator[None]:
     """What a build uses is nobody else's, or not removed: directories and the compiler cache."""
     home = directory.home
     with ExitStack() as stack:
@@ -61,7 +61,7 @@ def copy_model(directory: BuildDirectory, progress: Progress) -> None:
 
 
 @contextmanager
-def full_disk_told(home: Home) -> Iterator[None]:
+def report_full_disk(home: Home) -> Iterator[None]:
     """Turn the error of a full disk into the one line about it."""
     try:
         yield

@@ -11,8 +11,8 @@ from mmrace.building.choice import (
     check_out_in,
     choose_directory,
     copy_model,
-    full_disk_told,
-    locked,
+    lock_build,
+    report_full_disk,
 )
 from mmrace.building.directory import BuildDirectory
 from mmrace.building.kernel import Kernel
@@ -51,7 +51,7 @@ def build_module(
             home, commit, tree_hash, base, configs, outside=outside, sandboxed=sandboxed
         )
         directory = choose_directory(home, order)
-        with full_disk_told(home), locked(directory, progress):
+        with report_full_disk(home), lock_build(directory, progress):
             try:
                 copy_model(directory, progress)
                 with directory.at_work():

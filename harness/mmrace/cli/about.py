@@ -24,7 +24,7 @@ from mmrace.runs.slots import able_slots
 @command("doctor")
 def doctor_command(app: App) -> Answer:
     """Show what this host has, and what to install."""
-    return host.examined(doctor.examine_host(app.home))
+    return host.host_checks(doctor.examine_host(app.home))
 
 
 @click.group("races", invoke_without_command=True)
@@ -32,7 +32,7 @@ def doctor_command(app: App) -> Answer:
 def races(context: click.Context) -> None:
     """List the races; `races show NAME` shows one."""
     if not context.invoked_subcommand:
-        print_answer(context.obj, answers.listed())
+        print_answer(context.obj, answers.race_list())
 
 
 races.params += flags()
@@ -42,7 +42,7 @@ races.params += flags()
 @click.argument("name")
 def show(_app: App, name: str) -> Answer:
     """Show one race: what it is, its paths, its workloads and their min counts."""
-    return answers.shown(load_race(name))
+    return answers.race_details(load_race(name))
 
 
 @click.group("race")
@@ -63,7 +63,7 @@ def race_new(app: App, name: str, into: Path | None, run: str | None) -> Answer:
 
     mmrace looks for races in ./mmrace-races, in the home and in its own package.
     """
-    return answers.made(name, *template.make_race(app.home, name, into, run))
+    return answers.new_race(name, *template.make_race(app.home, name, into, run))
 
 
 @command("check", race_group)
@@ -82,7 +82,7 @@ def race_check(
     race = load_race(name)
     built = open_session(app).build(tree, series, options, race) if tree else None
     with app.step(f"race {name}") as progress:
-        return answers.checked(race, racecheck.check_race(app.home, race, built, progress))
+        return answers.race_checks(race, racecheck.check_race(app.home, race, built, progress))
 
 
 @click.command("worker")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mmrace.answers.answer import Answer
-from mmrace.answers.bisection import bisected
+from mmrace.answers.bisection import bisection
 from mmrace.bisect.case import Commands
 from mmrace.bisect.search import Costs
 from mmrace.cli.app import App
@@ -107,7 +107,7 @@ def bisect_command(
             raise UserError("a command takes --repo, --good and --bad; omit race, tree and series")
         refuse("a command", COMMAND)
         made = Commands(app.home, argv, deadline, Costs(build_cost or 2, 0, run_cost or 1))
-        return bisected(bisect(session, made.commits(repo, good, bad), limits))
+        return bisection(bisect(session, made.commits(repo, good, bad), limits))
     if witness:
         refuse("bisect --witness", WITNESS)
     race = race or (load_race(witness.race) if witness else None)
@@ -117,4 +117,4 @@ def bisect_command(
         )
     work = Work.choose(race, options, "", workload, witness)
     found = Range(tree, **ends)
-    return bisected(bisect_range(session, work, found, limits, build_cost, run_cost), race.name)
+    return bisection(bisect_range(session, work, found, limits, build_cost, run_cost), race.name)

@@ -119,7 +119,7 @@ def verify(
     )  # fmt: skip
     if said.attacked and said.attacked.finding:
         save_witness(out, said.attacked.finding.proven.witness)
-    return verdict.decided(said, race.name, tree, out)
+    return verdict.verdict_answer(said, race.name, tree, out)
 
 
 @command("matrix")

@@ -41,7 +41,7 @@ def decode_command(
         data = run.console() if data is None else data
         vmlinux = vmlinux or vmlinux_of(app.home, run)
     data = sys.stdin.buffer.read() if data is None else data
-    return answers.decoded(read_log(app.home, data, vmlinux), source)
+    return answers.decoded_log(read_log(app.home, data, vmlinux), source)
 
 
 @command("crashes")
@@ -53,9 +53,9 @@ def crashes_command(app: App, logs: tuple[Path, ...], race: str | None, rebuild:
     if logs and (race or rebuild):
         raise UserError("--race and --rebuild are about runs; give them without LOG")
     if logs:
-        return answers.of_logs(crashes_of(logs))
+        return answers.crashes_of_logs(crashes_of(logs))
     with groups.database(app.home, anew=rebuild) as connection:
-        return answers.grouped(groups.groups(connection, race))
+        return answers.crash_groups(groups.groups(connection, race))
 
 
 @command("history")
@@ -64,4 +64,4 @@ def crashes_command(app: App, logs: tuple[Path, ...], race: str | None, rebuild:
 def history_command(app: App, race: str, rebuild: bool) -> Answer:
     """Show how often a race failed: by day, workload and kernel."""
     with groups.database(app.home, anew=rebuild) as connection:
-        return answers.rates(race, groups.history(connection, race))
+        return answers.failure_rates(race, groups.history(connection, race))

@@ -26,7 +26,7 @@ files, evidence = Lazy("mmrace.reports.files"), Lazy("mmrace.runs.evidence")
 @click.option("--last", type=click.IntRange(1), default=20, help="Number of runs to list.")
 def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> Answer:
     """List the runs on disk, newest last."""
-    return answers.listed(last_runs(app.home, last, race, outcome))
+    return answers.run_list(last_runs(app.home, last, race, outcome))
 
 
 @command("judge")
@@ -34,7 +34,7 @@ def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> 
 def judge_command(app: App, run: str) -> Answer:
     """Judge a run again from what is on disk."""
     found = find_run(app.home, run)
-    return answers.judged_again(found, found.judgement(), evidence.judge_run(found))
+    return answers.new_judgement(found, found.judgement(), evidence.judge_run(found))
 
 
 def _file(kind: str, what: str) -> Callable[[Any], Any]:
@@ -65,7 +65,7 @@ def report_command(
 ) -> Answer:
     """Write reports of RUNS for people and for CI. Default: HTML and JUnit, in mmrace's home."""
     found = find_runs(app.home, runs)
-    return answers.reported(
+    return answers.reports(
         files.write_reports(app.home, found, title, paths, origin, github=github)
     )
 
@@ -90,4 +90,4 @@ def clean(app: App, kinds: tuple[str, ...], days: int | None, yes: bool) -> Answ
 
     What a running mmrace uses stays. Builds also keep the home below MMRACE_HOME_LIMIT (20G).
     """
-    return host.cleaned(app.home, storage.clean(app.home, kinds, days, really=yes))
+    return host.home_contents(app.home, storage.clean(app.home, kinds, days, really=yes))

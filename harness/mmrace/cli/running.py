@@ -40,9 +40,9 @@ def demo(app: App, tree: str, options: RunOptions) -> Answer:
     refuse("demo", UNSTEERED)
     started = time.monotonic()
     done = demonstrate(
-        open_session(app, slots=2), tree, options, lambda one: app.note(answers.shown_line(one))
+        open_session(app, slots=2), tree, options, lambda one: app.note(answers.path_line(one))
     )
-    return answers.demonstrated(done, tree, time.monotonic() - started)
+    return answers.demonstration(done, tree, time.monotonic() - started)
 
 
 @command("run")
@@ -72,14 +72,14 @@ def run_command(
     """
     session = open_session(app)
     done = run_races(session, tree, series, race, workloads, options, count)
-    return answers.made(done, for_git=bisect_exit)
+    return answers.new_runs(done, for_git=bisect_exit)
 
 
 @command("again")
 @click.argument("run")
 def again(app: App, run: str) -> Answer:
     """Repeat RUN: same kernel, workload, machine, kernel parameters and seed."""
-    return answers.made(run_again(open_session(app), find_run(app.home, run)))
+    return answers.new_runs(run_again(open_session(app), find_run(app.home, run)))
 
 
 @click.command("shell")

@@ -79,7 +79,7 @@ def hunt(
     done = hunt_race(open_session(app), tree, series, race, chosen, options, files or DEFAULT)
     if done.finding:
         save_witness(place, done.finding.proven.witness)
-    return search.hunted(done, place, windows=window)
+    return search.hunt_result(done, place, windows=window)
 
 
 @command("attack")
@@ -114,7 +114,7 @@ def attack(
     done = attack_fix(session, tree, before, after, race, options, workload)
     if done.finding:
         save_witness(place, done.finding.proven.witness)
-    return search.attacked(done, place)
+    return search.attack_result(done, place)
 
 
 @command("replay")
@@ -128,7 +128,7 @@ def replay(
 ) -> Answer:
     """Follow the schedule in WITNESS, each time from the same snapshot at the race's start."""
     refuse("replay", WITNESS | {"seed": "a witness names its seed"})
-    return experiments.replayed(
+    return experiments.replays(
         follow_witness(open_session(app), witness, tree, series, times, options)
     )
 

@@ -69,7 +69,7 @@ def apply(app: App, series: tuple[str, ...], tree: str) -> Answer:
     series, A..B or a branch of a git repository (REPOSITORY#A..B), a message-id or its URL, or -
     for standard input. THREAD#vN takes revision N of a thread; the default is the newest.
     """
-    return host.prepared(open_session(app).prepare(tree, series))
+    return host.applied_series(open_session(app).prepare(tree, series))
 
 
 @command("build")
