@@ -59,7 +59,7 @@ class Wish:
 
 
 def listed(value: tuple[str, ...] | str) -> tuple[str, ...]:
-    """Return texts, of which one may stand for itself."""
+    """Return texts as a tuple; a single text may come without one."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 

@@ -43,7 +43,7 @@ class BuildError(MmraceError):
 
 
 class InfraError(MmraceError):
-    """The host, QEMU or mmrace failed; says nothing about the kernel."""
+    """The host, QEMU or mmrace failed; nothing is known about the kernel."""
 
     exit_code = 69
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Crashes of all runs by what they are, and a race's rate over time: a database of what is on disk.
 
-It holds nothing of its own: each use brings it up to the run directories, and a file that is
-damaged or of another version is made anew.
+It holds nothing of its own: each use adds what the run directories have and it lacks, and a file
+that is damaged or of another version is made again.
 """
 
 import sqlite3
@@ -60,7 +60,7 @@ class Rate:
 
 @contextmanager
 def database(home: Home, *, anew: bool = False) -> Iterator[sqlite3.Connection]:
-    """Open the database, brought up to the run directories; ``anew`` reads all of them again."""
+    """Open the database, brought up to date; ``anew`` reads all run directories again."""
     path = home.data / "history.sqlite"
     with home.lock("history"):
         path.parent.mkdir(parents=True, exist_ok=True)

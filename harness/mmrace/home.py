@@ -160,7 +160,7 @@ class Home:
 
     @contextmanager
     def free(self, name: str) -> Iterator[bool]:
-        """Take the lock of one object if nobody has it; yields whether that was so."""
+        """Take the lock of one object if it is free; yields whether it was."""
         lock = self.locks / name.replace("/", "_")
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
@@ -175,7 +175,7 @@ class Home:
     def lock(
         self, name: str, waiting: Callable[[str], None] | None = None, *, shared: bool = False
     ) -> Iterator[None]:
-        """Hold the lock of one object; ``waiting`` is told who has it and since when.
+        """Hold the lock of one object; ``waiting`` is called with the holder and since when.
 
         Several may hold it ``shared``. The kernel drops a flock with its holder, so a killed mmrace
         leaves no stale lock.
@@ -232,7 +232,7 @@ def _bytes(text: str) -> int:
 
 
 def _now() -> float:
-    """Seconds since the host was started: a clock that nobody sets."""
+    """Seconds since the host was started, by a clock that cannot be set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who uses what: temporary files that nobody holds any more, and objects that nobody uses.
+"""Locks that show use: temporary files without a holder, and objects that no process uses.
 
-Whoever makes a temporary one, or uses a kernel or a program, holds a flock on it. The kernel drops
-that with the process, whatever ended it, so what can be locked is nobody's: no process ids, which
-come again, and no clocks, which jump.
+A process that makes a temporary file, or uses a kernel or a program, holds a flock on it. The
+kernel drops the flock with the process, whatever ended it, so an object that can be locked is
+unused. Process ids, which are used again, and clocks, which jump, play no part.
 """
 
 import fcntl
@@ -62,7 +62,7 @@ def temporary_file(beside: Path) -> Iterator[tuple[int, Path]]:
 
 
 def hold(path: Path) -> int | None:
-    """Lock a file or directory; None when somebody else has, or has removed it meanwhile."""
+    """Lock a file or directory; None when another process has locked or removed it."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -104,7 +104,7 @@ def keep(path: Path) -> bool:
 
 @contextmanager
 def using(paths: Iterable[Path]) -> Iterator[None]:
-    """Use objects for a while; nobody takes one away meanwhile. One that is not there is left out.
+    """Keep objects from being removed for a while; those that do not exist are left out.
 
     Their time of change says when they were used last.
     """
@@ -123,9 +123,9 @@ def using(paths: Iterable[Path]) -> Iterator[None]:
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Have a directory to oneself, made if need be: nobody takes it away, nobody else holds it.
+    """Hold a directory, made if need be: no other process removes or holds it meanwhile.
 
-    The lock is on the directory, so it also counts for those who come to it by another home.
+    The lock is on the directory, so it also holds for processes that reach it through another home.
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def holding(folder: Path) -> Iterator[None]:
 
 
 def take_away(path: Path) -> bool:
-    """Remove an object unless somebody uses it; it goes at once, and its content after that."""
+    """Remove an object that no process uses: its name at once, its content after that."""
     held = hold(path)
     if held is None:
         return False
@@ -168,7 +168,7 @@ def _still(fd: int, path: Path) -> bool:
 
 
 def sweep(folders: Iterable[Path], pattern: str = f"{PREFIX}*") -> int:
-    """Remove what nobody holds; returns how many there were."""
+    """Remove what no process holds; returns the number of removed objects."""
     count = 0
     for folder in folders:
         for path in folder.glob(pattern):

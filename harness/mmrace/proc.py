@@ -265,7 +265,7 @@ def _where(program: Path) -> tuple[Path, ...]:
 
 
 def end_consoles() -> None:
-    """Kill all that ``console`` started and nobody has closed: their threads see them end."""
+    """Kill the open processes that ``console`` started: their threads see them end."""
     for child in tuple(_CONSOLES):
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a step that is under way tells of itself."""
+"""What a step that is under way reports about itself."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

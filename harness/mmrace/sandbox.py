@@ -2,8 +2,8 @@
 """The namespace that builds run in; made tight for what came from outside.
 
 A tight one shows the compiler's part of the system and nothing else, has no uid of the host's users
-and no capability, and limits processes, memory and disk. When mmrace runs as root, whom the kernel
-does not limit, what it runs is another user.
+and no capability, and limits processes, memory and disk. When mmrace runs as root, which the kernel
+does not limit, the sandboxed programs run as another user.
 """
 
 import os

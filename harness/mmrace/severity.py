@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The worst of several results: which outcome and which exit code stand for all of them."""
+"""The worst of several results: which outcome and which exit code summarise them."""
 
 from collections.abc import Iterable
 
@@ -22,17 +22,17 @@ NOT_RUN = "NOT_RUN"
 
 
 def worst_outcome(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """Return the outcome that stands for several runs; None when there are none."""
+    """Return the outcome that summarises several runs; None without runs."""
     found = set(outcomes)
     return next((outcome for outcome in _OUTCOMES if outcome in found), None)
 
 
 def worst_code(codes: Iterable[int]) -> int:
-    """Return the exit code that stands for several results; 0 when all are well, or none is."""
+    """Return the exit code that summarises several results; 0 without results."""
     found = set(codes)
     return next((code for code in _CODES if code in found), 0)
 
 
 def word(error: MmraceError, otherwise: str = NOT_RUN) -> str:
-    """Return the word that stands in a table where an error kept a result from being there."""
+    """Return the word for a table cell whose result an error prevented."""
     return _WORDS.get(error.exit_code, otherwise)

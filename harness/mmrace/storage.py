@@ -114,7 +114,7 @@ def totals(held: tuple[Holding, ...]) -> dict[str, tuple[int, int]]:
 
 
 def drop(home: Home, item: Holding) -> bool:
-    """Remove an object, unless somebody builds in it or uses it."""
+    """Remove an object, unless a process builds in it or uses it."""
     if item.kind not in _LOCKS:
         return take_away(item.path)
     with home.free(_LOCKS[item.kind](item.path.name)) as nobody:

@@ -44,10 +44,10 @@ class Answer:
     """What a command found.
 
     ``document`` goes into JSON, ``text`` to people in its place, or beside it where the command ran
-    guests, which people watch (``watched``); ``notes`` are said beside either.
-    ``details``: text with more of it, where users ask for that. ``plain``: lines that another
-    program reads, on standard output where no JSON is there.
-    ``error``: what ended the command once it had found this; raised when all of it is told.
+    guests, which people watch (``watched``); ``notes`` are printed with either. ``details``: a
+    longer text, for users who ask for it. ``plain``: lines that another program reads, on standard
+    output where no JSON is there. ``error``: what ended the command once it had found this; raised
+    once all of it is printed.
     """
 
     document: Mapping[str, Any]

@@ -43,7 +43,7 @@ def checks(done: Checked, page: Callable[[Race, tuple[RunDir, ...]], Path | None
 
 
 def refused(error: MmraceError) -> tuple[list[Check], int]:
-    """Return the check that tells an error, and the command's exit code.
+    """Return the check that reports an error, and the command's exit code.
 
     What mmrace could not tell is a warning: the series did nothing wrong.
     """

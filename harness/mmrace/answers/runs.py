@@ -86,7 +86,7 @@ def _row(run: RunDir) -> tuple[str, ...]:
 
 
 def outcome_text(judged: Judgement) -> str:
-    """An outcome; a failure that is not the race's own says so."""
+    """An outcome; a failure that is not the race's own is marked (foreign)."""
     foreign = judged.outcome in (Outcome.CRASH, Outcome.FAIL) and not judged.signature_matched
     return f"{judged.outcome}{' (foreign)' if foreign else ''}"
 

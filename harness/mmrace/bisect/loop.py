@@ -47,7 +47,7 @@ def drive(
 
 
 def result_of(judgement: Judgement) -> Result:
-    """Sort a run of a kernel: only the race's own signature is bad, other trouble says nothing.
+    """Sort a run of a kernel: only the race's own signature is bad; other failures are no evidence.
 
     InfraError for a run that the host spoilt: it is to be made again.
     """

@@ -22,9 +22,10 @@ class Model:
     """Hypotheses and priors.
 
     One hypothesis for each candidate, then ALWAYS (every revision fails: the change is older, or
-    with ``fix`` there is none) and NEVER (none fails but by chance). ``weights`` are prior weights
-    of the candidates, in their order; ``nobody`` is the prior of ALWAYS and of NEVER together.
-    With ``fix`` the culprit is what ends the failure, and the older end fails.
+    with ``fix`` there is none) and NEVER (no revision has the failure; runs fail by chance alone).
+    ``weights`` are prior weights of the candidates, in their order; ``nobody`` is the prior of
+    ALWAYS and of NEVER together. With ``fix`` the culprit is what ends the failure, and the older
+    end fails.
     """
 
     dag: Dag
@@ -94,7 +95,7 @@ class Belief:
 
     @property
     def failure_rate(self) -> Floats:
-        """Posterior weights of q, whoever the culprit is."""
+        """Posterior weights of q, summed over all culprits."""
         return np.asarray(self.culprit @ self.q_given)
 
 

@@ -116,7 +116,7 @@ def _weight(paths: Sequence[str], likely: tuple[str, ...]) -> float:
 
 
 def share(repo: Path, into: Path) -> Path:
-    """Make the clone, or take the one that is there; return its path.
+    """Make the clone, or find it made; return its path.
 
     It borrows the objects of ``repo``, where nothing is written. Raises UserError when ``repo``
     is no git repository.

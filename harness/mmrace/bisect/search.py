@@ -28,7 +28,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Choice:
-    """Run ``row`` until it fails, ``runs`` times at most; what that tells, in bits, and takes."""
+    """Run ``row`` until it fails, ``runs`` times at most; the bits gained, and the time."""
 
     row: int
     runs: int

@@ -18,7 +18,7 @@ def subset_name(patches: tuple[int, ...]) -> str:
 
 
 def subset_of(name: str) -> tuple[int, ...]:
-    """Return the numbers of the patches that a name stands for."""
+    """Return the numbers of the patches that a name denotes."""
     return () if name == "none" else tuple(int(number) for number in name.split(","))
 
 

@@ -3,8 +3,8 @@
 
 A checkout of Linux is 1.3 GB in 80,000 files, the larger part of each build directory. One for each
 base is made; the source of a build is a tree of links to its files. Git replaces a file and never
-writes into one, and builds see their source read-only, so nobody changes what others see. A file
-that stays the same keeps its time, as make wants it.
+writes into one, and builds see their source read-only, so no build changes another's source. A file
+that stays the same keeps its time, by which make decides.
 """
 
 import shutil

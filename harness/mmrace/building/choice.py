@@ -33,7 +33,7 @@ def choose_directory(home: Home, order: Request) -> BuildDirectory:
 
 @contextmanager
 def lock_build(directory: BuildDirectory, progress: Progress) -> Iterator[None]:
-    """What a build uses is nobody else's, or not removed: directories and the compiler cache."""
+    """Lock the directories of a build, and keep the compiler cache from being removed."""
     home = directory.home
     with ExitStack() as stack:
         for name in filter(None, (directory.name, directory.model)):

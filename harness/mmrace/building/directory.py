@@ -89,8 +89,8 @@ class BuildDirectory:
     """One such pair. ``env`` is what the base adds; ``outside``: the patches are not trusted.
 
     The directory for these begins as a copy of what ``model``, one with the same config, has built,
-    and uses its source, which nobody can write from inside. Without ``sandboxed`` its programs run
-    with all the rights that mmrace has.
+    and uses its source, which the build cannot write. Without ``sandboxed`` its programs run with
+    all the rights that mmrace has.
     """
 
     home: Home
@@ -254,7 +254,7 @@ class BuildDirectory:
         return True
 
     def _misdated(self, now: Clock) -> bool:
-        """Whether files may be dated later than now, or a killed build's are not to be told."""
+        """Whether files may be dated later than now, or a killed build's files be unknown."""
         latest = self.state.get("latest")
         left = self.state.get("building")
         if isinstance(latest, float) and now.wall < latest - _COARSE:

@@ -131,7 +131,7 @@ def parse_fragment(fragment: Fragment, version: Version) -> tuple[Option, ...]:
 
 
 def _meant(line: str) -> str:
-    """The line that somebody may have had in mind; scripts/config takes such words."""
+    """The line that the user may have meant; scripts/config takes such words."""
     match = _NAMED.fullmatch(line)
     if not match:
         return "write that, or a comment"

@@ -24,8 +24,9 @@ class Kernel:
     """A finished kernel; ``seconds`` is what this request took, ``reused``: nothing was built.
 
     ``warnings`` are those of its build, which compiled what its directory had not compiled before.
-    ``notes``: a line for each option of its config that was dropped. ``dropped`` says what went to
-    keep the home under its limit. Nobody drops a kernel while the process that loaded it lives.
+    ``notes``: a line for each option of its config that was dropped. ``dropped`` names what was
+    removed to keep the home below its limit. A kernel is not dropped while the process that loaded
+    it lives.
     """
 
     id: str

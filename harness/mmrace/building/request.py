@@ -90,7 +90,7 @@ def read_configs(
 
 
 def check_inputs(order: Request) -> None:
-    """Raise InfraError where this host builds other kernels than the one that made a request."""
+    """Raise InfraError if this host's tools differ from those of the requesting host."""
     here = _inputs(dict(order.env), sandboxed=order.sandboxed)
     if digest(here) != digest(order.inputs):
         raise InfraError(

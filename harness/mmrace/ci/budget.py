@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who gets the next share of a time that several share: whoever needs least to be decided."""
+"""Which cell gets the next share of a budget of time: the one that needs least to be decided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Need:
 
 
 def next_share(needs: Sequence[Need], left: float) -> int | None:
-    """Return who is next, None when all are done or nobody's share fits in ``left`` seconds.
+    """Return the next cell; None when all are done or no share fits in ``left`` seconds.
 
-    First everybody gets one share, in order: only then is it known what they need. Then the one
-    that needs least: of all orders this one decides the most of them within any time. One that
-    cannot be decided any more waits until those that can are done, and takes what is left.
+    First each cell gets one share, in order: only then is it known what it needs. Then the cell
+    that needs least comes next, which decides the most cells within any time. A cell that can no
+    longer be decided waits until the others are done, and uses the time that is left.
     """
     able = [n for n, need in enumerate(needs) if not need.done and need.step <= left]
     if not able:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An unattended job as people write it in ``mmrace-ci.toml``, and the cells that it stands for."""
+"""An unattended job as people write it in ``mmrace-ci.toml``, and the cells that it asks for."""
 
 import hashlib
 import itertools

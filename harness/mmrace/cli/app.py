@@ -49,6 +49,6 @@ class App:
         self.err.print(wrap_text(text, self.err), markup=False)
 
     def step(self, title: str) -> AbstractContextManager[Tell]:
-        """Show that something is under way; yields what tells its present state."""
+        """Show that something is under way; yields a function that takes its present state."""
         live = self.err.is_terminal and not self.plain
         return show_step(self.err, title, live=live, known=self._known)

@@ -70,7 +70,7 @@ def choose_loop(names: Sequence[str], skip: Names = SKIP_TICKING) -> str:
 
 
 def choose_wait(names: Sequence[str], skip: Names = SKIP_BLOCKING) -> str:
-    """Name who waits for what does not come, or what everybody waits for."""
+    """Name the task that waits in vain, or what all waiting tasks wait for."""
     for name in names:
         if known := _EVERYBODYS.match(name):
             return known["lock"] or "synchronize_rcu"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one message is, whichever report it stands in."""
+"""What one message is, in any report."""
 
 import re
 from functools import lru_cache

@@ -163,7 +163,7 @@ class Parser:
             self._unwrap(line)
 
     def _unwrap(self, line: Line) -> None:
-        """Put together again what a terminal wrapped; only a stamp tells where a line begins."""
+        """Join lines that a terminal wrapped; only a time stamp shows where a line begins."""
         held, self._held = self._held, None
         if held and not line.stamped and line.text:
             line = held._replace(text=held.text + line.text, end=line.end, full=line.full)

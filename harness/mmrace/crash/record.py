@@ -28,7 +28,7 @@ def dump(crashes: Iterable[Crash]) -> str:
 
 
 def load(text: str | bytes) -> tuple[Crash, ...] | None:
-    """Read what ``dump`` wrote; None when another parser, or nobody, wrote it."""
+    """Read what ``dump`` wrote; None when another parser wrote it, or something else did."""
     try:
         content = json.loads(text)
         if content["parser"] != PARSER:

@@ -35,7 +35,7 @@ class Pristine(StrEnum):
 
 
 class Mark(Table):
-    """Text that tells what is in a tree: ``contains`` (a regular expression) found in ``file``."""
+    """Text by which a tree is recognised: ``contains`` (a regular expression) found in ``file``."""
 
     file: str
     contains: Regex
@@ -102,8 +102,8 @@ class Base(Table):
     """Kernel versions that one directory of patches is for.
 
     ``tested`` is the release on which the patches were last verified. ``boot``: kernel parameters
-    that these kernels want beside the machine's. ``covered`` is false for a base that stands for a
-    version without patches (``base_for``).
+    that these kernels need in addition to the machine's. ``covered`` is false for a base that
+    stands for a version without patches (``base_for``).
     """
 
     name: str

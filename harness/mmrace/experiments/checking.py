@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series that somebody else's tool asks about: which races it is about, and what they show."""
+"""A series that another tool asks about: which races it is about, and what they show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -22,7 +22,7 @@ Make = Callable[[Built, int], "Future[Runs]"]  # begins one run of a kernel, wit
 
 
 class KernelProbe:
-    """Builds each revision once; ``note`` is told why one is of no use.
+    """Builds each revision once; ``note`` is called with the reason why a revision cannot be used.
 
     ``slots``: how many runs of one revision are under way at a time. They are taken in the order in
     which they were begun, so that a bisection sees what it would see of one after another; those

@@ -32,9 +32,10 @@ MOST = 32  # builds that are asked for at a time
 class Session:
     """One invocation's home and progress; each kernel is built once and kept.
 
-    ``step`` shows that something is under way, ``note`` tells people one line. ``after_answer`` has
-    something done once the invocation's result has reached its user. ``builder`` builds kernels on
-    other hosts, several at a time; without one they are built here, one after another.
+    ``step`` shows that something is under way, ``note`` prints one line for people.
+    ``after_answer`` does something once the invocation's result has reached its user. ``builder``
+    builds kernels on other hosts, several at a time; without one they are built here, one after
+    another.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Session:
     ) -> dict[Arm, Built]:
         """Build the kernels of both arms; UserError when they are the same.
 
-        Series that are not there, or do not apply, are told before a kernel is built.
+        Series that do not exist, or do not apply, are reported before a kernel is built.
         """
         intake = replace(self.intake, sandboxed=options.sandbox)
         kernels.prepare(self.home, tree, (*before, *after), self.step, intake, building=True)

@@ -41,7 +41,7 @@ class Decided:
         return (*self.learnt.runs, *pairs, *(one.run for one in attempts))
 
     def document(self, race: str, witness: str) -> dict[str, Any]:
-        """What goes into JSON; ``witness``: where the one that an attack found was written."""
+        """What goes into JSON; ``witness``: file of the witness that an attack found."""
         statement = self.statement
         return {
             **self.verified.document(race),

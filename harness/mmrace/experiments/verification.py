@@ -197,8 +197,8 @@ class Verification:
     def _found(self, pair: Pair) -> dict[Arm, RunDir]:
         """Runs of an earlier process at this pair's places.
 
-        Both arms of a pair are made on one kind of host. A run of a worker whose partner is not
-        here, or is of another kind, does not count: the pair is made anew.
+        Both arms of a pair are made on one kind of host. A worker's run whose partner is missing,
+        or was made on another kind of host, does not count: the pair is made again.
         """
         if not self._slots:
             return {}

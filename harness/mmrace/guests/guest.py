@@ -238,7 +238,7 @@ class Guest:
         return VmEnd.QEMU_DIED
 
     def _events(self) -> Iterator[Mapping[str, object]]:
-        """What the monitor has told, as long as it goes on: a pause has left events before."""
+        """Yield the monitor's events while it is connected; a pause leaves some in it."""
         with suppress(QMPError, OSError, TimeoutError):
             while event := self._monitor.pull_event(0.5):
                 yield event

@@ -12,7 +12,7 @@ _INTERVAL = 0.9  # seconds between two looks
 class Patience:
     """Seconds of silence of a process and all below it, less what they waited for a CPU.
 
-    ``waited`` tells the seconds that each thread has waited since its start.
+    ``waited`` returns the seconds that each thread has waited since its start.
     """
 
     def __init__(

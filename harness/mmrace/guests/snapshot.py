@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest at its race's start, kept, and given anew as often as wanted.
+"""A snapshot of a guest at its race's start, restored as often as wanted.
 
 The guest boots with its memory in files. At the race's start QEMU writes out the state of vCPUs
 and devices as it does to migrate, without the memory. Each restore is a QEMU of its own that reads

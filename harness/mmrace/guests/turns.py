@@ -28,7 +28,7 @@ class Stand:
 
     @property
     def task(self) -> int:
-        """What tells tasks apart that run on one vCPU: each has a kernel stack of its own.
+        """What distinguishes tasks on one vCPU: each has a kernel stack of its own.
 
         KASAN doubles the stacks: a task that goes deep in its own may then look like two.
         """
@@ -38,10 +38,10 @@ class Stand:
 class Turns:
     """Runs the vCPUs of a stopped guest, and leaves it stopped.
 
-    A held vCPU executes nothing of its own, and answers interrupts: now and then it is let go with
-    a breakpoint where it stands. Nobody then waits for its part in a TLB shootdown, and a task
-    that waits for the CPU may get it; the held task goes no farther. Others that come to its
-    breakpoint meanwhile are led past it.
+    A held vCPU executes nothing of its own, and answers interrupts: now and then it runs, with a
+    breakpoint at the instruction where it is held. So it takes part in TLB shootdowns, and another
+    task may get the CPU; the held task goes no farther. Other tasks that reach the breakpoint
+    meanwhile are stepped past it.
     """
 
     def __init__(self, guest: Guest, oracle: Oracle) -> None:

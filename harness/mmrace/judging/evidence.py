@@ -16,11 +16,11 @@ class Evidence:
     """All that one run left.
 
     The time indexes say when (seconds since QEMU's start) the byte at an offset had come;
-    ``message`` is what QEMU or the harness said about the end. Where somebody has read the console
-    already, ``crashes`` are those that it has, and ``shown`` the race's signatures, by number, that
-    crashes have the title and the report of. ``held``: vCPUs were held, so that reports of
-    watchdogs (stalls, lockups, hung tasks) are no failures unless they are the race's own.
-    ``since``: bytes of the console that came before the machine was taken back to its race's start.
+    ``message`` is what QEMU or the harness said about the end. If the console was read already,
+    ``crashes`` are its crashes, and ``shown`` the numbers of the race's signatures whose title and
+    report a crash has. ``held``: vCPUs were held, so that reports of watchdogs (stalls, lockups,
+    hung tasks) are no failures unless they are the race's own. ``since``: bytes of the console that
+    came before the machine was taken back to its race's start.
     """
 
     race: Race

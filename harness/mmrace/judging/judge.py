@@ -18,7 +18,8 @@ An LTP test's failure that the workload tolerates on this kernel's version is a 
 iteration counts for what it exercised.
 
 A splat before the workload's start that the kernel survives is a note. A workload that the guest's
-OOM killer ended is NOT_EXERCISED: the machine is too small for it, which says nothing of the race.
+OOM killer ended is NOT_EXERCISED: the machine is too small for it, which is no evidence about the
+race.
 """
 
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ def judge_replay(evidence: Evidence, reached: bool, reasons: Sequence[str]) -> J
 
 
 def _failure(case: Case) -> Finding | None:
-    """The failure that is told first: the race's own, then a crash, then the workload's word."""
+    """The failure that decides: the race's own, then a crash, then what the workload reported."""
     return (
         _crash(case, matched=True)
         or failure(case, matched=True)
@@ -219,8 +220,8 @@ def _since_start(case: Case, finding: Finding) -> float | None:
 def _stressed(case: Case, finding: Finding) -> float | None:
     """Seconds in the race phase until the failure, or to the end; None where nothing says.
 
-    PID 1 says it of each iteration that is over, in guest time; of the iteration in which a
-    failure came only the host's clock tells.
+    PID 1 reports it for each finished iteration, in guest time; for the iteration that failed, it
+    is taken from the host's clock.
     """
     channel, failed = case.channel, finding.second
     if channel.seconds_raced is None or (failed is None and not channel.complete):

@@ -32,7 +32,7 @@ def failure(case: Case, *, matched: bool) -> Finding | None:
 
 
 def _may_fail(case: Case) -> bool:
-    """Whether what the workload says counts; a reproducer's does only if its user says so."""
+    """Whether a reported failure counts; a reproducer's counts only if its user chose that."""
     workload = case.evidence.workload
     return workload.source is not Source.REPRODUCER or FailsBy.EXIT in workload.execution.fails_by
 

@@ -141,7 +141,7 @@ class _Bench:
         return git
 
     def note(self, notes: Sequence[str]) -> None:
-        """Have something said of the outcome."""
+        """Add a note about the outcome."""
         self._notes += notes
 
     def apply_asked(self, series: Series, progress: Progress) -> None:

@@ -33,7 +33,7 @@ _DEPTH = 3  # threads that a series may need, each before the other
 class Source:
     """Where threads come from: mails that are here, or (with none) the server.
 
-    ``attachment`` names the one that was asked for, where a mail has several.
+    ``attachment`` names the attachment that was asked for, if a mail has several.
     """
 
     name: str

@@ -18,7 +18,8 @@ _GONE = "its files are gone; as it was when it was last used"
 
 @dataclass(frozen=True)
 class Intake:
-    """``stdin`` gives what ``-`` stands for; ``sandboxed``: what they bring runs in a sandbox.
+    """``stdin`` reads what ``-`` denotes; ``sandboxed``: programs that read a series run in a
+    sandbox.
 
     ``kept``: a run's folder of series, which are taken as they were then.
     """

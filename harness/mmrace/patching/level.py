@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The level of a patch's paths (``patch -pN``), told by the tree that it is for."""
+"""The level of a patch's paths (``patch -pN``), found from the tree that it is for."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How git reads one mail: who, when, why, and the diff; what is missing is made up."""
+"""How git reads one mail: author, date, message and diff; what is missing gets a default."""
 
 import email.header
 import email.utils

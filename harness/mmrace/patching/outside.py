@@ -17,7 +17,7 @@ _REVISION = re.compile(r"v(\d+)")
 
 
 def read_outside(name: str, stdin: bytes) -> Series | None:
-    """Read what ``name`` stands for; None when there is nothing of that name.
+    """Read the series that ``name`` denotes; None when nothing has that name.
 
     A directory (with a quilt ``series`` or without), a maildir, an mbox or patch file, ``-`` for
     ``stdin``, a message-id or its URL (any of these with ``#vN`` for one revision of several),

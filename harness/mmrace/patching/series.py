@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a SERIES on the command line stands for."""
+"""What a SERIES on the command line denotes."""
 
 import re
 from contextlib import suppress
@@ -52,7 +52,7 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
 
 
 def _named(base: Base, name: str) -> Series:
-    """Read a series that mmrace brings."""
+    """Read a series of mmrace's own."""
     kind, _, rest = name.partition("/")
     sides = kind in ("vulnerable", "fixes") and rest and not _listed(base.folder / kind, rest)
     if sides and (own := _beside_race(base, name, kind, rest)):

@@ -58,7 +58,7 @@ class Mail:
 
     @property
     def key(self) -> str:
-        """What tells it from other mails."""
+        """What distinguishes it from other mails."""
         return self.id or self.name
 
     @property
@@ -110,7 +110,7 @@ def read_mail(name: str, raw: bytes) -> Mail:
 
 
 def choose(name: str, mails: Iterable[Mail], revision: int | None = None) -> Thread:
-    """Find the newest revision of the series in a thread, or the one that was asked for.
+    """Find the newest revision of the series in a thread, or the requested revision.
 
     Raises UserError when there is no patch, no such revision, or a patch is missing or there twice.
     """
@@ -208,7 +208,7 @@ def _is_alone(mails: list[Mail]) -> bool:
 
 
 def _replied(name: str, mails: list[Mail]) -> list[Mail]:
-    """The reply that brings a patch, where none was posted otherwise."""
+    """The reply that has a patch, if no other mail has one."""
     found = [mail for mail in mails if mail.diff]
     if not found:
         raise UserError(f"{name}: no patch in it; name the mail that has one")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run, read once, as every report tells it; and runs that failed alike, together."""
+"""One run, read once for all reports; and groups of runs that failed alike."""
 
 import re
 import shlex
@@ -49,8 +49,8 @@ Traces = Mapping[str, Sequence[Place]]  # by run id
 class Account:
     """What a run directory holds, read.
 
-    ``crash`` is the one that the outcome names. ``places`` is its trace, symbolised where the
-    kernel's vmlinux was at hand.
+    ``crash`` is the one that the outcome names. ``places`` is its trace, symbolised if the kernel's
+    vmlinux was available.
     """
 
     run: RunDir
@@ -144,7 +144,7 @@ class Account:
 
 
 def read(run: RunDir, decoded: Sequence[Place] = ()) -> Account:
-    """Read a run; ``decoded`` is its crash's trace with source lines, where somebody has it.
+    """Read a run; ``decoded`` is its crash's trace with source lines, if it was made already.
 
     Raises UserError when the directory holds no run.
     """

@@ -41,7 +41,7 @@ def _race(race: str, accounts: Sequence[Account], absent: Sequence[NotRun]) -> l
 
 
 def _line(number: int, name: str, outcomes: Sequence[Outcome], why: str = "") -> str:
-    """A result; what says nothing of the kernel is a skip, what mmrace could not do is not ok."""
+    """A result: a skip if it is no evidence about the kernel, not ok if mmrace failed."""
     if any(item.failed or item is Outcome.INFRA for item in outcomes):
         return f"not ok {number} {_fit(name)}"
     if Outcome.PASS in outcomes:

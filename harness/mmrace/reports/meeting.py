@@ -38,7 +38,7 @@ class Meeting:
 
 
 def read(story: dict[str, Any], shown: int = SHOWN) -> Meeting | None:
-    """What to draw of what ``Director.story`` told: the last meeting, and the holds around it."""
+    """What to draw of ``Director.story``: the last meeting, and the holds around it."""
     holds = tuple(_holds(story.get("events", ())))
     last = max((number for number, hold in enumerate(holds) if hold.met is not None), default=None)
     if last is None:

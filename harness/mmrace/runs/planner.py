@@ -81,8 +81,8 @@ def wanted_accel(
 ) -> str:
     """Return the accelerator that a run is to have: ``auto``, ``kvm`` or ``tcg``.
 
-    Where nobody has chosen, and the director could steer, that is TCG: an unsteered run is a weaker
-    test, however fast the host is.
+    Without a choice of the user that is TCG if the director could steer: an unsteered run is a
+    weaker test, however fast the host is.
     """
     if options.accel == "auto" and options.steer_by != delay.BY:
         return "tcg" if steers(race, workload, options, "tcg", debug_info=debug_info) else "auto"
@@ -115,9 +115,9 @@ class Planner:
     ) -> Cell:
         """Make a cell ready to run: programs compiled, image made, accelerator chosen.
 
-        ``program`` stands in for the one that the workload's sources make; ``like`` is a run whose
-        machine and kernel parameters are taken as they were. Raises NotHereError when the workload
-        needs a source that nobody named, or the race another kernel.
+        ``program`` replaces the one that the workload's sources make; ``like`` is a run whose
+        machine and kernel parameters are used as they were. Raises NotHereError when the workload
+        needs a source that was not named, or the race another kernel.
         """
         if not built.suits(race):
             wanted = ", ".join(race.own_config)

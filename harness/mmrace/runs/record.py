@@ -184,7 +184,7 @@ class RunDir:
         return self._bytes("console.log")
 
     def crashes(self) -> tuple[Crash, ...]:
-        """Crashes of the console, as kept; read anew where none or another parser's are."""
+        """Crashes of the console, as kept; parsed again if not kept by this parser."""
         path = self.folder / "crashes.json"
         known = crash_record.load(path.read_bytes()) if path.is_file() else None
         found: tuple[Crash, ...] = crash.parse(self.console()) if known is None else known
@@ -212,7 +212,7 @@ class RunDir:
         return tuple(WindowCount(**item) for item in json.loads(path.read_bytes()))
 
     def holds(self) -> dict[str, Any]:
-        """What ``Director.story`` told of a steered run; nothing of any other."""
+        """The ``Director.story`` of a steered run; empty for any other."""
         path = self.folder / "holds.json"
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found

@@ -2,8 +2,8 @@
 """The places of a campaign's runs: a campaign that was killed finds those that it has made.
 
 A run names its place in its own record, so what is there is there whole and once: the rename that
-finishes a run is also what counts it. A campaign is gone on with until its result was told; then
-the same command makes a new one.
+finishes a run is also what counts it. The same command continues a campaign until its result was
+printed; after that it makes a new one.
 """
 
 import hashlib

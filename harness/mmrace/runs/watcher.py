@@ -11,7 +11,7 @@ from mmrace.windows.director import Director, race_phase
 
 
 class Watcher:
-    """Follows a running machine: arms the director, tells people, notices failure and proof."""
+    """Follows a running machine: arms the director, shows progress, notices failure and proof."""
 
     def __init__(self, spec: Spec, tell: Callable[[str], None], director: Director | None) -> None:
         self._spec = spec
@@ -21,7 +21,7 @@ class Watcher:
         self._exercise = Exercise(spec.workload.min_counts)
 
     def line(self, line: str) -> bytes | None:
-        """Take a line of the result channel; returns what the guest is to be told."""
+        """Take a line of the result channel; returns what to send to the guest."""
         if line.startswith("# start"):
             self._tell("workload started")
         elif line.startswith(("# count", "# out mmrace: count")):

@@ -160,7 +160,7 @@ def _segment(spec: Spec, delay: Delay | None, config: bytes | None) -> bytes:
 
 
 def job(spec: Spec) -> Job:
-    """What PID 1 is told."""
+    """The job for PID 1."""
     workload = spec.workload
     chosen: tuple[Probe, ...] = tuple(
         probe for probe in spec.race.probe if probe.name in workload.probes

@@ -180,7 +180,7 @@ def _labels(apt: _Apt) -> dict[str, str]:
 def find_packages(state: Path, progress: Progress) -> dict[str, Package]:
     """All kernel sources that Debian has, by the name of the tree, the newest first.
 
-    ``debian:6.12`` is what that name stands for on this host, ``debian:6.12=VERSION`` another one.
+    ``debian:6.12`` is the package that this host gets, ``debian:6.12=VERSION`` any other version.
     """
     host = host_apt(state).packages()
     found = {

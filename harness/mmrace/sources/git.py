@@ -52,7 +52,8 @@ class Repository:
     ) -> Completed:
         """Run one git command; with ``check`` a failure is an InfraError with git's last line.
 
-        On a full disk git says so once a file, which is 65,949 times; here it is said once.
+        On a full disk git prints an error for each file, 65,949 times for a kernel; the error here
+        has it once.
         """
         places = {
             "GIT_OBJECT_DIRECTORY": self.objects or self.path / "objects",

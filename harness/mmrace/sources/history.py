@@ -29,9 +29,9 @@ def is_revision(name: str) -> bool:
 def find_revision(home: Home, name: str, progress: Progress) -> Tree:
     """Return the tree of REPOSITORY@REVISION, its objects copied to the store when they are not.
 
-    The tree is named by the commit's full id. The path of a checkout stands for its HEAD, where
-    nothing differs from it. Raises UserError when something does, when there is no such revision
-    or when it is no kernel.
+    The tree is named by the commit's full id. The path of a checkout denotes its HEAD, if nothing
+    differs from it. Raises UserError when something does, when there is no such revision or when it
+    is no kernel.
     """
     path, _, revision = name.rpartition("@")
     if is_checkout(name):

@@ -24,7 +24,7 @@ __all__ = ["REF", "check_links", "fetch", "identity", "remove"]
 def fetch(
     git: Repository, source: str, rev: str | None, downloads: Path, progress: Progress
 ) -> str:
-    """Bring a source into an empty repository as ``REF``; returns its identity.
+    """Import a source into an empty repository as ``REF``; returns its identity.
 
     Raises UserError when there is no such source, or when ``rev`` is given for no repository.
     """

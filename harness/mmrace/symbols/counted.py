@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel can count, told from its files: vmstat's counters, and functions by their names."""
+"""What a kernel can count, from its files: vmstat's counters, and functions by name."""
 
 import re
 import struct

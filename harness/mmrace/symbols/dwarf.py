@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a function's code is in a vmlinux, out of line and inlined, as DWARF 4 or 5 tells it."""
+"""Where a function's code is in a vmlinux, out of line and inlined, from DWARF 4 or 5."""
 
 import bisect
 import io

@@ -96,7 +96,7 @@ def _banner(elf: ELFFile) -> dict[str, str]:
 
 
 def stranger(lines: Iterable[str], path: Path) -> str:
-    """Why a vmlinux is not of the kernel in a log; empty when it is, or when nothing tells."""
+    """Why a vmlinux is not of the kernel in a log; empty when it is, or when unknown."""
     kernel, said = of_vmlinux(path), of_log(lines)
     if not said or not all(kernel.differs(identity) for identity in said):
         return ""

@@ -67,8 +67,8 @@ class Occurrence:
 class Resolver:
     """Resolves points against one vmlinux; ``kernel`` names it in errors.
 
-    With ``cache``, a file of the caller's choice that stands for this very kernel, what was
-    resolved once, or could not be, is not looked up again.
+    With ``cache``, a file that the caller keeps for this very kernel, a point that was resolved, or
+    that could not be, is not looked up again.
     """
 
     def __init__(self, vmlinux: Path, kernel: str, cache: Path | None = None) -> None:

@@ -27,7 +27,7 @@ class Unprobeable:
         return next((name for low, high, name in self.ranges if low <= address < high), "")
 
     def check(self, point: Resolved) -> None:
-        """Raise UserError, naming the point, when kprobes cannot stand for it."""
+        """Raise UserError, naming the point, when kprobes cannot implement it."""
         if point.gate:
             raise UserError(
                 f"`{point.point}`: in this kernel that place is reached on other ways as well,"

@@ -22,11 +22,11 @@ _PART = 0.03  # of a step, likewise
 
 @contextmanager
 def show_step(console: Console, title: str, *, live: bool, known: set[str]) -> Iterator[Tell]:
-    """Show that something is under way; yields what tells its present state.
+    """Show that something is under way; yields a function that takes its present state.
 
-    A ``live`` line, else plain lines now and then. A state that begins with "=" is the result, and
-    stands in the closing line. A step that took no time leaves no line if it has no result, or one
-    that is among the ``known``.
+    A ``live`` line, else plain lines now and then. A state that begins with "=" is the result, for
+    the closing line. A step that took no time leaves no line if it has no result, or one that is
+    among the ``known``.
     """
     step = (_Live if live else _Plain)(console, title)
     ended = "failed"
@@ -89,7 +89,7 @@ class _Plain(_Step):
 
 
 class _Live(_Step):
-    """One line that is drawn anew: times first, for a narrow terminal cuts the line's end."""
+    """One line, drawn again and again: times first, for a narrow terminal cuts its end."""
 
     def __init__(self, console: Console, title: str) -> None:
         super().__init__(console, title)

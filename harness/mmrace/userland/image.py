@@ -35,7 +35,7 @@ _LIMIT = 64  # lines of one kind, JOB_LIST in qemu/guest/job.h
 
 @dataclass(frozen=True)
 class Job:
-    """What PID 1 is told; the format is described in ``qemu/guest/job.h``.
+    """The job for PID 1; ``qemu/guest/job.h`` describes the format.
 
     ``seconds`` is guest time in the race phase, at least; ``at_most`` the same, at most, by
     default the same: until then PID 1 waits for the host to say ``enough``. ``hugepages`` counts
@@ -93,7 +93,7 @@ class Job:
         return "".join(f"{key} {value}\n" for key, value in lines)
 
     def _probe(self, probe: Probe) -> str:
-        """What PID 1 is told of a probe; nothing where this kernel has no place for it."""
+        """The line for a probe; empty if this kernel does not have the probed function."""
         if probe.every:
             places = "".join(f"+{place:#x}" for place in self.places.get(probe.name, ()))
             return f"{probe.name} {places}" if places else ""

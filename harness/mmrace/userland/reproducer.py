@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reproducers: programs that a user brings, kept by content and built for the guest."""
+"""Reproducers: a user's own programs, kept by content and built for the guest."""
 
 import shutil
 from pathlib import Path

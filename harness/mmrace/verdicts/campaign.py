@@ -21,7 +21,7 @@ from mmrace.verdicts.verdict import Pair, Rules, Statement, Verdict
 class Combined:
     """The verdict of a campaign, with the statement on each path, in the order of the paths.
 
-    ``undecided``: paths of the race that the campaign was told to leave out.
+    ``undecided``: paths of the race that the campaign leaves out.
     """
 
     verdict: Verdict

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pictures for the report: matplotlib's, as SVG that stands in a page and follows its colours."""
+"""Pictures for the report: matplotlib's, as SVG that is put into a page and follows its colours."""
 
 import io
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which failure the runs of a bad kernel share, where nobody has said what to look for.
+"""Which failure the runs of a bad kernel share, if the user has not named one.
 
 The failure is the title that `WANTED` runs share. One bug may crash in many places: where the
 titles differ after twice as many failures, it is the innermost function that all their call traces

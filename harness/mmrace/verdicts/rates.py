@@ -39,7 +39,7 @@ def upper_bound(runs: int, failures: int, alpha: float) -> float:
 
 
 def clean_runs(rate: float, alpha: float) -> int:
-    """Return how many runs without failure bring ``upper_bound`` down to ``rate``."""
+    """Return how many runs without failure lower ``upper_bound`` to ``rate``."""
     if rate >= 1:
         return 0
     return math.ceil(math.log(alpha) / math.log1p(-rate))

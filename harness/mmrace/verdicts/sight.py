@@ -32,6 +32,6 @@ def sight(judgement: Judgement) -> Sight:
 
 
 def kind(judgement: Judgement) -> tuple[Outcome, str]:
-    """Return what tells one OTHER run from another: foreign crashes also by their title."""
+    """Return what distinguishes OTHER runs: foreign crashes also by their title."""
     titled = judgement.outcome in (Outcome.CRASH, Outcome.FAIL)
     return judgement.outcome, judgement.title if titled else ""

@@ -77,7 +77,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Other:
-    """Another way in which runs ended; ``title`` tells foreign crashes and failures apart."""
+    """Another way in which runs ended; ``title`` distinguishes foreign crashes and failures."""
 
     outcome: Outcome
     title: str

@@ -32,7 +32,7 @@ class Delay:
         return tuple(_line(item) for item in self.plan.windows)
 
     def counts(self, channel: bytes, console: bytes) -> tuple[WindowCount, ...]:
-        """Hits and meetings by window, as far as the guest told them."""
+        """Hits and meetings by window, as far as the guest reported them."""
         told: dict[str, tuple[int, int, int]] = {}
         for match in _matches(channel, console):
             name = match[1].decode(errors="replace")

@@ -27,7 +27,7 @@ class Strategy(IntEnum):
 
 
 class StepKind(IntEnum):
-    """What an entry of the log tells (``enum shared_step_kind``)."""
+    """Kind of an entry of the log (``enum shared_step_kind``)."""
 
     HELD = 1
     SWITCH = 2
@@ -43,7 +43,7 @@ class StepKind(IntEnum):
 class Site:
     """An instruction that accesses memory, and the number of the function that it is in.
 
-    ``stack``: its access only tells where the vCPU's stack is.
+    ``stack``: its access only shows where the vCPU's stack is.
     """
 
     address: int
@@ -100,7 +100,7 @@ class Pair:
     """Two accesses of one word by two vCPUs, addresses of instructions in their order.
 
     ``gap`` in seconds is the shortest time between them, ``word`` the guest virtual address then.
-    ``schedule``: the one that first brought it, 0 for none.
+    ``schedule``: the first schedule that showed it, 0 for none.
     """
 
     first: int

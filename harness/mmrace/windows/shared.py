@@ -39,7 +39,7 @@ class Role(IntEnum):
 
 
 class EventKind(IntEnum):
-    """What an event of the timeline tells (``enum shared_event_kind``)."""
+    """Kind of an event of the timeline (``enum shared_event_kind``)."""
 
     HELD = 1
     MET = 2

@@ -26,7 +26,7 @@ def delay_for(race: Race, workload: str, resolver: Resolver, seed: int, module: 
     """Return the windows of a workload of a race for the module in the guest.
 
     ``module`` is built for the resolver's kernel, whose System.map is beside its vmlinux. Raises
-    UserError for a point that the kernel does not have, or that kprobes cannot stand for.
+    UserError for a point that the kernel does not have, or that kprobes cannot implement.
     """
     plan = make_plan(race.windows_for(workload), resolver, seed, race.delays)
     unprobeable = read_unprobeable(resolver.vmlinux, resolver.vmlinux.with_name("System.map"))

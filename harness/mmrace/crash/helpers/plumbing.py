@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What carries a report out, whoever is to blame: traps, printing, sanitizers, tracing, entries."""
+"""Functions that carry a report out and never caused it: traps, printing, sanitizers, tracing,
+entries.
+"""
 
 from mmrace.crash.helpers.names import Family
 
