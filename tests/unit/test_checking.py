@@ -186,7 +186,7 @@ def test_none_fits_and_what_cannot_be_told_are_warnings(
 def test_run_without_a_race_takes_what_the_series_is_about(
     repo: Path, no_kernels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_running.answers, "made", lambda *_args, **_named: Answer({}))
+    monkeypatch.setattr(cli_running.answers, "new_runs", lambda *_args, **_named: Answer({}))
     words = ["run", "--tree", "toy", "--series", f"{repo}#start..main"]
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert no_kernels == ["hugetlb-uffd"], done.exception
@@ -207,7 +207,7 @@ def test_a_race_that_the_series_is_about_gets_the_kernel_that_it_shows_on(
         return built(*words, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(kernels, "build_kernel", build_kernel)
-    monkeypatch.setattr(cli_running.answers, "made", lambda *_args, **_named: Answer({}))
+    monkeypatch.setattr(cli_running.answers, "new_runs", lambda *_args, **_named: Answer({}))
     series = f"{repo}#HEAD~1..HEAD"
     for words in (["run", "--tree", "toy", "--series", series], ["check-series", "--tree", "toy"]):
         given = [] if words[0] == "run" else [series]
