@@ -284,7 +284,7 @@ def test_check_looks_points_and_probes_up_in_one_kernel(home: Home) -> None:
     assert found["w: hold"].problem == "6.1.192 has no point 'entry of gone'"
     assert found["w: until"].note == "entry of there: 0xffffffff81000000"
     (found_witness,) = racecheck.check_witnesses(race, Kernel())
-    assert found_witness.problem == "step 1; 6.1.192 has no point 'entry of gone'"
+    assert found_witness.problem == "step 1 cannot be found; 6.1.192 has no point 'entry of gone'"
     kernel = SimpleNamespace(folder=folder)
     (folder / "System.map").write_text("ffffffff81000000 T there\nffffffff81000010 d older\n")
     (checked,) = racecheck.check_probes(race, kernel)
