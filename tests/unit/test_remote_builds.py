@@ -2,6 +2,7 @@
 """Kernels of the toy tree built by workers of a Dask cluster: what comes back, and what is sent."""
 
 import json
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from clusters import Cluster, wait_for
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, UserError
+from mmrace.executors.cache import WorkerCache
 from mmrace.executors.cluster import ClusterExecutor
 from mmrace.executors.packs import lacking, make_packs, take_packs
 from mmrace.home import Home
@@ -168,3 +170,22 @@ def test_a_pack_that_is_not_its_tree_is_not_used(tmp_path: Path) -> None:
     (there.cache / name).write_bytes((there.cache / name).read_bytes()[:-9] + b"x" * 9)
     with pytest.raises(InfraError, match="git index-pack failed"):
         take_packs(there, [("1" * 40, name)])
+
+
+def test_sources_that_take_too_much_of_a_worker_are_dropped_and_come_again(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    cache = WorkerCache(Home(tmp_path / "c", tmp_path / "d", 1_000_000))
+
+    def grow() -> Path:
+        (site.tree / "noise").write_bytes(secrets.token_bytes(150_000))
+        add_tree(cache.home, "toy", str(site.tree), None, str)
+        return store(cache.home).path
+
+    kept = grow()
+    with cache.with_trees():
+        assert kept.is_dir()
+        grow()
+        with cache.with_trees():  # another build's, while the first one has its sources
+            assert kept.is_dir()
+    with cache.with_trees():
+        assert not kept.is_dir()

@@ -24,21 +24,22 @@ def _build(task: Task, mine: CellWorker, text: str) -> Answer:
     order = Order.model_validate_json(text)
     request, home = order.request, mine.cache.home
     check_inputs(request)
-    wanted = lacking(home, order.packs)
-    files = {name: order.files[name] for _, name in wanted}
-    with mine.cache.with_files(files, order.store) as missing:
-        if missing:
-            return answer(Receipt(worker=task.name, missing=missing)), ()
-        task.tell(request.key, BEGUN)
-        take_packs(home, wanted)
-    # The submitter's commit is not here; a tree is as good for all that a build asks of git.
-    here = replace(request, commit=request.tree_hash)
-    try:
-        made = build_requested(home, here, lambda said: task.tell(request.key, said))
-    except (BuildError, UserError) as error:
-        why = (error.message, error.detail)
-        blames = isinstance(error, UserError)
-        return answer(Receipt(worker=task.name, refused=why, blames=blames)), ()
+    with mine.cache.with_trees():
+        wanted = lacking(home, order.packs)
+        files = {name: order.files[name] for _, name in wanted}
+        with mine.cache.with_files(files, order.store) as missing:
+            if missing:
+                return answer(Receipt(worker=task.name, missing=missing)), ()
+            task.tell(request.key, BEGUN)
+            take_packs(home, wanted)
+        # The submitter's commit is not here; a tree is as good for all that a build asks of git.
+        here = replace(request, commit=request.tree_hash)
+        try:
+            made = build_requested(home, here, lambda said: task.tell(request.key, said))
+        except (BuildError, UserError) as error:
+            why = (error.message, error.detail)
+            blames = isinstance(error, UserError)
+            return answer(Receipt(worker=task.name, refused=why, blames=blames)), ()
     archive = pack_files(made.folder, [made.folder / name for name in FILES])
     runs = ((made.id, digest(archive)),)
     return answer(Receipt(worker=task.name, runs=runs, notes=made.notes)), (archive,)

@@ -10,8 +10,9 @@ from mmrace.executors.store import read_stored
 from mmrace.home import Home
 from mmrace.leftover import take_away, using
 from mmrace.runs.record import all_runs
-from mmrace.storage import make_room
+from mmrace.storage import make_room, measure
 
+SHARE = 4  # of the limit that sources of kernels may take
 KEPT_RUNS = 64  # a run belongs to its submitter; these are for one that asks again
 
 
@@ -41,6 +42,15 @@ class WorkerCache:
         """Remove all runs but the last."""
         for run in list(all_runs(self.home))[:-KEPT_RUNS]:
             take_away(run.folder)
+
+    @contextmanager
+    def with_trees(self) -> Iterator[None]:
+        """Let sources be there, unless they take too much: then all are dropped and come again."""
+        trees = self.home.trees / "store.git"
+        if trees.is_dir() and measure(trees) > self.home.limit // SHARE:
+            take_away(trees)
+        with using([trees]):
+            yield
 
     def _missing(self, files: Mapping[str, str]) -> dict[str, str]:
         return {n: wanted for n, wanted in files.items() if not has_object(self.home, n, wanted)}
