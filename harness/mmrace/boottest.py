@@ -50,15 +50,15 @@ class Wish:
     accel: str = "auto"
     ltp: str | None = None
 
-    def chosen(self, home: Home) -> Race | None:
+    def find_race(self, home: Home) -> Race | None:
         """Return its race, or what its program becomes; UserError for one that is not there."""
         if not self.repro:
             return load_race(self.race) if self.race else None
-        words, ways = listed(self.repro), listed(self.fails_by)
+        words, ways = as_texts(self.repro), as_texts(self.fails_by)
         return race_of(home, words, self.crash, self.procs, self.user, ways)
 
 
-def listed(value: tuple[str, ...] | str) -> tuple[str, ...]:
+def as_texts(value: tuple[str, ...] | str) -> tuple[str, ...]:
     """Return texts as a tuple; a single text may come without one."""
     return (value,) if isinstance(value, str) else tuple(value)
 
@@ -87,7 +87,7 @@ class Shown:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def errors_end_test() -> Iterator[None]:
     """End a test with mmrace's one line when it cannot tell; skip it when a source is not there.
 
     An error that meets several tests has its detail in the first of them, as captured output:
@@ -111,7 +111,7 @@ class Vm:
         self.built = built
         self._home = home
         self._wish = wish
-        self._slot = slot  # lock of the home: whoever has it may run a guest
+        self._slot = slot  # lock of the home: its holder may run a guest
         self._said = said
         self._session = Session(home, self._step, said.append)
 
@@ -126,8 +126,8 @@ class Vm:
         boot: tuple[str, ...] = (),
     ) -> Shown:
         """Run a workload of a race; by default the mark's, or its race's first."""
-        with told():
-            found = load_race(race) if race else self._wish.chosen(self._home)
+        with errors_end_test():
+            found = load_race(race) if race else self._wish.find_race(self._home)
             if not found:
                 raise UserError(
                     "mmrace_vm.run() needs a race; @pytest.mark.mmrace(race=...) names one"
@@ -170,7 +170,7 @@ class Vm:
             workload=(workload,),
         )
         options = self._options(seconds, None, False, boot)
-        with told():
+        with errors_end_test():
             return self._cell(race, workload, options, source)
 
     def _options(
@@ -211,10 +211,10 @@ class Vm:
 
     @contextmanager
     def _step(self, title: str) -> Iterator[Tell]:
-        yield teller(title, self._said)
+        yield progress_teller(title, self._said)
 
 
-def teller(title: str, said: list[str], show: Tell = lambda _text: None) -> Tell:
+def progress_teller(title: str, said: list[str], show: Tell = lambda _text: None) -> Tell:
     """Keep a step's result in ``said``; ``show`` its state now and then, when it takes long."""
     started = last = time.monotonic()
 

@@ -23,10 +23,10 @@ _own_races: list[Path] = []
 
 
 def use_races(folders: Iterable[Path]) -> None:
-    """Look for races in these folders too: what a program does once, when it knows its user."""
+    """Look for races in these folders too; an entry point calls this once."""
     _own_races[:] = folders
 
 
 def race_folders() -> tuple[Path, ...]:
-    """Folders of races: those that mmrace brings, then the user's; some may not exist."""
+    """Folders of races: mmrace's own, then the user's; some may not exist."""
     return (data_dir("races"), *_own_races)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What mmrace raises when it cannot tell.
+"""What mmrace raises when it cannot find out.
 
 What a kernel did is a value (``mmrace.outcome.Outcome``). These say that there is no such value::
 
-    MmraceError
-      UserError    bad input: names the thing and the way out          exit code 2
-        NotHereError   a source that a workload needs is not there; others can run
-      BuildError   the kernel (or a guest program) did not build       exit code 4
-      InfraError   mmrace, QEMU or the host failed, not the kernel     exit code 69
+MmraceError
+UserError    bad input: names the thing and the way out          exit code 2
+NotHereError   a source that a workload needs is not there; others can run
+BuildError   the kernel (or a guest program) did not build       exit code 4
+InfraError   mmrace, QEMU or the host failed, not the kernel     exit code 69
 
 A message is one line; ``detail`` holds more lines for people (a compiler's output, a hunk).
 """

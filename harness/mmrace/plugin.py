@@ -23,7 +23,7 @@ from dataclasses import fields
 
 import pytest
 
-from mmrace.boottest import ENDED, Vm, Wish, listed, teller, told
+from mmrace.boottest import ENDED, Vm, Wish, as_texts, errors_end_test, progress_teller
 from mmrace.data import use_races
 from mmrace.errors import MmraceError
 from mmrace.home import Home
@@ -94,7 +94,7 @@ def mmrace_home(pytestconfig: pytest.Config) -> Home:
 def mmrace_tree(request: pytest.FixtureRequest, mmrace_home: Home) -> Tree:
     """The kernel source of the test's mark, imported when it is not there yet."""
     name = wish_of(request.node).tree or str(request.config.getini("mmrace_tree"))
-    with told(), mmrace_home.lock(f"pytest-tree-{name}"):
+    with errors_end_test(), mmrace_home.lock(f"pytest-tree-{name}"):
         return find_tree(mmrace_home, name, _said(request.node).append)
 
 
@@ -103,22 +103,22 @@ def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree
     """The kernel of the test's mark: built once, whichever worker comes first."""
     wish, built = wish_of(request.node), request.config.stash[_KERNELS]
     said = _said(request.node)
-    with told():
-        race = wish.chosen(mmrace_home)
+    with errors_end_test():
+        race = wish.find_race(mmrace_home)
         own = race.fragments() if race else ()
-    key = (mmrace_home, mmrace_tree.name, listed(wish.series), (*own, *listed(wish.configs)))
+    key = (mmrace_home, mmrace_tree.name, as_texts(wish.series), (*own, *as_texts(wish.configs)))
     if key not in built:
 
         @contextmanager
         def step(title: str) -> Iterator[Tell]:
-            yield teller(title, said, lambda text: _show(request.config, text))
+            yield progress_teller(title, said, lambda text: _show(request.config, text))
 
         try:
             built[key] = kernels.build(mmrace_home, *key[1:], step)
         except MmraceError as error:  # of all tests of this kernel; it is not built again
             built[key] = error
     found = built[key]
-    with told():
+    with errors_end_test():
         if isinstance(found, MmraceError):
             raise found
     said.append(f"kernel {found.kernel.release} {found.kernel.id}")

@@ -20,7 +20,7 @@ _USR = (*_TOP, "include", "libexec", "share/bison", "share/perl", "share/perl5")
 _ETC = ("/etc/alternatives", "/etc/ld.so.cache")
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 _PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
-# The range that systemd gives to users who exist for a while only.
+# The range that systemd gives to temporary users.
 _UID, _UIDS = 61184, 4336
 
 

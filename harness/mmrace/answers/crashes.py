@@ -32,7 +32,7 @@ def decoded_log(log: Log, source: Path | None) -> Answer:
 
 
 def _crash_text(item: Crash) -> str:
-    """Tell one crash to people."""
+    """One crash, as lines for people."""
     frames = [f"{'' if frame.reliable else '? '}{frame.function}" for frame in item.frames]
     rows = (
         ("title", item.title),

@@ -27,7 +27,7 @@ def matrix(done: Matrix, slots: int) -> Answer:
 
 
 def costs(done: Costs) -> Answer:
-    """Return what operations cost on either kernel."""
+    """Return what operations cost on both kernels."""
     lines = [
         (item.operation, _figure(item.before), _figure(item.after), _added(item))
         for item in done.differences

@@ -61,7 +61,7 @@ def tree(item: Tree) -> Answer:
 
 
 def trees(found: Sequence[Tree]) -> Answer:
-    """Return the sources that are there."""
+    """Return the imported sources."""
     rows = [(item.name, item.kind, item.version, item.commit[:12], item.source) for item in found]
     head = ("name", "kind", "version", "commit", "source")
     return Answer({"trees": [asdict(item) for item in found]}, (Table(head, rows),))
@@ -75,7 +75,7 @@ def packages(found: Mapping[str, Package]) -> Answer:
 
 
 def applied_series(done: Prepared) -> Answer:
-    """Return what applying series came to."""
+    """Return the result of applying series."""
     applied, base = done.applied, done.base
     document = {
         "tree": done.tree.name,

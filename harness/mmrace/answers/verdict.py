@@ -72,7 +72,7 @@ class Pace:
         self._first: tuple[float, int] | None = None  # when the first pair ended, and runs by then
 
     def __call__(self, pair: Pair, statement: Combined) -> None:
-        """Say it in one line."""
+        """Print the state after this pair, in one line."""
         now = next(one for one in statement.paths if one.path == pair.path)
         state = f"{now.discordant} of {now.needed} needed pairs"
         left = self._left(statement.paths)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be bisected, and one of it: a repository by a command's exit code."""
+"""Cases of bisection: the interface, and any repository by a command's exit code."""
 
 import hashlib
 from dataclasses import dataclass, field

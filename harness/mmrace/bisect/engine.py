@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mmrace.bisect.posterior import Belief, Model, Tally, infer
-from mmrace.bisect.proof import Bench, Claim
+from mmrace.bisect.proof import Claim, Rates
 from mmrace.bisect.search import choose
 from mmrace.bisect.values import Answer, Phase, Request, Result, Settings, Step
 from mmrace.errors import UserError
@@ -39,7 +39,7 @@ class Bisection:
         self._pending: Request | None = None
         self._belief: Belief | None = None
         self._target = -1
-        self._bench: Bench | None = None
+        self._rates: Rates | None = None
         self._confirmed = False
 
     @property
@@ -84,7 +84,7 @@ class Bisection:
             self._belief = None
         elif result is Result.VOID:
             self._void[row] = self._void.get(row, 0) + times
-            # A revision whose runs mostly say nothing is not worth its time.
+            # A revision whose runs mostly cannot be judged is not worth its time.
             useless = self._void[row] >= _VOID * (1 + self._tallies.get(row, Tally()).runs)
         if result is Result.SKIP or (result is Result.VOID and useless):
             self._skipped.add(row)
@@ -116,7 +116,7 @@ class Bisection:
         return other
 
     def answer(self) -> Answer:
-        """Return where it stands; valid at any moment."""
+        """Return the answer so far; valid at any moment."""
         belief, size = self.belief, self.model.dag.size
         nobody = float(belief.culprit[size:].sum())
         sure = belief.best < size and belief.culprit[belief.best] >= 1 - self.settings.delta
@@ -156,7 +156,7 @@ class Bisection:
         if self.belief.culprit[best] >= bar:
             self.phase, self._target, self._fresh = Phase.PROVE, best, {}
             given = self.belief.q_given[best], self.belief.e_given[best]
-            self._bench = Bench(self.model, *given, self.settings.delta / 2)
+            self._rates = Rates(self.model, *given, self.settings.delta / 2)
             return
         costs = self.settings.costs
         choice = choose(self.model, self.belief, costs, self._built | self._ready, self._skipped)
@@ -166,7 +166,7 @@ class Bisection:
             self._ask(choice.row, choice.runs)
 
     def _prove(self) -> None:
-        assert self._bench is not None  # noqa: S101
+        assert self._rates is not None  # noqa: S101
         # The proofs ask for more than the search did: a setback alone does not end them.
         if (
             self.belief.best != self._target
@@ -175,7 +175,7 @@ class Bisection:
             self.phase = Phase.SEARCH
             return
         for claim in self._claims(self._target):
-            missing = self._bench.missing(claim, self._fresh.get(claim.row, Tally()))
+            missing = self._rates.missing(claim, self._fresh.get(claim.row, Tally()))
             if not missing:
                 continue
             if claim.row in self._skipped:

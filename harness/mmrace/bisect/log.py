@@ -33,7 +33,7 @@ def render(bisection: Bisection, observations: Iterable[Observation]) -> str:
 
 
 def _marks(bisection: Bisection) -> dict[str, bool]:
-    """Tell which revisions that were run have the change; newest first, as git keeps the last."""
+    """Return which revisions that were run have the change; newest first, as git keeps the last."""
     dag, belief = bisection.model.dag, bisection.belief
     sure = 1 - bisection.settings.delta
     marks = {}

@@ -26,7 +26,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Rates:
     """The rates under which claims are tested: posterior weights of q and e before the proof."""
 
     model: Model

@@ -21,7 +21,7 @@ class Result(StrEnum):
 
     BAD = "bad"  # the failure's own signature
     GOOD = "good"  # exercised, and not seen
-    VOID = "void"  # says nothing: another crash, or not exercised this time
+    VOID = "void"  # cannot be judged: another crash, or not exercised this time
     SKIP = "skip"  # the revision is of no use: it does not build or boot
 
 

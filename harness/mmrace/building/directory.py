@@ -66,7 +66,7 @@ class Clock:
 
     @classmethod
     def now(cls) -> "Clock":
-        """What both say now."""
+        """The present values of both."""
         return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
     @classmethod
@@ -270,7 +270,7 @@ class BuildDirectory:
         self.remember(building=None, latest=latest, source_size=source, **{SIZE: size})
 
     def remove(self) -> None:
-        """Remove what is in it, where untrusted patches could write; not what is held."""
+        """Remove its content, which untrusted patches could write; the directory itself is held."""
         shutil.rmtree(self.build, ignore_errors=True)
         (self.folder / "state.json").unlink(missing_ok=True)
 

@@ -232,7 +232,9 @@ def config_request(
                 starts.append(name)
             else:
                 fragments.append(Fragment(name, text, USER))
-                parse_fragment(fragments[-1], (0,))  # mistakes are told before anything is built
+                parse_fragment(
+                    fragments[-1], (0,)
+                )  # mistakes are reported before anything is built
         elif re.fullmatch(r"\w*defconfig", name):
             defconfig = name
             starts.append(name)

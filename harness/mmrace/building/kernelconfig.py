@@ -103,7 +103,7 @@ def _line(option: Option, config: dict[str, str], reasons: dict[str, str]) -> st
 
 
 def _without_keys(whole: str, source: Path) -> tuple[str, list[str]]:
-    """Let go of certificates that a distribution's build has and this one has not.
+    """Drop certificates that a distribution's build has and this one has not.
 
     ``CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/..."`` ends any other build. What the build makes
     itself (``certs/signing_key.pem``) is no such file.

@@ -34,7 +34,7 @@ def write(folder: Path, done: Done, decoded: Traces | None = None) -> None:
 
 
 def blamed(results: Sequence[Result]) -> tuple[RunDir, ...]:
-    """Runs that speak against a cell."""
+    """Runs whose failure decided against a cell."""
     return tuple(run for result in results for run in result.blamed)
 
 

@@ -110,7 +110,7 @@ class Unattended:
             del open_cells[number]
             self.session.note(f"{one.cell.name}: {error.message}")
         else:
-            self.session.note(_told(one, max(0.0, end - self.clock())))
+            self.session.note(_state_line(one, max(0.0, end - self.clock())))
 
 
 def _done(call: Callable[[], None]) -> "Future[None]":
@@ -124,7 +124,7 @@ def _done(call: Callable[[], None]) -> "Future[None]":
     return made
 
 
-def _told(one: Deciding, left: float) -> str:
+def _state_line(one: Deciding, left: float) -> str:
     said, need = one.result(), one.need()
     more = "" if need.done else f", about {need.total:.0f} s more"
     return f"{one.cell.name}: {said.word}: {said.reason}{more}; {left:.0f} s are left"

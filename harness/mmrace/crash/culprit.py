@@ -20,7 +20,7 @@ _SYSCALL = re.compile(
     r"(?:__)?(?:(?:x64|ia32|arm64|arm|riscv|s390x?|se|do|x32)_)?(?:compat_)?(?:__)?"
     r"(?:sys|SyS|SYSC|C_SYSC|compat_SyS)_(?P<name>\w+)\Z"
 )
-# What all tasks wait for when one of them does not go on: it says more than who happens to wait.
+# What all tasks wait for when one of them does not go on: it says more than the waiting task.
 _EVERYBODYS = re.compile(
     r"_*(?:(?P<lock>rtnl_lock)\Z|(?P<grace>synchronize_(?:s?rcu|net|sched)|rcu_barrier))"
 )

@@ -49,7 +49,7 @@ class Parser:
         self._last: Crash | None = None  # of those, what was closed last
 
     def feed(self, part: bytes) -> tuple[Crash, ...]:
-        """Read the next part of the log; crashes that nothing can change any more."""
+        """Read the next part of the log; return crashes that nothing can change any more."""
         position = 0
         if self._length:
             newline = part.find(b"\n")
@@ -92,7 +92,7 @@ class Parser:
         return self._given()
 
     def _given(self) -> tuple[Crash, ...]:
-        """Give away what no open report comes before and no panic can follow."""
+        """Return the crashes that precede every open report and that no panic can follow."""
         if not self._crashes:
             return ()
         if self._last and self._offset - self._last.end >= _SOON:

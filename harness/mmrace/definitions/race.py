@@ -188,7 +188,9 @@ class Race(Table):
         return [item for item in self.workload if item.default and item.runs_on(release)]
 
     def hunted_workload(self, name: str | None = None) -> Workload:
-        """Return the workload for a hunt, or that of a name; UserError when the race has it not."""
+        """Return the workload for a hunt, or that of a name; UserError when the race does not have
+        it.
+        """
         named = name or self.hunt
         return self.find_workload(named) if named else self.workload[0]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A reproducer: a program that stands where a race stands, for a bug that has no race directory.
+"""A reproducer: a program in place of a race, for a bug that has no race directory.
 
 It becomes a race in memory with one path: one workload, which is the program; the signature is
 the crash that is wanted, any failure of the kernel's own while none is known; the min counts need
@@ -143,7 +143,7 @@ def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
 
 
 def with_min_counts(race: Race, counts: Mapping[str, int]) -> Race:
-    """Return the race of which so much more has to be executed, by counter."""
+    """Return the race with these min counts added, by counter."""
     workload = race.workload[0]
     wanted = {**workload.min_counts, **counts}
     changed = workload.model_copy(update={"min_counts": wanted})

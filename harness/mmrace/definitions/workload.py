@@ -161,7 +161,7 @@ class Workload(Table):
         return counts
 
     def tolerates(self, release: str) -> tuple[Tolerated, ...]:
-        """Return the failures that are none on a kernel of this release."""
+        """Return the failures that do not count on a kernel of this release."""
         return tuple(item for item in self.tolerated if item.covers(release))
 
     def runs_on(self, release: str) -> bool:

@@ -160,7 +160,7 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     with campaign_slots(session.home, key, session.note) as slots:
         while not learning.done:
             runs.append(_run(session, bad, _next(works, runs), slots, len(runs)))
-            judged, stack = _told(runs[-1])
+            judged, stack = _judged(runs[-1])
             learning.record(judged, stack)
         session.after_answer(slots.end)
     failure = learning.failure()
@@ -216,7 +216,7 @@ def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) ->
     return session.run_cell(lambda: work.plan(session.planner, bad, seed, slots.slot(place)))
 
 
-def _told(run: RunDir) -> tuple[Judgement, Sequence[str]]:
+def _judged(run: RunDir) -> tuple[Judgement, Sequence[str]]:
     """A run's judgement, the program's own end by one name; and its call trace."""
     judged = run.judgement()
     if judged.outcome in (Outcome.FAIL, Outcome.HANG):

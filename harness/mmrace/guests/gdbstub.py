@@ -26,7 +26,7 @@ _ESCAPED = re.compile(rb"\}(.)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Stop:
-    """Why all vCPUs stopped, and whose doing it was.
+    """Why all vCPUs stopped, and which vCPU caused it.
 
     ``signal`` is the number that QEMU sends: 5 for a breakpoint or a step, 2 when it was asked
     to, 3 when the machine has powered itself off or reset.
@@ -99,7 +99,7 @@ class Stub:
         if "QStartNoAckMode+" in offered:
             self._expect("QStartNoAckMode")
             self._acks = False
-        # QEMU reads single registers only for those who have asked what registers there are.
+        # QEMU reads single registers only for a client that has read its list of registers.
         self._ask("qXfer:features:read:target.xml:0,ffb")
         self.threads = self._list_threads()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One QEMU process: started in its sandbox, held by its sockets, listened to, ended.
+"""One QEMU process: started in its sandbox, controlled and read through sockets, ended.
 
 Nothing else in mmrace starts QEMU.
 """

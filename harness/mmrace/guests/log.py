@@ -23,7 +23,7 @@ class Log:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What people have to know of it."""
+        """Notes for people about it."""
         if not self._beyond:
             return ()
         cap = f"{LOG_CAP >> 20} MiB"

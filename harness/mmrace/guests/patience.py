@@ -27,7 +27,7 @@ class Patience:
         self._before = waited(pid) if pid else {}
 
     def heard(self) -> None:
-        """It said something: silence begins now, not at the last look."""
+        """Note that it printed something: silence begins now, not at the last look."""
         self.silence = 0.0
         self._last = self._clock()
 

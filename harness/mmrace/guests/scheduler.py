@@ -136,7 +136,7 @@ class Scheduler:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Who has to come to a step's point: any vCPU, or this one; any task, or this one."""
+    """Which vCPU and task have to reach a step's point: any, or a certain one."""
 
     placed: Placed
     thread: str

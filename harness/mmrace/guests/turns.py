@@ -67,7 +67,7 @@ class Turns:
     def run(
         self, going: Iterable[str], points: frozenset[int], held: Mapping[str, Stand], end: float
     ) -> Stand | None:
-        """Run vCPUs until one of them is at a point, and tell where it stands.
+        """Run vCPUs until one of them is at a point; return where it is.
 
         ``held`` are the vCPUs that are held; ``end`` is in terms of the monotonic clock. None
         when the time is over, or the kernel has failed or gone off meanwhile.

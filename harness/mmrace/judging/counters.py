@@ -62,7 +62,7 @@ class Counters:
         self._in_summary = False
 
     def get(self, name: str) -> int:
-        """Return one counter's value so far; 0 for one that was never said."""
+        """Return one counter's value so far; 0 for one that never appeared."""
         if name == "iterations":
             return self._passed
         if name == FUNCTIONS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads what a running machine says, each byte once: has its race's own crash come?
+"""Reads the output of a running machine, each byte once, for its race's own crash.
 
 What the judge will say in the end is decided by the judge alone; this ends runs early.
 """

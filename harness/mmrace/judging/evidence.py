@@ -64,7 +64,7 @@ class Case:
         """What the workload said, all lines."""
         return "\n".join(line.text for line in self.channel.output)
 
-    def fits(self, signature: Signature) -> bool:
+    def output_matches(self, signature: Signature) -> bool:
         """Whether a signature's words are in what the workload said; looked for once."""
         if signature.output not in self._fits:
             self._fits[signature.output] = in_output(signature, self.output)

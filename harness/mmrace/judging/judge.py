@@ -133,7 +133,7 @@ def _signed(case: Case, crash: Crash) -> bool:
     """Whether a crash is the race's own."""
     evidence = case.evidence
     return any(
-        in_report(signature, crash, evidence.console) and case.fits(signature)
+        in_report(signature, crash, evidence.console) and case.output_matches(signature)
         for number, signature in enumerate(evidence.race.signature)
         if evidence.shown is None or number in evidence.shown
     )
@@ -218,7 +218,7 @@ def _since_start(case: Case, finding: Finding) -> float | None:
 
 
 def _stressed(case: Case, finding: Finding) -> float | None:
-    """Seconds in the race phase until the failure, or to the end; None where nothing says.
+    """Seconds in the race phase until the failure, or to the end; None if unknown.
 
     PID 1 reports it for each finished iteration, in guest time; for the iteration that failed, it
     is taken from the host's clock.

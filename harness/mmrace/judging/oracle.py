@@ -13,7 +13,7 @@ _SAID = (b"\n# out mmrace: fail", b"\nnot ok ")
 
 
 class Oracle:
-    """Reads what a machine said since it was taken back; a new one for each time.
+    """Reads what a machine printed since it was restored; a new oracle for each time.
 
     Watchdogs (stalls, lockups, hung tasks) are not the race's failure: the one who asks has held
     vCPUs. They are counted in ``stalls``. ``dead``: the kernel has ended itself.
@@ -31,7 +31,7 @@ class Oracle:
     def ask(
         self, console: bytes | bytearray, channel: bytes | bytearray, *, silent: bool = False
     ) -> Judgement | None:
-        """The failure that all said until now shows, None while there is none.
+        """Return the failure that the output so far shows; None while there is none.
 
         Both grow between calls; the channel contains the workload's start. ``silent``: the
         console has said nothing for a while, so that what it began to say is complete.

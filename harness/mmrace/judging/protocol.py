@@ -40,7 +40,7 @@ def _may_fail(case: Case) -> bool:
 def _output_signed(case: Case) -> bool:
     """Whether what the workload said is the race's own failure."""
     only = [item for item in case.evidence.race.signature if not (item.title or item.report)]
-    return any(case.fits(signature) for signature in only)
+    return any(case.output_matches(signature) for signature in only)
 
 
 def _first_complaint(case: Case, failed: Iteration) -> tuple[str, int]:

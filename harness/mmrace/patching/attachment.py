@@ -118,7 +118,7 @@ def _attached(whole: email.message.Message, title: str, content: bytes, found: l
     if _HEAD.match(content):
         found.append(Part(title, content))
         return
-    # A diff without a head: the mail around it says who, when and why.
+    # A diff without a head: author, date and message are those of the mail around it.
     text = next((_plain(part) for part in whole.walk() if _is_text(part)), b"")
     head = _fields(whole, _KEPT) + b"Content-Transfer-Encoding: 8bit\n\n"
     found.append(Part(title, head + text.rstrip() + b"\n---\n" + content))

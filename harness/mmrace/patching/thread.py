@@ -238,7 +238,7 @@ def _subject(head: email.message.Message) -> str:
     raw = head.get("Subject") or ""
     try:
         text = str(email.header.make_header(email.header.decode_header(raw)))
-    except (ValueError, LookupError):  # an encoding that nobody knows
+    except (ValueError, LookupError):  # an unknown encoding
         text = str(raw)
     return " ".join(text.split())
 

@@ -78,7 +78,7 @@ class _Writer(threading.Thread):
     def stop(self) -> None:
         """Wait for the end; without a reader the next write ends it."""
         self._ended = True
-        # A writer that still waits for a reader in open() is let go.
+        # Releases a writer that still waits for a reader in open().
         os.close(os.open(self._fifo, os.O_RDONLY | os.O_NONBLOCK))
         self.join()
 

@@ -162,7 +162,7 @@ def _mirrors(state: Path) -> dict[str, str]:
     """Addresses of Debian's archives, by label, as the host's apt understands its own sources."""
     if found := _labels(host_apt(state)):
         return found
-    # In many containers the host's lists were removed: apt tells labels of fetched lists only.
+    # In many containers the host's lists were removed: apt knows the labels of fetched lists only.
     own = _Apt((f"Dir::State::Lists={state / 'host/lists'}",), state / "host")
     _update(own)
     if found := _labels(own):

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmrace.errors import InfraError, disk_full, no_room
 from mmrace.proc import Completed, run
 
-# Same content, same commit id: who and when are part of an id, so both are fixed.
+# Same content, same commit id: author and date are part of an id, so both are fixed.
 IDENTITY = {
     f"GIT_{role}_{key}": value
     for role in ("AUTHOR", "COMMITTER")

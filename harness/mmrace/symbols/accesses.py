@@ -15,7 +15,7 @@ from mmrace.symbols.dwarf import Debug
 _GAP = 1 << 16  # bytes of other files' code that objdump reads rather than being started again
 _LINE = re.compile(r"^ *([0-9a-f]+):\t(\S+)\s*(.*)$")
 _MEMORY = re.compile(r"(%[c-g]s:)?[-0-9a-fx]*\(([^)]*)\)")
-# Prefixes of string instructions call back for each element, and a fill of a page says nothing.
+# Prefixes of string instructions call back for each element, and a page's fill is no hint.
 _STRINGS = re.compile(r"^(rep|repz|repnz|stos|movs[bwlq] +%ds:|ins|outs|scas|cmps|lods)")
 # No access to the memory that the operand names, or a jump through it.
 _NO_ACCESS = re.compile(

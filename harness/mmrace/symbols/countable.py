@@ -8,7 +8,7 @@ from mmrace.errors import UserError
 from mmrace.symbols.resolve import Resolver
 from mmrace.symbols.unprobeable import Unprobeable
 
-COPIES = 24  # of one function: more are a helper's that everybody calls
+COPIES = 24  # of one function: one with more is a helper that is called everywhere
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class _Plain(_Step):
         self._last = self._started - PLAIN_INTERVAL + QUICK
 
     def update(self, state: str, remaining: str) -> None:
-        # Nothing follows a wait for somebody else until that is over.
+        # Nothing follows a wait for another process until that is over.
         if state.startswith(WAITING) or time.monotonic() - self._last > PLAIN_INTERVAL:
             self._last = time.monotonic()
             times = f"{clock(self.seconds)}{f', {remaining}' if remaining else ''}"

@@ -22,7 +22,7 @@ def rich_table(made: Table) -> RichTable:
         shown.add_column(column, overflow="fold", no_wrap=made.cut and not last)
     for row in made.rows:
         cells = list(map(_cell, row))
-        # Only the last column gives way to the terminal's width, and by its end.
+        # Only the last column is shortened to the terminal's width, at its end.
         cells[-1].no_wrap, cells[-1].overflow = made.cut, "ellipsis" if made.cut else "fold"
         shown.add_row(*cells)
     return shown

@@ -59,7 +59,7 @@ def cached(
             out.mkdir()
             make(scratch, out)
             publish(out, final)
-        keep(final)  # the lock is ours: nobody has removed it since
+        keep(final)  # the lock is ours: no process has removed it since
         return final
 
 

@@ -122,7 +122,7 @@ class SignTest:
     def _decide(self) -> tuple[Verdict, str]:
         if self._sights[Arm.AFTER][Sight.SIGNATURE]:
             return Verdict.NOT_FIXED, "the race's own failure on the kernel after"
-        if void := self._nothing_told():
+        if void := self._why_nothing_counts():
             return Verdict.INCONCLUSIVE, void
         if self._p_value() > self.rules.alpha:
             pairs = f"{self._discordant} of the {self.rules.needed} pairs needed"
@@ -137,7 +137,7 @@ class SignTest:
             )
         return Verdict.FIXED, f"only the kernel before failed, in {self._discordant} pairs"
 
-    def _nothing_told(self) -> str:
+    def _why_nothing_counts(self) -> str:
         """Why no pair so far could tell, "" when one could."""
         if self.infra:
             return f"no pair could tell: INFRA {self.infra}"

@@ -15,7 +15,7 @@ BY = "kprobe"
 LONGEST = 10.0  # milliseconds, LONGEST_US in qemu/kprobe-delay/delay.c
 _WINDOWS, _ADDRESSES = 16, 64  # WINDOWS and PLACES there
 
-# PID 1 tells about once a second; a kernel that panics says the last counts on its console.
+# PID 1 reports about once a second; a kernel that panics prints the last counts on its console.
 _TOLD = re.compile(rb"^# window (\S+) (\d+) (\d+) (\d+)\r*$", re.MULTILINE)
 _LAST_WORD = re.compile(rb"mmrace_delay: window (\S+) (\d+) (\d+) (\d+)\r*$", re.MULTILINE)
 

@@ -23,7 +23,7 @@ class Use(Enum):
 class Proof(Enum):
     """What a header has to show before it counts."""
 
-    NONE = auto()  # nothing: nobody else prints this
+    NONE = auto()  # nothing: only failures print this
     STAMP = auto()  # printk's time, or a call trace behind it
     TRACE = auto()  # a call trace behind it
 
@@ -56,7 +56,7 @@ class Format:
 NAME = r"[A-Za-z_][\w.$]*"
 AT = rf"(?P<at>{NAME})(?:\+0x[0-9a-f]+)?"
 NUMBER = r"(?::? ?(?:0x)?[0-9a-f]{1,16})? ?\[#?\d+\]"  # error code and count of die()
-# What comes before the trace of the one who reports: dump_stack() says who it is.
+# What comes before the trace of the reporting task, which dump_stack() names.
 _REPORTER = r"CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: "
 CALL_TRACE = re.compile(rf"\s*(?:(?:Call Trace|Call trace|Backtrace|backtrace):?|{_REPORTER})")
 BACKTRACE = re.compile(rf"\s*(?:(?:stack backtrace|[Cc]all [Tt]race|[Bb]acktrace):|{_REPORTER})")

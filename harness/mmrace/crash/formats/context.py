@@ -38,7 +38,7 @@ KIND_BY_FILE = (
     (re.compile(r"\blib/debugobjects\.c\b"), Kind.ODEBUG),
 )
 
-# Lines with the look of a header, each with who prints it.
+# Lines that look like a header, each with the function that prints it.
 NOT_A_CRASH = re.compile(
     # quoted, as in a command that looks for it
     r"(?:[\"'`](?:.{0,40}\|)?(?:Kernel panic|kernel BUG|BUG:|WARNING:|INFO:|Oops|general pro)"

@@ -35,7 +35,7 @@ MEMORY = (
         use=Use.NONE,
         stack=False,
     ),
-    Format(  # fs/dcache.c; a WARN behind it, whose place says nothing
+    Format(  # fs/dcache.c; a WARN behind it, whose place identifies nothing
         Kind.BUG,
         says(r"(?P<text>BUG: Dentry) [^{]{1,40}\{.{0,300}\} +still in use \("),
         "{text} still in use",

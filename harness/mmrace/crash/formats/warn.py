@@ -82,7 +82,7 @@ PANICS = (
         Kind.STACK_OVERFLOW,
         says(rf"{_PANIC}(?P<text>corrupted stack end) detected inside scheduler"),
         "Kernel panic - not syncing: {text}",
-        Use.LOOP,  # who was the one to schedule is chance
+        Use.LOOP,  # which task came to schedule is chance
         SKIP_WAITING,
     ),
     Format(

@@ -36,7 +36,7 @@ _PLUMBING = (
     plumbing.RUST,
     plumbing.ENTERING,
 )
-# These do something, but on behalf of a caller who has to answer for it.
+# These do something, but on behalf of a caller that is to blame.
 _SERVING = (
     locking.LOCKING,
     locking.SIGNALLING,
@@ -53,7 +53,7 @@ _SERVING = (
 )
 _NEVER = (*_PLUMBING, *_SERVING)
 
-# Innermost functions that say nothing of a failure, not even as another name for it.
+# Innermost functions that identify no failure, not even as another name for it.
 PLUMBING = Names(*_PLUMBING, locking.LOCKING, locking.WAITING, memory.COPYING)
 SKIP = Names(*_NEVER)
 SKIP_WAITING = Names(*_NEVER, locking.WAITING)
