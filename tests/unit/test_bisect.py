@@ -7,7 +7,7 @@ import pytest
 from mmrace.bisect.dag import Dag
 from mmrace.bisect.engine import Bisection
 from mmrace.bisect.posterior import Model, Tally, infer
-from mmrace.bisect.proof import Bench, Claim
+from mmrace.bisect.proof import Claim, Rates
 from mmrace.bisect.search import Costs, choose
 from mmrace.bisect.values import Phase, Request, Result, Settings
 from mmrace.errors import UserError
@@ -106,7 +106,7 @@ def test_a_proof_takes_the_runs_of_the_bound() -> None:
     model = Model(
         LINE, q=np.array([0.05]), q_prior=np.ones(1), e=np.array([1e-12]), e_prior=np.ones(1)
     )
-    bench = Bench(model, np.ones(1), np.ones(1), 0.025)
+    bench = Rates(model, np.ones(1), np.ones(1), 0.025)
     clean = int(np.ceil(np.log(0.025) / np.log(0.95)))
     assert bench.missing(Claim(3, bad=False), Tally()) == clean
     assert bench.missing(Claim(3, bad=False), Tally(10, 0)) == clean - 10
