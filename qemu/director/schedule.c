@@ -111,9 +111,19 @@ static void log_count(struct scheduler *scheduler, unsigned int vcpu, const stru
 		.kind = kind, .strategy = scheduler->strategy };
 }
 
+static void log_trail(struct scheduler *scheduler, unsigned int vcpu, const struct access *access)
+{
+	struct visits *visits = &scheduler->turns[vcpu].visits[access->site];
+
+	log_count(scheduler, vcpu, access, STEP_TRAIL,
+		  (uint64_t)visits->hits[PHASE_FREE] + visits->hits[PHASE_HELD]);
+}
+
+/* With how often the vCPU comes there: whoever replays it has to know how long to wait. */
 static void log_step(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
 		     enum shared_step_kind kind)
 {
+	log_trail(scheduler, vcpu, access);
 	log_count(scheduler, vcpu, access, kind,
 		  scheduler->turns[vcpu].visits[access->site].here);
 }
@@ -125,13 +135,9 @@ static void log_trails(struct scheduler *scheduler)
 		struct turn *turn = &scheduler->turns[i];
 		uint32_t end = atomic_load(&turn->walked);
 
-		for (uint32_t at = end > TRAIL ? end - TRAIL : 0; at < end; at++) {
-			struct access access = { .site = atomic_load(&turn->trail[at % TRAIL]) };
-			struct visits *visits = &turn->visits[access.site];
-
-			log_count(scheduler, i, &access, STEP_TRAIL,
-				  (uint64_t)visits->hits[PHASE_FREE] + visits->hits[PHASE_HELD]);
-		}
+		for (uint32_t at = end > TRAIL ? end - TRAIL : 0; at < end; at++)
+			log_trail(scheduler, i, &(struct access){
+				.site = atomic_load(&turn->trail[at % TRAIL]) });
 	}
 }
 
@@ -583,7 +589,7 @@ void scheduler_rests(struct scheduler *scheduler, unsigned int vcpu, bool rests)
 
 void scheduler_mark(struct scheduler *scheduler, unsigned int vcpu)
 {
-	log_step(scheduler, vcpu, &(struct access){ .site = 0 }, STEP_MARK);
+	log_count(scheduler, vcpu, &(struct access){ .site = 0 }, STEP_MARK, 0);
 }
 
 struct scheduler *scheduler_open(struct shared_header *header, struct shared_search *search,

@@ -115,7 +115,7 @@ enum shared_step_kind {
 	STEP_STUCK = 5,   /* a held vCPU went on: no other one made progress */
 	STEP_GO = 6,      /* a held vCPU went on: a switch let it go, or the race phase ended */
 	STEP_MARK = 7,    /* the kernel reports a failure */
-	STEP_TRAIL = 8    /* a schedule begins: the vCPU was at this site shortly before, oldest first */
+	STEP_TRAIL = 8    /* the vCPU is at this site, or was before a schedule began, oldest first */
 };
 
 struct shared_search {

@@ -271,7 +271,8 @@ def test_a_schedule_tells_where_its_vcpus_came_from(stage: Maker) -> None:
         if play.player.silent(0.05):
             break
     entered = [site for site, before in zip(made, [0, *made], strict=False) if site != before]
-    assert play.trail() == [(1, site, made.count(site)) for site in entered[-8:]]
+    came = [(1, site, made.count(site)) for site in entered[-8:]]
+    assert play.trail() == [*came, (1, made[-1], made.count(made[-1]))]  # and where it is held
 
 
 PCT = replace(EAGER, strategies=(0, 0, 1), depth=2, length=2, stuck=0.02, share=0.9)

@@ -25,7 +25,7 @@ from mmrace.searching.files import BESIDE, choose_files
 from mmrace.searching.listing import listed
 from mmrace.searching.naming import Names
 from mmrace.searching.profile import Profile, load_profile, make_search, save_profile
-from mmrace.searching.proving import Suspects, variants
+from mmrace.searching.proving import Suspects, seconds_between, variants
 from mmrace.searching.schedule import failed_at, recorded
 from mmrace.searching.search import Failure, Search, schedules_before
 from mmrace.searching.seeding import Seeds, seeds_from
@@ -424,6 +424,11 @@ def test_a_trail_is_no_step_and_the_place_of_a_hold_no_trail() -> None:
     assert only.hits(str) == (Hit("V0", "5"), Hit("V1", ""))
     assert only.came_from(0, str) == (Hit("V0", "6"),)
     assert only.came_from(2, str) == ()
+
+
+def test_how_long_a_place_takes_to_come_again_is_known_from_the_trails() -> None:
+    one = failure(*held(4, 5, (1, 21, 8), (0, 5, 2)))
+    assert seconds_between(one) == {21: 0.5, 5: 2.0}
 
 
 def test_how_vcpus_stood_comes_before_each_hold_alone() -> None:

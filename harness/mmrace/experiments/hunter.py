@@ -195,6 +195,7 @@ class Hunter:
                 self._built.resolver(),
                 f"found by mmrace, seed {self.seed}",
                 self._names.symbolic,
+                self._suspects.seconds_between,
             )
             self.control = self._prover.calibrate()
         return self._prover

@@ -26,8 +26,9 @@ stats = Lazy("scipy.stats")
 PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
 CONTROLS = 6
 PATIENCE = 1.0  # of a witness, in seconds
-LOOK_PATIENCE = 0.4  # of the replays that look for an order
-LOOK_SECONDS = 2.0  # of one that screens an order
+LOOK_PATIENCE = 0.4, 2.0  # least and most of the replays that look for an order
+LOOK_SECONDS = 1.6, 4.0  # likewise, of one that screens an order
+SLOWNESS = 3.0  # of a guest that has just been restored: all of its code is translated anew
 SURE_SECONDS = 4.0  # of one that makes sure of it: its first point may be reached seldom
 PROOF_SECONDS = 4.0  # of a replay that proves a witness
 TRIES, MISSES = 5, 2  # replays of an order that is one that fails, and how many may hold
@@ -85,7 +86,8 @@ Renamer = Callable[[str], Sequence[str]]
 class Prover:
     """Proves orders on one snapshot and on other boots of the same cell.
 
-    ``names`` gives the names that may stand for a point of an order, best first.
+    ``names`` gives the names that may stand for a point of an order, best first; ``between`` the
+    seconds between two visits of a point, as far as they are known, else 0.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Prover:
         resolver: Resolver,
         note: str,
         names: Renamer = lambda _point: (),
+        between: Callable[[str], float] = lambda _point: 0.0,
     ) -> None:
         self._kept = kept
         self._boot = boot
@@ -103,6 +106,7 @@ class Prover:
         self._resolver = resolver
         self._note = note
         self._names = names
+        self._between = between
         self._give_up = 0.0
         self._pace = PACES[0]
 
@@ -117,7 +121,7 @@ class Prover:
 
     def shows(self, order: Steps) -> bool:
         """Whether one replay of an order shows the failure right after it."""
-        return any(one.shown for one in self._look(order, 1, LOOK_SECONDS))
+        return any(one.shown for one in self._look(order, 1, self._wait(order[:1], LOOK_SECONDS)))
 
     def prove(
         self,
@@ -207,7 +211,13 @@ class Prover:
 
     def _look(self, order: Steps, times: int, seconds: float) -> Iterator[Replay]:
         """Replays that look for an order: one that cannot be carried out costs little."""
-        return self._replays(self._kept, order, times, seconds, LOOK_PATIENCE, 1)
+        patience = self._wait(order[1:], LOOK_PATIENCE)
+        return self._replays(self._kept, order, times, seconds, patience, 1)
+
+    def _wait(self, steps: Steps, limits: tuple[float, float]) -> float:
+        """How long a point of these steps may take to be reached."""
+        longest = max((self._between(step.point[0]) for step in steps if step.point), default=0.0)
+        return min(max(limits[0], SLOWNESS * longest), limits[1])
 
     def _replays(
         self,

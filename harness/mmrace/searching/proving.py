@@ -11,6 +11,7 @@ from mmrace.hunting.proof import Proven, Prover
 from mmrace.searching.naming import Names
 from mmrace.searching.schedule import Recorded
 from mmrace.searching.search import Failure
+from mmrace.windows.search import StepKind
 
 LATEST = 4  # schedules before a failure that are looked at: what is older has seldom to do with it
 ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
@@ -27,6 +28,12 @@ class Suspects:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._screened: Counter[Steps] = Counter()
+        self._between: dict[int, float] = {}
+
+    def seconds_between(self, point: str) -> float:
+        """How long a vCPU took from one time at a place to the next, in the boot looked at last."""
+        address = self._names.address(point)
+        return self._between.get(address, 0.0) if address is not None else 0.0
 
     def of(self, failure: Failure) -> Iterator[tuple[Hits, Steps]]:
         """What may have brought a failure, and an order that it means, the likeliest first.
@@ -71,6 +78,16 @@ def prove_failure(
             break
         give_up = left() - FAILURE_SECONDS
     return best
+
+
+def seconds_between(failure: Failure) -> dict[int, float]:
+    """Seconds of the race phase between two visits of an access by one vCPU, by its address."""
+    found: dict[int, float] = {}
+    for schedule in failure.schedules:
+        for step in schedule.steps:
+            if step.kind is StepKind.TRAIL and step.count:
+                found.setdefault(step.address, step.time / step.count)
+    return found
 
 
 def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
