@@ -27,7 +27,9 @@ def race_list() -> Answer:
         (race.name, " ".join(names), " ".join(w.name for w in race.workload), race.title)
         for race, names in bases
     ]
-    return Answer({"races": document}, (Table(("race", "bases", "workloads", "bug"), rows),))
+    lines = Table(("race", "bug"), [(race.name, race.title) for race in races], cut=True)
+    details = Table(("race", "bases", "workloads", "bug"), rows)
+    return Answer({"races": document}, (lines,), details=(details,))
 
 
 def race_details(race: Race) -> Answer:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # runs on disk are listed without them: they take a second
     from mmrace.experiments.running import Runs
     from mmrace.reports.files import Written
 
+_ID = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-.*-([0-9a-f]{8})")  # ``record.new_id``
 _NAMED = 4  # runs that are named below a table of workloads
 _DETAILS = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
 
@@ -56,14 +58,17 @@ def _seconds(judged: Sequence[Judgement]) -> str:
 
 
 def lines_table(runs: Iterable[RunDir]) -> Table:
-    """One line for each run."""
+    """One line for each run, by the part of its id that every command takes for it."""
     rows = []
     for run in runs:
-        judged, seconds = run.judgement(), run.judgement().seconds_to_failure
-        failed = "" if seconds is None else f"{seconds:.1f}"
-        kernel = " + ".join(run.spec().series) or run.spec().tree
-        rows.append((run.id, outcome_text(judged), failed, kernel))
-    return Table(("run", "outcome", "s to fail", "kernel"), rows, cut=True)
+        spec, match = run.spec(), _ID.fullmatch(run.id)
+        when, name = (
+            (f"{match[1]}-{match[2]} {match[3]}:{match[4]}", match[5]) if match else ("", run.id)
+        )
+        kernel = "+".join(spec.series) or spec.tree
+        what = f"{spec.race.name}/{spec.workload.name}"
+        rows.append((when, name, what, outcome_text(run.judgement()), kernel))
+    return Table(("UTC", "run", "race/workload", "outcome", "kernel"), rows, cut=True)
 
 
 def details_table(runs: Iterable[RunDir]) -> Table:

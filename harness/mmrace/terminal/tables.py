@@ -19,7 +19,8 @@ def rich_table(made: Table) -> RichTable:
     shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in made.columns:
         last = column == made.columns[-1]
-        shown.add_column(column, overflow="fold", no_wrap=made.cut and not last)
+        head = Text(column, no_wrap=made.cut, overflow="ellipsis" if made.cut else "fold")
+        shown.add_column(head, overflow="fold", no_wrap=made.cut and not last)
     for row in made.rows:
         cells = list(map(_cell, row))
         # Only the last column is shortened to the terminal's width, at its end.
