@@ -87,3 +87,10 @@ def test_a_command_says_what_it_does_and_what_its_options_are(
         if isinstance(option, click.Option):
             said = option.help or ""
             assert re.match(r"[A-Z0-9].*[.\]]$", said), f"{name} {option.opts[0]}: {said!r}"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_the_help_of_a_command_fits_80_columns_and_says_each_default_once(name: str) -> None:
+    text = CliRunner().invoke(cli, [*name.split(), "--help"], terminal_width=80).output
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"\[default: [^]]*\]\s*\[default:", text)

@@ -90,9 +90,9 @@ def bisect_command(
     """Find the commit that brings or ends a failure, also one that shows only now and then.
 
     \b
-    bisect --race R --tree REPO --good A --bad B      kernels of a repository
-    bisect --race R --tree T --series S               which patch of S brings the failure
-    bisect --repo REPO --good A --bad B -- ARGV...    any repository, by a command
+    bisect --race R --tree REPO --good A --bad B     kernels of a repository
+    bisect --race R --tree T --series S              patches of a series
+    bisect --repo REPO --good A --bad B -- ARGV...   anything, by a command
 
     If the bad revision is the older one, bisect finds the commit that ends the failure. ARGV runs
     in a clone of REPO; it is NOT sandboxed and has all your rights. Its exit codes are those of

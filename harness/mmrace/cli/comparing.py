@@ -44,10 +44,11 @@ _RULES = (
         "--ratio",
         type=float,
         default=1.0,
+        metavar="RATIO",
         help="Exclude that the kernel after fails RATIO times as often; smaller takes longer.",
     ),
     click.option(
-        "--rate", type=float, default=1.0, help="Exclude failure rates of RATE and above."
+        "--rate", type=float, default=1.0, metavar="RATE", help="Exclude RATE and higher rates."
     ),
     click.option(
         "--runs", "pairs", type=click.IntRange(1), default=60,
@@ -57,7 +58,9 @@ _RULES = (
 
 
 @command("verify")
-@subject_options("Race to verify. [default: the witness's, else the one that --after changes most]")
+@subject_options(
+    "Race to verify. [default: the witness's, or that whose functions --after changes most]"
+)
 @tree_option()
 @arms_options
 @click.option("--workload", help="Decide only the path of this workload. [default: all paths]")

@@ -229,12 +229,14 @@ _REPRODUCER = (
         default=1,
         help="Instances of the reproducer that run at once.",
     ),
-    click.option("--user", is_flag=True, help="Run the reproducer as nobody, not as root."),
+    click.option(
+        "--user", is_flag=True, help="Run the reproducer as the user nobody, not as root."
+    ),
     click.option(
         "--fails-by",
         type=click.Choice([str(one) for one in FailsBy]),
         multiple=True,
-        help="Also count how the reproducer ends as a failure; repeatable. [default: crashes only]",
+        help="Count this end of the reproducer as a failure; repeatable. [default: crashes only]",
     ),
 )
 _OF_REPRODUCERS = dict.fromkeys(("crash", "procs", "user", "fails_by"), "it is about a reproducer")

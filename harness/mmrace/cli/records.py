@@ -76,7 +76,8 @@ def report_command(
     "kinds",
     type=click.Choice(sorted(storage.KINDS)),
     multiple=True,
-    help="Kind of object; repeatable. [default: all but runs]",
+    metavar="KIND",
+    help=f"{', '.join(sorted(storage.KINDS)).capitalize()}; repeatable. [default: all but runs]",
 )
 @click.option(
     "--older",

@@ -113,8 +113,9 @@ _PLACE = (
     click.option(
         "--store",
         default="",
+        show_default="on this host",
         metavar="URL",
-        help="Where workers find kernels: file://, sftp://, s3://. [default: on this host]",
+        help="Where workers find kernels: file://, sftp://, s3://.",
     ),
     click.option(
         "--build-on",
