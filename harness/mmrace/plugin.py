@@ -95,14 +95,14 @@ def mmrace_tree(request: pytest.FixtureRequest, mmrace_home: Home) -> Tree:
     """The kernel source of the test's mark, imported when it is not there yet."""
     name = wish_of(request.node).tree or str(request.config.getini("mmrace_tree"))
     with errors_end_test(), mmrace_home.lock(f"pytest-tree-{name}"):
-        return find_tree(mmrace_home, name, _said(request.node).append)
+        return find_tree(mmrace_home, name, _messages_of(request.node).append)
 
 
 @pytest.fixture
 def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree: Tree) -> Built:
     """The kernel of the test's mark: built once, whichever worker comes first."""
     wish, built = wish_of(request.node), request.config.stash[_KERNELS]
-    said = _said(request.node)
+    said = _messages_of(request.node)
     with errors_end_test():
         race = wish.find_race(mmrace_home)
         own = race.fragments() if race else ()
@@ -138,10 +138,10 @@ def mmrace_vm(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_kernel: 
     """Boots that kernel: ``run`` for a race's workload, ``boot`` for a program of one's own."""
     guests = int(str(request.config.getini("mmrace_guests")))
     slot = f"pytest-guest-{_worker() % guests}"
-    return Vm(mmrace_home, mmrace_kernel, wish_of(request.node), slot, _said(request.node))
+    return Vm(mmrace_home, mmrace_kernel, wish_of(request.node), slot, _messages_of(request.node))
 
 
-def _said(item: pytest.Item) -> list[str]:
+def _messages_of(item: pytest.Item) -> list[str]:
     if not hasattr(item, "mmrace_said"):
         item.mmrace_said = []  # type: ignore[attr-defined]
     return item.mmrace_said  # type: ignore[attr-defined,no-any-return]

@@ -128,10 +128,10 @@ def _points(race: Race) -> Iterator[tuple[str, Points]]:
 def _resolved(kind: str, name: str, points: Points, resolver: Resolver) -> Check:
     try:
         found = resolver.resolve(points)
-        return Check(kind, name, note=_told(found.point, found.addresses))
+        return Check(kind, name, note=_address_text(found.point, found.addresses))
     except UserError as error:
         return Check(kind, name, error.message)
 
 
-def _told(point: str, addresses: Sequence[int]) -> str:
+def _address_text(point: str, addresses: Sequence[int]) -> str:
     return f"{point}: {' '.join(f'{address:#x}' for address in addresses)}"

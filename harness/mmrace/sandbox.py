@@ -130,7 +130,7 @@ def guest_view(
     words = ["bwrap", *(f"--unshare-{name}" for name in ("ipc", "pid", "net", "uts"))]
     words += ["--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL"]
     for name in ("usr", *_TOP):
-        words += _shown(Path("/") / name)
+        words += _bind_words(Path("/") / name)
     words += [*_etc(), "--proc", "/proc", "--dev", "/dev"]
     words += ["--dev-bind-try", "/dev/kvm", "/dev/kvm"]
     for path in readable:
@@ -164,7 +164,7 @@ def _plain(*, network: bool) -> list[str]:
         word for name in (_NAMES if network else ()) for word in ("--ro-bind-try", name, name)
     ]
     for name in ("usr", *_TOP):
-        words += _shown(Path("/") / name)
+        words += _bind_words(Path("/") / name)
     return [*words, *_etc(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108
 
 
@@ -178,9 +178,9 @@ def _tight(limits: Limits) -> list[str]:
     words += ["--perms", "0755", "--dir", "/usr", "--perms", "0755", "--dir", "/usr/share"]
     words += ["--perms", "0755", "--dir", "/etc"]
     for name in _USR:
-        words += _shown(Path("/usr") / name)
+        words += _bind_words(Path("/usr") / name)
     for name in _TOP:
-        words += _shown(Path("/") / name)
+        words += _bind_words(Path("/") / name)
     size = str(limits.scratch)
     words += [*_etc(), "--proc", "/proc", "--dev", "/dev"]
     for name in ("/dev/shm", "/tmp"):  # noqa: S108
@@ -198,7 +198,7 @@ def _confined(limits: Limits) -> Iterator[str]:
     yield from (f"--as={limits.address}", "--core=0")
 
 
-def _shown(path: Path) -> list[str]:
+def _bind_words(path: Path) -> list[str]:
     if path.is_symlink():
         return ["--symlink", str(path.readlink()), str(path)]
     return ["--ro-bind", str(path), str(path)] if path.is_dir() else []

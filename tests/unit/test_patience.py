@@ -27,16 +27,16 @@ def test_silence_adds_up_until_something_is_heard() -> None:
     host = Host()
     assert host.passes(1) == 1
     assert host.passes(2) == 3
-    host.patience.heard()
+    host.patience.note_output()
     assert host.passes(1) == 1
 
 
 def test_silence_begins_at_the_last_word_not_at_the_last_look() -> None:
     host = Host()
     host.now += 0.8
-    host.patience.heard()
+    host.patience.note_output()
     host.now += 0.8
-    host.patience.heard()
+    host.patience.note_output()
     assert host.passes(1) == 1
 
 

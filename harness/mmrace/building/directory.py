@@ -189,7 +189,7 @@ class BuildDirectory:
             on_line=on_line,
         )
 
-    def made(self, name: str) -> Path:
+    def made_file(self, name: str) -> Path:
         """A regular file that a build has made; what a series put there may be a trap.
 
         Raises BuildError when there is none, or when it leads out of the build directory.
@@ -203,7 +203,7 @@ class BuildDirectory:
 
     def read(self, name: str) -> str:
         """Return the text of such a file; BuildError too when no config would be so large."""
-        path = self.made(name)
+        path = self.made_file(name)
         if path.stat().st_size > _TEXT:
             raise BuildError(f"the build made a {name} of {path.stat().st_size} bytes")
         return path.read_text(encoding="utf-8", errors="replace")

@@ -126,11 +126,11 @@ def parse_fragment(fragment: Fragment, version: Version) -> tuple[Option, ...]:
                 value = match[2] if match.re is _SET else "n"
                 options.append(Option(match[1], value, fragment.name, fragment.rank, number))
         elif not line.startswith("#"):
-            raise UserError(f"{where}: {line!r} is not CONFIG_NAME=value; {_meant(line)}")
+            raise UserError(f"{where}: {line!r} is not CONFIG_NAME=value; {_suggest(line)}")
     return tuple(options)
 
 
-def _meant(line: str) -> str:
+def _suggest(line: str) -> str:
     """The line that the user may have meant; scripts/config takes such words."""
     match = _NAMED.fullmatch(line)
     if not match:

@@ -83,7 +83,7 @@ def publish_kernel(
     }
     with directory.home.scratch(directory.home.kernels) as made:
         for name, built in _FILES.items():
-            shutil.copyfile(directory.made(built), made / name)
+            shutil.copyfile(directory.made_file(built), made / name)
         write_file(made / "kernel.json", json.dumps(facts, indent=1))
         publish(made, directory.home.kernels / kernel_id)
     kernel = load_kernel(directory.home, kernel_id)

@@ -67,7 +67,7 @@ def configure(
     missed = not_stuck(wanted, config)
     if refused := [option for option in missed if not _may_go(option, request)]:
         raise _refusal(directory, refused, config)
-    missed += _lost(whole, wanted, config)
+    missed += _find_lost(whole, wanted, config)
     reasons = explain(directory, missed) if missed else {}
     dropped += [_line(option, config, reasons) for option in missed]
     if request.users and config.get("DEBUG_INFO") != "y":
@@ -85,7 +85,7 @@ def _may_go(option: Option, request: ConfigRequest) -> bool:
     return request.users and option.name in dispensable()
 
 
-def _lost(whole: str, wanted: Sequence[Option], config: dict[str, str]) -> tuple[Option, ...]:
+def _find_lost(whole: str, wanted: Sequence[Option], config: dict[str, str]) -> tuple[Option, ...]:
     """What a whole config has switched on, and this tree or compiler has not."""
     asked = {option.name for option in wanted}
     return tuple(

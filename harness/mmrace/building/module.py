@@ -63,7 +63,7 @@ def build_module(
                     with home.scratch(home.programs) as made:
                         for path in (directory.build / _MODULE).glob("*.ko"):
                             shutil.copyfile(
-                                directory.made(f"{_MODULE}/{path.name}"), made / path.name
+                                directory.made_file(f"{_MODULE}/{path.name}"), made / path.name
                             )
                         publish(made, final)
             finally:

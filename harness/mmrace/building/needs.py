@@ -10,10 +10,10 @@ from mmrace.sources.tree import store
 
 def find_needs(home: Home, tree: str) -> tuple[Need, ...]:
     """Return the needs of ``patches/make.toml`` whose marks all hold in a tree (its hash)."""
-    return tuple(_found(home, tree))
+    return tuple(_find(home, tree))
 
 
-def _found(home: Home, tree: str) -> Iterator[Need]:
+def _find(home: Home, tree: str) -> Iterator[Need]:
     git = store(home)
     for need in load_toolchain().need:
         texts = ((git.file(tree, mark.file) or b"").decode(errors="replace") for mark in need.marks)

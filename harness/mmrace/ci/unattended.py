@@ -83,7 +83,7 @@ class Unattended:
                         number = idle[chosen]
                         width = max(1, slots // sum(not need.done for need in needs))
                         share = partial(open_cells[number].share, width)
-                        busy[pool.submit(share) if slots > 1 else _done(share)] = number
+                        busy[pool.submit(share) if slots > 1 else _call_now(share)] = number
                     full = chosen is None or len(busy) >= slots
                     for future in wait(busy, None if full else 0, FIRST_COMPLETED).done:
                         self._settle(busy.pop(future), future, open_cells, results, end)
@@ -113,7 +113,7 @@ class Unattended:
             self.session.note(_state_line(one, max(0.0, end - self.clock())))
 
 
-def _done(call: Callable[[], None]) -> "Future[None]":
+def _call_now(call: Callable[[], None]) -> "Future[None]":
     """Call it now, in this thread, so that Ctrl-C ends the guest where it runs."""
     made: Future[None] = Future()
     try:

@@ -69,7 +69,7 @@ class Parser:
             position = cut
         self._offset = base + position
         self._keep(part[position:])
-        return self._given()
+        return self._finished_crashes()
 
     @property
     def waiting(self) -> tuple[Crash, ...]:
@@ -89,9 +89,9 @@ class Parser:
         for caller in list(self._open):
             self._close(caller)
         self._last = None
-        return self._given()
+        return self._finished_crashes()
 
-    def _given(self) -> tuple[Crash, ...]:
+    def _finished_crashes(self) -> tuple[Crash, ...]:
         """Return the crashes that precede every open report and that no panic can follow."""
         if not self._crashes:
             return ()

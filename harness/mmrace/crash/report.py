@@ -138,7 +138,7 @@ class Report:
             self._append(None, message.pointer)
             return True
         self._note(message)
-        self._turned(message)
+        self._see_turn(message)
         return False
 
     def _append(self, frame: Frame | None, pointer: Frame | None) -> None:
@@ -159,7 +159,7 @@ class Report:
             if trace.own and len(trace.frames) < _HEAD and trace.foreign(bare=self.kind.hang):
                 trace.own, self.mixed = False, True
 
-    def _turned(self, message: Message) -> None:
+    def _see_turn(self, message: Message) -> None:
         """See whether a line without a frame ends a trace or begins another one."""
         trace, text = self.traces[-1], message.text
         if message.foreign:

@@ -114,11 +114,11 @@ def _checked(text: str) -> str:
         raise ValueError(error.message) from error
 
 
-def _listed(value: object) -> object:
+def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
 PointText = Annotated[str, AfterValidator(_checked)]
 # One point, or several of which a kernel's first resolvable one is meant: names differ by version.
-PointsOrNone = Annotated[tuple[PointText, ...], BeforeValidator(_listed)]
+PointsOrNone = Annotated[tuple[PointText, ...], BeforeValidator(_as_list)]
 Points = Annotated[PointsOrNone, Field(min_length=1)]

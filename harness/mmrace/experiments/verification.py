@@ -141,7 +141,7 @@ class Verification:
         that depends on the results would bias a sequential test.
         """
         begun = time.monotonic()
-        for one in self._made():
+        for one in self._make_pairs():
             self._record(one)
             tell(one.pair, self.statement())
             self._seconds = time.monotonic() - begun
@@ -152,7 +152,7 @@ class Verification:
     def step(self, pairs: int = 1) -> None:
         """Make the next pairs, side by side."""
         begun = time.monotonic()
-        for one in self._made(most=pairs):
+        for one in self._make_pairs(most=pairs):
             self._record(one)
         self._seconds += time.monotonic() - begun
         if self.done and self._slots:
@@ -163,7 +163,7 @@ class Verification:
         before, after = (one.runs[arm].judgement() for arm in (Arm.BEFORE, Arm.AFTER))
         self._campaign.record(one.pair.path, before, after)
 
-    def _made(self, most: int = 0) -> Iterator[PairRuns]:
+    def _make_pairs(self, most: int = 0) -> Iterator[PairRuns]:
         drawn: deque[tuple[Pair, dict[Arm, RunDir]]] = deque()
 
         def plans() -> Iterator[Plan]:
@@ -173,7 +173,7 @@ class Verification:
                 if pair is None:
                     return
                 made += 1
-                drawn.append((pair, self._found(pair)))
+                drawn.append((pair, self._find_runs(pair)))
                 yield partial(self._plan, *drawn[-1])
 
         for runs in in_order(self._session.executor, plans(), self._ahead):
@@ -194,7 +194,7 @@ class Verification:
     def _slot(self, pair: Pair, arm: Arm) -> str:
         return self._slots.slot(_place(pair, arm)) if self._slots else ""
 
-    def _found(self, pair: Pair) -> dict[Arm, RunDir]:
+    def _find_runs(self, pair: Pair) -> dict[Arm, RunDir]:
         """Runs of an earlier process at this pair's places.
 
         Both arms of a pair are made on one kind of host. A worker's run whose partner is missing,

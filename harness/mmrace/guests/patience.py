@@ -26,7 +26,7 @@ class Patience:
         self._last = clock()
         self._before = waited(pid) if pid else {}
 
-    def heard(self) -> None:
+    def note_output(self) -> None:
         """Note that it printed something: silence begins now, not at the last look."""
         self.silence = 0.0
         self._last = self._clock()

@@ -150,7 +150,7 @@ def _pump(guest: Guest, watch: _Watch, hooks: Hooks) -> VmEnd | None:
             return meaning
         heard = guest.hear(min(left, 1.0))
         if heard != Heard():
-            watch.patience.heard()
+            watch.patience.note_output()
         watch.console(heard.console)
         if heard.console and hooks.failing(heard.console) and watch.failing is None:
             watch.failing = time.monotonic()

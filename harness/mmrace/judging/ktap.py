@@ -148,7 +148,7 @@ class _Reader:
         for key in reversed(deeper):
             level = self.levels.pop(key)
             if taken.begun:  # its own result line is lost
-                level.cases.append(_lost(taken, len(level.cases) + 1))
+                level.cases.append(_lost_case(taken, len(level.cases) + 1))
             taken = level
         return taken
 
@@ -156,7 +156,7 @@ class _Reader:
         below = self.claim(0)
         top = self.level(0)
         if below.begun:
-            top.cases.append(_lost(below, len(top.cases) + 1))
+            top.cases.append(_lost_case(below, len(top.cases) + 1))
         result = Result.LOST if not top.cases else _worst(top.cases)
         return Ktap(Case(0, top.name, result, "", top.planned, tuple(top.cases)), self.bailed)
 
@@ -173,7 +173,7 @@ def _depth(text: str) -> tuple[int, str]:
     return depth, text[position:]
 
 
-def _lost(level: _Level, number: int) -> Case:
+def _lost_case(level: _Level, number: int) -> Case:
     return Case(number, level.name, Result.LOST, "", level.planned, tuple(level.cases))
 
 

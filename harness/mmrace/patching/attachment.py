@@ -60,7 +60,7 @@ def one_part(name: str, parts: tuple[Part, ...], wanted: str) -> tuple[Part, ...
     if wanted:
         chosen = [part for part in parts if part.name == wanted]
         if len(chosen) != 1:
-            raise UserError(f"{name}: no attachment {wanted!r} with a patch; {_listed(parts)}")
+            raise UserError(f"{name}: no attachment {wanted!r} with a patch; {_names_of(parts)}")
         return tuple(chosen)
     same = {b"".join(part.raw[found.start() :].split()) for part in parts if (found := _at(part))}
     if len(parts) < 2 or len(same) == 1:
@@ -70,10 +70,10 @@ def one_part(name: str, parts: tuple[Part, ...], wanted: str) -> tuple[Part, ...
     numbers = sorted(int(found[1]) for found in counts if found)
     if numbers == list(range(1, len(parts) + 1)):
         return parts
-    raise UserError(f"{name}: {len(parts)} patches in one mail; {_listed(parts)}")
+    raise UserError(f"{name}: {len(parts)} patches in one mail; {_names_of(parts)}")
 
 
-def _listed(parts: tuple[Part, ...]) -> str:
+def _names_of(parts: tuple[Part, ...]) -> str:
     names = [part.name for part in parts if part.name]
     return f"name one as FILE#NAME: {', '.join(names) or 'none is attached'}"
 

@@ -72,7 +72,7 @@ def _with_needs(source: Source, mails: Sequence[Mail], revision: int | None, dep
     thread = choose(source.name, mails, revision)
     posted = [patch for mail in thread.patches for patch in mail_patches(mail, source.attachment)]
     said, patches = _with_trailers(source, thread, posted)
-    notes = [*_taken(thread), _attestation(source, thread, said)]
+    notes = [*_notes_of(thread), _attestation(source, thread, said)]
     first: list[Patch] = []
     for wanted in thread.needs_mails:
         above = _of_thread(source, wanted)
@@ -191,7 +191,7 @@ def _read_maildir(box: Path) -> tuple[Mail, ...]:
     return tuple(read_mail(path.name, path.read_bytes()) for path in paths)
 
 
-def _taken(thread: Thread) -> list[str]:
+def _notes_of(thread: Thread) -> list[str]:
     others = [f"v{number}" for number in thread.revisions if number != thread.revision]
     left = f" (there are {', '.join(others)} too)" if others else ""
     first = thread.patches[0].place

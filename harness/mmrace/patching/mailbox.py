@@ -41,7 +41,7 @@ def mails_at(path: Path) -> list[Named]:
     if (path / "cur").is_dir():
         found = [*path.glob("cur/*"), *path.glob("new/*")]
         paths = sorted(found, key=lambda found: found.name)
-        return _named(path.name, [plain_text(expand(one.name, _read(one))) for one in paths])
+        return _name_mails(path.name, [plain_text(expand(one.name, _read(one))) for one in paths])
     paths = sorted(one for one in path.iterdir() if one.is_file() and _PATCH.search(one.name))
     return [mail for one in paths for mail in split(one.name, _read(one))]
 
@@ -50,10 +50,10 @@ def split(name: str, raw: bytes) -> list[Named]:
     """Take a mailbox, a ``git log -p``, a mail or a diff apart into its mails."""
     raw = plain_text(expand(name, raw)).lstrip(b"\n")
     if is_log(raw):
-        return _named(name, log_mails(name, raw))
+        return _name_mails(name, log_mails(name, raw))
     if not is_mail(raw):
         return [(name, raw)] if raw.strip() else []
-    return _named(name, list(_whole(_mailsplit(name, raw))))
+    return _name_mails(name, list(_whole(_mailsplit(name, raw))))
 
 
 def stem(name: str) -> str:
@@ -68,7 +68,7 @@ def _read(path: Path) -> bytes:
         raise UserError(f"{path}: {error.strerror}; name a patch or a mailbox") from error
 
 
-def _named(name: str, mails: list[bytes]) -> list[Named]:
+def _name_mails(name: str, mails: list[bytes]) -> list[Named]:
     if len(mails) == 1:
         return [(name, mails[0])]
     return [(f"{name}#{number}", raw) for number, raw in enumerate(mails, 1)]

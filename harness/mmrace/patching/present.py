@@ -98,7 +98,9 @@ def find_hunk(lines: Sequence[str], hunk: Hunk) -> tuple[int, ...] | None:
         name = _function(sides, block, hunk.function)
         if name and not any(name in line for line in region if line[:1].strip()):
             return None
-        if any(region.count(line) > sides.new.count(line) for line in block.removed if _says(line)):
+        if any(
+            region.count(line) > sides.new.count(line) for line in block.removed if _wordy(line)
+        ):
             return None
         around += region
         places.append(at)
@@ -134,14 +136,14 @@ def _place(lines: Sequence[str], sides: _Sides, block: _Block) -> int | None:
     """The line at which the file has a block, by a window of the new side that shows it."""
     known = [line.rstrip() for line in lines]
     counts = Counter(line.strip() for line in lines)
-    marks = [n for n, line in enumerate(sides.new) if sides.context[n] and _says(line)]
+    marks = [n for n, line in enumerate(sides.new) if sides.context[n] and _wordy(line)]
     before = [n for n in reversed(marks) if n < block.begin]
     after = [n + 1 for n in marks if n >= block.end]
     single = {n for n in marks if counts[sides.new[n].strip()] == 1}
     first = next((n for n in before if n in single), None)
     last = next((n for n in after if n - 1 in single), None)
     windows = []
-    if block.added and all(_says(line) and line not in sides.new for line in block.removed):
+    if block.added and all(_wordy(line) and line not in sides.new for line in block.removed):
         windows += [(first, block.end)] if first is not None else []
         windows += [(block.begin, last)] if last is not None else []
     else:
@@ -158,11 +160,13 @@ def _place(lines: Sequence[str], sides: _Sides, block: _Block) -> int | None:
 def _mostly_there(sides: _Sides, region: Sequence[str]) -> bool:
     """Whether the function has at least half of the hunk's context."""
     here = {line.strip() for line in region}
-    context = [line.strip() for n, line in enumerate(sides.new) if sides.context[n] and _says(line)]
+    context = [
+        line.strip() for n, line in enumerate(sides.new) if sides.context[n] and _wordy(line)
+    ]
     return 2 * sum(line in here for line in context) >= len(context)
 
 
-def _says(line: str) -> bool:
+def _wordy(line: str) -> bool:
     return bool(_WORDS.search(line))
 
 

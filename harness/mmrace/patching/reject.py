@@ -26,7 +26,7 @@ def explain(
     """
     done = git.git("apply", "--cached", "--check", "-", stdin=patch.diff, check=False)
     where = f"{patch.label} does not apply to {tree.name}"
-    takers = _takers(home, tree, git, asked)
+    takers = _find_other_trees(home, tree, git, asked)
     what, it = ("the whole series applies", "all of it") if len(asked) > 1 else ("it applies", "it")
     other = f"{what} to {takers}" if takers else f"no other tree here would take {it}"
     found = _AT.search(done.errors)
@@ -81,7 +81,7 @@ def _place(now: list[str], hunk: Hunk | None, line: int) -> int:
     return max(starts, key=lambda n: (sum(known[n - 1 : n - 1 + hunk.length]), -abs(n - line)))
 
 
-def _takers(home: Home, tree: Tree, git: Repository, asked: Sequence[Patch]) -> str:
+def _find_other_trees(home: Home, tree: Tree, git: Repository, asked: Sequence[Patch]) -> str:
     """Name the other trees here, and their bases, where all patches would fit."""
     names = []
     files = sorted({file for patch in asked for file in patch.files})

@@ -42,7 +42,7 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     if name in ("none", ""):
         return Series("none", (), outside=False)
     if name.partition("/")[0] in _NAMED:
-        return _named(base, name)
+        return _read_named(base, name)
     if found := read_outside(name, stdin):
         return found
     if "/" in name or PurePath(name).suffix:
@@ -51,10 +51,10 @@ def resolve_series(name: str, base: Base, stdin: bytes = b"") -> Series:
     raise UserError(f"no series {name!r} for base {base.name}; known: {known}; or name a file")
 
 
-def _named(base: Base, name: str) -> Series:
+def _read_named(base: Base, name: str) -> Series:
     """Read a series of mmrace's own."""
     kind, _, rest = name.partition("/")
-    sides = kind in ("vulnerable", "fixes") and rest and not _listed(base.folder / kind, rest)
+    sides = kind in ("vulnerable", "fixes") and rest and not _read_list(base.folder / kind, rest)
     if sides and (own := _beside_race(base, name, kind, rest)):
         return own
     if not base.covered:
@@ -128,7 +128,7 @@ def _beside_race(base: Base, name: str, kind: str, race: str) -> Series | None:
 
 
 def _own(base: Base, name: str, folder: str, race: str) -> Series:
-    patches = _listed(base.folder / folder, race)
+    patches = _read_list(base.folder / folder, race)
     races = {patch.group for patch in patches}
     if folder == "fixes":
         races |= {race} if race else set(base.race)
@@ -141,7 +141,7 @@ def _own(base: Base, name: str, folder: str, race: str) -> Series:
         raise UserError(f"no series {name!r} for base {base.name}; known: {known}")
     if folder == "vulnerable":
         return Series(name, patches, outside=False)
-    opposite = _listed(base.folder / "vulnerable", race)
+    opposite = _read_list(base.folder / "vulnerable", race)
     mine = tuple(patch for patch in opposite if patch.group in races)
     return Series(name, patches, False, mine, marks=marks)
 
@@ -155,7 +155,7 @@ def _marks(base: Base, races: set[str]) -> tuple[tuple[str, tuple[Mark, ...]], .
     )
 
 
-def _listed(folder: Path, race: str) -> tuple[Patch, ...]:
+def _read_list(folder: Path, race: str) -> tuple[Patch, ...]:
     """Patches that the folder's quilt ``series`` lists, of one race or of all."""
     if not (folder / "series").is_file():
         return ()

@@ -116,7 +116,7 @@ def choose(name: str, mails: Iterable[Mail], revision: int | None = None) -> Thr
     """
     once = {mail.key: mail for mail in mails}  # several lists in copy
     known = _one_series(name, _below_covers(sorted(once.values(), key=_order)))
-    posted = [mail for mail in known if mail.diff and not mail.reply] or _replied(name, known)
+    posted = [mail for mail in known if mail.diff and not mail.reply] or _from_reply(name, known)
     revisions = tuple(sorted({mail.place.revision for mail in posted}))
     wanted = revision or revisions[-1]
     if wanted not in revisions:
@@ -166,7 +166,7 @@ def _threads(mails: list[Mail]) -> list[list[Mail]]:
 def _one_series(name: str, mails: list[Mail]) -> list[Mail]:
     """Leave out threads that another one needs; UserError when unrelated series are left."""
     threads = [thread for thread in _threads(mails) if any(m.diff and not m.reply for m in thread)]
-    threads = _joined(threads)
+    threads = _join_unthreaded(threads)
     needed = {i.decode() for m in mails for i in _MESSAGE_ID.findall(m.body)}
     wanted = [thread for thread in threads if not needed & _ids(thread)] or threads
     if not wanted:
@@ -185,7 +185,7 @@ def _order(mail: Mail) -> tuple[bool, int, int, str]:
     return (mail.reply, mail.place.revision, mail.place.number, mail.key)
 
 
-def _joined(threads: list[list[Mail]]) -> list[list[Mail]]:
+def _join_unthreaded(threads: list[list[Mail]]) -> list[list[Mail]]:
     """Join the mails of a series that was posted, or saved, without threading."""
     loose: dict[object, list[list[Mail]]] = {}
     for thread in threads:
@@ -207,7 +207,7 @@ def _is_alone(mails: list[Mail]) -> bool:
     return not cover and sum(mail.diff for mail in mails) == 1
 
 
-def _replied(name: str, mails: list[Mail]) -> list[Mail]:
+def _from_reply(name: str, mails: list[Mail]) -> list[Mail]:
     """The reply that has a patch, if no other mail has one."""
     found = [mail for mail in mails if mail.diff]
     if not found:

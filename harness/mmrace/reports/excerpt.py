@@ -34,7 +34,7 @@ class Piece:
 
 def console(account: Account) -> tuple[Piece, ...]:
     """Split the console at its crashes; what is left out is said."""
-    shown = _shown(account)
+    shown = _crashes_to_show(account)
     if not shown:
         return tuple(_quiet(account.console))
     pieces: list[Piece] = []
@@ -48,7 +48,7 @@ def console(account: Account) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def _shown(account: Account) -> list[Crash]:
+def _crashes_to_show(account: Account) -> list[Crash]:
     """Choose the crashes that are set apart: the one of the outcome, and the first others."""
     others = [item for item in account.crashes if item is not account.crash]
     chosen = [account.crash] if account.crash else []

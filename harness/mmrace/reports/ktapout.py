@@ -36,18 +36,18 @@ def _race(race: str, accounts: Sequence[Account], absent: Sequence[NotRun]) -> l
         name = f"{item.spec.workload.name} on {item.kernel}"
         lines.append(_line(number, name, [item.judged.outcome], "; ".join(item.judged.notes)))
     for number, missing in enumerate(absent, len(accounts) + 1):
-        lines.append(f"ok {number} {missing.workload} # SKIP {_fit(missing.why)}")
+        lines.append(f"ok {number} {missing.workload} # SKIP {_one_line(missing.why)}")
     return lines
 
 
 def _line(number: int, name: str, outcomes: Sequence[Outcome], why: str = "") -> str:
     """A result: a skip if it is no evidence about the kernel, not ok if mmrace failed."""
     if any(item.failed or item is Outcome.INFRA for item in outcomes):
-        return f"not ok {number} {_fit(name)}"
+        return f"not ok {number} {_one_line(name)}"
     if Outcome.PASS in outcomes:
-        return f"ok {number} {_fit(name)}"
-    word = _fit(f"{outcomes[0]} {why}") if outcomes else "not run"
-    return f"ok {number} {_fit(name)} # SKIP {word}"
+        return f"ok {number} {_one_line(name)}"
+    word = _one_line(f"{outcomes[0]} {why}") if outcomes else "not run"
+    return f"ok {number} {_one_line(name)} # SKIP {word}"
 
 
 def _diagnostics(item: Account) -> list[str]:
@@ -65,5 +65,5 @@ def _diagnostics(item: Account) -> list[str]:
     return [line for fact in facts for line in printable(fact).splitlines()]
 
 
-def _fit(text: str) -> str:
+def _one_line(text: str) -> str:
     return _UNFIT.sub(" ", printable(text)).strip()

@@ -72,7 +72,7 @@ def svg(meeting: Meeting, title: str) -> Markup:
     parts = [_lane(vcpu, top) for vcpu, top in lanes.items()]
     for number, hold in enumerate(holds, 1):
         parts.append(_hold(number, hold, lanes, axis))
-        parts.append(_text(LEFT, bottom + 22 + number * LINE, _told(number, hold, meeting, axis)))
+        parts.append(_text(LEFT, bottom + 22 + number * LINE, _legend(number, hold, meeting, axis)))
     parts.append(_text(WIDTH - RIGHT, bottom + 14, f"{axis.span * 1e3:.3g} ms", "end"))
     return Markup(
         '<svg class="meeting" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img"'
@@ -98,7 +98,7 @@ class _Axis:
         return LEFT + 30 + (second - self.begin) / self.span * room
 
 
-def _told(number: int, hold: Hold, meeting: Meeting, axis: _Axis) -> str:
+def _legend(number: int, hold: Hold, meeting: Meeting, axis: _Axis) -> str:
     _, place, until = meeting.windows[hold.window]
     begun, length = (hold.start - axis.begin) * 1e3, (hold.end - hold.start) * 1e3
     who = "nobody" if hold.met is None else f"vCPU {hold.met}"

@@ -92,7 +92,7 @@ def min_counts(
     for name in sorted(names):
         if counts := [counters[name] for counters in runs if counters.get(name)]:
             executed[name.removeprefix("probe:")] = median(counts)
-    spared = _spared(executed, dropped)
+    spared = _find_spared(executed, dropped)
     return {
         f"probe:{name}": max(1, int(share * count))
         for name, count in executed.items()
@@ -100,7 +100,7 @@ def min_counts(
     }
 
 
-def _spared(executed: Collection[str], dropped: Collection[tuple[str, str]]) -> set[str]:
+def _find_spared(executed: Collection[str], dropped: Collection[tuple[str, str]]) -> set[str]:
     """Functions called by fewer that are executed: by one that is asked for, or by one of these."""
     calls = {(caller[:EVENT], callee[:EVENT]) for caller, callee in dropped}
     calls = {call for call in calls if set(call) <= set(executed)}

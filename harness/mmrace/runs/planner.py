@@ -124,13 +124,13 @@ class Planner:
             raise NotHereError(
                 f"the race needs a kernel of its own ({wanted}); name it with --race"
             )
-        workload = self._named(built, race, workload)
+        workload = self._with_kernel_names(built, race, workload)
         machine = like.machine if like else load_machine(options.machine or race.machine)
         boot = (*machine.boot, *built.boot, *race.boot, *options.boot)
         program = program or self._program(built, race, workload, options)
         shell = shell_for(workload)
         image = make_image(self._home, self._guest_init(built), program.files, shell)
-        fitted = self._fit(built, race, workload)
+        fitted = self._fit_to_kernel(built, race, workload)
         wanted = wanted_accel(race, workload, options, debug_info=built.kernel.has_debug_info)
         chosen = self._accelerator(wanted, machine, built.kernel, image)
         spec = Spec(
@@ -217,7 +217,7 @@ class Planner:
             module = f"{built.delay.parent.name}/{built.delay.name}"
             return planned.model_copy(update={"plan": plan, "module": module})
 
-    def _named(self, built: Built, race: Race, workload: Workload) -> Workload:
+    def _with_kernel_names(self, built: Built, race: Race, workload: Workload) -> Workload:
         """Call the kernel's own counters what this kernel calls them; others need no look at it."""
         if not any(name.startswith(("vmstat:", "probe:")) for name in workload.min_counts):
             return workload
@@ -230,7 +230,7 @@ class Planner:
             self._counted[kernel.id] = read
         return self._counted[kernel.id]
 
-    def _fit(self, built: Built, race: Race, workload: Workload) -> Fitted:
+    def _fit_to_kernel(self, built: Built, race: Race, workload: Workload) -> Fitted:
         """Look up where functions are counted that may be inlined; nothing else needs a kernel."""
         wanted = tuple(
             (probe.function[0], probe.file)

@@ -97,13 +97,13 @@ def _drawn(curves: Mapping[str, Sequence[Lifetime]]) -> Markup:
     made = figure(7.5, 3.2)
     axes = made.add_subplot()
     for colour, (name, lives) in zip(_COLOURS, curves.items(), strict=False):
-        _draw(axes, curve(lives), colour, f"{name}: {_said(lives)}")
+        _draw(axes, curve(lives), colour, f"{name}: {_caption(lives)}")
     axes.set_xlabel("seconds in the race phase (guest time)")
     axes.set_ylabel("share of runs that still hold")
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.03)
     axes.legend(loc="best")
-    says = "; ".join(f"{name}: {_said(lives)}" for name, lives in curves.items())
+    says = "; ".join(f"{name}: {_caption(lives)}" for name, lives in curves.items())
     return svg(made, "survival", f"Survival of the kernels. {says}")
 
 
@@ -121,7 +121,7 @@ def _draw(axes: "Axes", drawn: Curve, colour: str, label: str) -> None:
     )
 
 
-def _said(lives: Sequence[Lifetime]) -> str:
+def _caption(lives: Sequence[Lifetime]) -> str:
     failed = sorted(one.seconds for one in lives if one.failed)
     if not failed:
         return f"none of {len(lives)} runs failed"

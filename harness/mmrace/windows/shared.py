@@ -70,7 +70,7 @@ def table(plan: Plan) -> Table:
     """List what is at which address."""
     entries: set[Entry] = set()
     gates = 0
-    for role, index, resolved in _uses(plan):
+    for role, index, resolved in _list_uses(plan):
         gate = 0
         if resolved.gate:
             entries |= {Entry(at, Role.GATE_CALL, gates) for at in resolved.gate.calls}
@@ -81,7 +81,7 @@ def table(plan: Plan) -> Table:
     return Table(tuple(sorted(entries)), gates)
 
 
-def _uses(plan: Plan) -> Iterator[tuple[Role, int, Resolved]]:
+def _list_uses(plan: Plan) -> Iterator[tuple[Role, int, Resolved]]:
     for index, window in enumerate(plan.windows):
         yield Role.HOLD, index, window.hold
         yield Role.UNTIL, index, window.until
