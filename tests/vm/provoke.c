@@ -2,7 +2,7 @@
 /*
  * Pull LKDTM's triggers one after the other: `provoke walk [NAME]`, from the one after NAME on;
  * `provoke pull NAME...`, these only. `provoke fail`: have allocations of this process fail;
- * `provoke race SECONDS`: work on several CPUs, and have KCSAN watch. For tests/vm/test_lkdtm.py,
+ * `provoke race SECONDS`: race for a word, and have KCSAN watch. For tests/vm/test_lkdtm.py,
  * which reads on the console where each begins and ends.
  */
 #include "stressor.h"
@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define FOLDER "/sys/kernel/debug/"
@@ -112,27 +111,24 @@ static void fail(void)
 	}
 }
 
+/* A task's oom_score_adj is written under a mutex that its readers do not take. */
 static void race(int seconds)
 {
+	double end = stressor_now() + seconds;
+	char path[64];
+
 	mark("begin", "kcsan", "");
 	put(FOLDER "kcsan", "on");
-	for (int i = 0; i < 6; i++)
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", getpid());
+	for (int i = 0; i < 2; i++)
 		if (!fork()) {
-			double end = stressor_now() + seconds;
-			char text[4096];
+			int file = open(path, O_RDWR);
+			char text[16];
 
-			while (stressor_now() < end) {
-				int file = open("/proc/self/stat", O_RDONLY);
-				pid_t child = fork();
-
-				if (!child)
-					_exit(0);
-				if (file >= 0 && read(file, text, sizeof(text)) >= 0)
-					close(file);
-				mkdir("/tmp/race", 0700);
-				rmdir("/tmp/race");
-				waitpid(child, NULL, 0);
-			}
+			for (int n = 0; file >= 0 && stressor_now() < end; n ^= 1)
+				if (i ? pread(file, text, sizeof(text), 0) < 0 :
+					pwrite(file, n ? "1" : "2", 1, 0) < 0)
+					break;
 			_exit(0);
 		}
 	while (wait(NULL) > 0)

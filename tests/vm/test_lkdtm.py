@@ -86,13 +86,13 @@ def test_reports_of_other_checks_are_recognised(mmrace, tmp_path, capsys):
     folder = ARTEFACTS / "racy"
     folder.mkdir(parents=True, exist_ok=True)
     seen = set()
-    for name, argv in {
-        "kfence": ("fail",),
-        "kcsan": ("race", "20"),
-        "ubsan": ("pull", "ARRAY_BOUNDS"),
-        "hard": ("pull", "HARDLOCKUP"),
-    }.items():
-        console = walk.boot(*argv)
+    for name, argv, extra in (
+        ("kfence", ("fail",), ("kunit.enable=1",)),
+        ("kcsan", ("race", "10"), ("kcsan.skip_watch=200", "kcsan.udelay_task=500")),
+        ("ubsan", ("pull", "ARRAY_BOUNDS"), ()),
+        ("hard", ("pull", "HARDLOCKUP"), ()),
+    ):
+        console = walk.boot(*argv, extra=extra)
         (folder / f"{name}.log").write_bytes(console)
         found = crash.parse(console)
         seen |= {one.kind for one in found}
