@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernel sources on their way to workers: packs of the git objects that a tree is made of.
 
-One tree of each base goes whole, 250 MB; of the others what differs from it, some KB.
+One tree of each base goes whole, 300 MB; of the others what differs from it, some KB.
 """
 
 from collections.abc import Iterable
