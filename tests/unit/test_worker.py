@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
 from clusters import cell
@@ -29,6 +30,7 @@ from mmrace.executors.store import write_stored
 from mmrace.home import Home
 from mmrace.leftover import using
 from mmrace.outcome import Judgement, Outcome
+from mmrace.progress import Counted
 from mmrace.runs.host import Host, this_host
 from mmrace.runs.record import RunDir, all_runs
 from mmrace.toml import Table
@@ -164,6 +166,18 @@ def test_a_guest_is_given_up_when_its_submitter_has_cancelled(
     monkeypatch.setattr(Plain, "state", cancelled)
     assert "given up" in sent(monkeypatch, home, cells=(cell(home, 1),)).failure
     assert not list(all_runs(WorkerCache(home).home))
+
+
+def test_what_a_worker_says_of_its_progress_can_be_sent(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask packs messages strictly: a subclass of str ends the connection."""
+    plain, said = Plain(home), []
+    monkeypatch.setattr(plain, "log_event", lambda _topic, event: said.append(event), raising=False)
+    monkeypatch.setattr(worker_module, "get_worker", lambda: plain)
+    worker_module.Task().tell("build-1", Counted(1, 9, "mm/a.o"))
+    assert [type(one["state"]) for one in said] == [str]
+    assert msgpack.unpackb(msgpack.packb(said[0], strict_types=True))["state"] == "1 of 9, mm/a.o"
 
 
 def test_a_worker_keeps_its_last_runs_and_leaves_the_user_s_alone(home: Home) -> None:

@@ -66,7 +66,8 @@ class Task:
             raise InfraError(f"{what} was given up")
         if state == BEGUN or time.monotonic() - self._told > TELLS:
             self._told = time.monotonic()
-            said = {"cell": what, "at": self.name, "state": state}
+            # Dask sends exact strings only, and a Counted is more than that.
+            said = {"cell": what, "at": self.name, "state": str(state)}
             self._worker.log_event(TOPIC, said)
 
 
