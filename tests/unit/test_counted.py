@@ -77,11 +77,11 @@ def test_a_counter_has_the_name_of_its_kernel(vmlinux: Path) -> None:
 
 def test_a_counter_that_vanished_is_an_error_before_a_run(vmlinux: Path) -> None:
     kernel = read_counters(vmlinux, vmlinux.with_name("System.map"))
-    words = "workload w counts vmstat:pgmigrate_fail, and linux 7.3.4 has no such counter in /proc"
+    words = "workload w counts vmstat:pgmigrate_fail, but linux 7.3.4 has no such counter in /proc"
     with pytest.raises(NotHereError, match=words):
         named(kernel, vmstat__pgmigrate_fail=1)
     words = (
-        "counts probe:lost, and linux 7.3.4 has no function of these: gone_by_now, gone_too; add"
+        "counts probe:lost, but linux 7.3.4 has no function of these: gone_by_now, gone_too; add"
     )
     with pytest.raises(NotHereError, match=words):
         named(kernel, probe__lost=1)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from made_runs import FAILED, made_run
-from mmrace.answers.search import hunted
+from mmrace.answers.search import hunt_result
 from mmrace.definitions.race import load_race
 from mmrace.definitions.witness import Step
 from mmrace.experiments.hunt import Hunted
@@ -54,14 +54,14 @@ def test_one_that_is_not_proven_and_none_are_told_as_such(tmp_path: Path) -> Non
 
 def test_the_answer_has_a_report_of_its_boots(tmp_path: Path) -> None:
     one = done(tmp_path, 20)
-    answer = hunted(one, Path("r.toml"), windows=False)
+    answer = hunt_result(one, Path("r.toml"), windows=False)
     assert answer.exit_code == 0
     assert answer.page
     assert answer.page.runs == one.runs
     assert "a witness of 2 steps" in answer.page.title
     json.dumps(answer.document)
     assert "Hunt" in sections(one)[0].title
-    assert hunted(done(tmp_path / "b", None), Path("r"), windows=False).exit_code == 3
+    assert hunt_result(done(tmp_path / "b", None), Path("r"), windows=False).exit_code == 3
 
 
 def test_a_schedule_has_a_column_for_each_vcpu() -> None:
