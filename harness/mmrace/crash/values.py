@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What reading a console gives: crashes, their reports, and lines that announce one."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,10 +56,24 @@ class Prelude:
 def report_text(data: bytes | bytearray, crash: Crash) -> str:
     """Report of one crash without prefixes and escapes, lines of other callers left out."""
     kept = []
-    position = crash.start
-    for raw in bytes(data[crash.start : crash.end]).splitlines(keepends=True):
-        for line in dmesg.split(raw, position):
-            if not crash.caller or line.caller in ("", crash.caller):
-                kept.append(line.text)
-        position += len(raw)
+    whole = bytes(data[crash.start : crash.end])
+    for match in dmesg.LINE.finditer(whole if whole.endswith(b"\n") else whole + b"\n"):
+        for line in _lines(match):
+            if not crash.caller or line[0] in ("", crash.caller):
+                kept.append(line[1])
     return "\n".join(kept)
+
+
+def _lines(match: re.Match[bytes]) -> Iterator[tuple[str, str]]:
+    """Caller and text of each message in a raw line; most have printk's own prefix and no more."""
+    _, name, rest = match.groups()
+    plain = None
+    if rest is not None and len(rest) <= dmesg.MAX_LINE:
+        plain = dmesg.message(rest.rstrip(b"\r"))
+    if plain is not None:
+        yield (name.decode("ascii") if name else ""), plain
+        yield from [("", "")] * (len(rest) - len(rest.rstrip(b"\r")) - 1)
+        return
+    for raw in match[0].splitlines():
+        for line in dmesg.split(raw, 0):
+            yield line.caller, line.text
