@@ -29,6 +29,7 @@ from mmrace.windows.director import race_phase
 STAY = ("panic=0",)
 _STAY_ON = "-no-shutdown"
 _MIB = 1 << 20
+_LAST_WORDS = 0.2  # seconds without output: console and channel arrive by two sockets
 
 
 class NotReachedError(InfraError):
@@ -75,7 +76,7 @@ class Snapshot:
             finally:
                 self._age = guest.seconds
             guest.ask("stop")
-            guest.listen(0)
+            guest.listen(_LAST_WORDS)
             self._age = guest.seconds
             self._state = _save(guest)
 
