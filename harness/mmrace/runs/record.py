@@ -219,7 +219,7 @@ class RunDir:
 
     @property
     def scheduled(self) -> bool:
-        """Whether a search held vCPUs in this run, wherever its schedules said."""
+        """Whether vCPUs were held under a search's schedules in this run."""
         path = self.folder / "search.json"
         return path.is_file() and json.loads(path.read_bytes())["holds"] > 0
 
