@@ -5,6 +5,7 @@ import itertools
 import json
 from collections import Counter
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -285,6 +286,16 @@ def test_an_attack_that_tried_nothing_or_exercised_nothing_is_none(
         assert face(_said(True), one.faced).verdict is Verdict.INCONCLUSIVE
         assert details(one)[0] == one.trouble
         assert attack_row(one)[1] == "INCONCLUSIVE"
+
+
+def test_a_workload_whose_boots_only_watched_was_not_attacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Guests(tmp_path, monkeypatch).attack()
+    first = attackable(RACE, "6.1.192")[0].name
+    assert done.trouble == ""
+    idle = replace(done, tried={**done.tried, first: Tried(boots=0)})
+    assert idle.trouble == f"no boot of the kernel after was exercised and held: {first}"
 
 
 def test_a_failure_counts_though_its_proof_breaks(

@@ -99,6 +99,11 @@ class Attacked:
             return f"the kernel after hangs while vCPUs are held: {', '.join(self.hangs)}"
         after = [one for one in self.attempts if one.arm is Arm.AFTER]
         held = {one.workload for one in after if one.title or one.held}
+        held &= {name for name, one in self.tried.items() if one.schedules} | {
+            one.workload
+            for one in after
+            if any(window.hits for window in one.run.judgement().windows)
+        }
         idle = [name for name in dict.fromkeys(one.workload for one in after) if name not in held]
         if not idle:
             return ""
