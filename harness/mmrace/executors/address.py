@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a Dask scheduler is, and what encrypts the way to it."""
+"""The address of a Dask scheduler, and the TLS files that protect connections to it."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mmrace.errors import UserError
 
 @dataclass(frozen=True)
 class Address:
-    """A scheduler's address, and the files of TLS (PEM) where it is not on this host."""
+    """A scheduler's address; a scheduler on another host needs three TLS files (PEM)."""
 
     url: str
     ca: str | None = None
@@ -20,10 +20,10 @@ class Address:
     key: str | None = None
 
     def security(self) -> Security | None:
-        """Return what encrypts all connections; None on loopback without TLS.
+        """Return Dask's TLS settings for all connections; None on loopback without TLS.
 
-        Dask's ports take pickles: whoever can write to one runs code. Raises UserError for an
-        address of another host without TLS, or half of the files.
+        Dask unpickles what it receives: a client that can connect can run code. Raises UserError
+        for another host without TLS, and when one or two of the three files are missing.
         """
         files = (self.ca, self.cert, self.key)
         encrypted = self.url.startswith("tls://")

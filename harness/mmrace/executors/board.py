@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is known of runs under way on a cluster, as its workers tell of them."""
+"""The state of runs under way on a cluster, as reported by its workers."""
 
 import threading
 import time
@@ -13,9 +13,9 @@ BEGUN = "begun"
 
 @dataclass(frozen=True)
 class Row:
-    """One worker: the run under way there (nothing when it waits), its state, runs that it ended.
+    """One worker: the title of its run ("" when idle), its state, and how many runs have ended.
 
-    ``since``: on the clock of ``time.monotonic``.
+    ``since`` is when the run began, on the clock of ``time.monotonic`` (seconds).
     """
 
     worker: str
@@ -32,7 +32,7 @@ class _Group:
 
 
 class Board:
-    """Told by the event loop and by submitting threads, read by whoever shows it."""
+    """Thread-safe table of workers: Dask's event loop and the submitting threads write it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Board:
 
     @contextmanager
     def group(self, cells: Iterable[str], title: str) -> Iterator[None]:
-        """While this lasts, cells with these ids are under way, as one group."""
+        """Register cells with these ids as one group while the context lasts."""
         group = _Group(title)
         ids = tuple(cells)
         with self._lock:
@@ -54,7 +54,7 @@ class Board:
                     self._groups.pop(cell, None)
 
     def heard(self, event: Mapping[str, Any]) -> None:
-        """Take in what a worker tells of a cell; of others' cells nothing is shown."""
+        """Record a worker's event about a cell; ignore cells of other submitters."""
         with self._lock:
             group = self._groups.get(event["cell"])
             if not group:
@@ -68,19 +68,19 @@ class Board:
             )
 
     def ended(self, worker: str, runs: int) -> None:
-        """A worker has sent so many runs."""
+        """Record that a worker has returned ``runs`` runs."""
         with self._lock:
             row = self._row(worker)
             self._rows[worker] = Row(worker, ended=row.ended + runs)
 
     def begun(self, cell: str) -> tuple[str, ...]:
-        """Workers that have begun a group, by its first cell, in order."""
+        """Names of the workers that have begun the group with this first cell, in order."""
         with self._lock:
             group = self._groups.get(cell)
             return tuple(group.begun) if group else ()
 
     def rows(self) -> tuple[Row, ...]:
-        """All workers that were heard of, by name."""
+        """One row for each worker that has sent an event or runs, sorted by name."""
         with self._lock:
             return tuple(self._rows[name] for name in sorted(self._rows))
 

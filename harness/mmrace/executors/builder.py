@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A worker that builds a kernel: the work of one task."""
+"""The task that builds a kernel on a worker."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ FILES = ("bzImage", "vmlinux", "System.map", "config", "kernel.json")
 
 
 def build_order(text: str) -> Answer:
-    """Build the kernel of an order (a task)."""
+    """Build the kernel of an order, given as JSON (runs as a Dask task)."""
     return answered(_build, text)
 
 
@@ -32,7 +32,7 @@ def _build(task: Task, mine: CellWorker, text: str) -> Answer:
                 return answer(Receipt(worker=task.name, missing=missing)), ()
             task.tell(request.key, BEGUN)
             take_packs(home, wanted)
-        # The submitter's commit is not here; a tree is as good for all that a build asks of git.
+        # The worker lacks the submitter's commit; a build needs only its tree.
         here = replace(request, commit=request.tree_hash)
         try:
             made = build_requested(home, here, lambda said: task.tell(request.key, said))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels that workers build, in the home of the one who asks for them."""
+"""Kernels built by workers and published in the submitter's home."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +21,9 @@ from mmrace.home import Home, publish, write_file
 
 
 class RemoteBuilds:
-    """Builds as ``build_kernel`` does, but on the workers of a cluster; one thread for each.
+    """Builds as ``build_kernel`` does, but on a cluster's workers; one thread for each build.
 
-    A worker whose compiler is not this host's builds nothing: kernels would not be the same.
+    A worker whose compiler differs from the submitter's refuses to build: the kernel would differ.
     """
 
     def __init__(self, dispatch: Dispatch) -> None:
@@ -42,7 +42,7 @@ class RemoteBuilds:
         touched: Iterable[tuple[str, str]] = (),
         sandboxed: bool = True,
     ) -> Kernel:
-        """Have a kernel built, or find it built; errors as those of ``build_kernel``."""
+        """Return the kernel, built by a worker or found in the home; raises as ``build_kernel``."""
         if not sandboxed:
             raise UserError("workers build in a sandbox only; omit --no-sandbox or --build-on")
         request = request_kernel(
@@ -68,7 +68,7 @@ class RemoteBuilds:
 
 
 def _publish(home: Home, request: Request, receipt: Receipt, archives: tuple[bytes, ...]) -> Kernel:
-    """Give a kernel that arrived its name; InfraError when it is not the one that was asked for."""
+    """Publish a kernel that arrived; InfraError when its id is not that of the request."""
     ((kernel_id, wanted),), (data,) = receipt.runs, archives
     with home.scratch(home.kernels) as made:
         unpack_files(f"kernel {kernel_id}", wanted, data, made)

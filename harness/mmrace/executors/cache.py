@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a worker keeps: files that cells need, until they are the least recently used, and runs."""
+"""A worker's cache: files that cells need, dropped least recently used first, and recent runs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,40 +12,41 @@ from mmrace.leftover import take_away, using
 from mmrace.runs.record import all_runs
 from mmrace.storage import make_room, measure
 
-SHARE = 4  # of the limit that sources of kernels may take
-KEPT_RUNS = 64  # a run belongs to its submitter; these are for one that asks again
+SHARE = 4  # kernel sources may take this fraction (1/4) of the home's limit
+KEPT_RUNS = 64  # newest runs that a worker keeps, for a submitter that asks again
 
 
 class WorkerCache:
-    """The home of a worker: the user's cache, and runs apart from the user's own."""
+    """A worker's home: it shares the user's cache, and keeps its runs apart from the user's."""
 
     def __init__(self, home: Home) -> None:
         self.home = Home(home.cache, home.data / "worker", home.limit)
 
     @contextmanager
     def with_files(self, files: Mapping[str, str], store: str) -> Iterator[tuple[str, ...]]:
-        """Yield the names of files (with their SHA-256) that are not here, nor in the store.
+        """Fetch files from the store; yield the names of those that are neither here nor there.
 
-        The others are not dropped meanwhile. Raises InfraError when what the store has is not what
-        its name says, or it cannot be read.
+        ``files`` maps names to SHA-256. Files that are here are not dropped while the context
+        lasts. Raises InfraError when the store cannot be read, or has other content than its name
+        says.
         """
         self._pull(self._missing(files), store)
         with using(self._objects(files)):
             yield tuple(self._missing(files))
 
     def keep(self, name: str, wanted: str, data: bytes) -> None:
-        """Keep a file, and the cache under its limit; InfraError when it is another file."""
+        """Store a file, and drop others to stay below the limit; InfraError on a wrong SHA-256."""
         make_room(self.home, len(data))
         keep_object(self.home, name, wanted, data)
 
     def forget_runs(self) -> None:
-        """Remove all runs but the last."""
+        """Remove all runs but the newest ``KEPT_RUNS``."""
         for run in list(all_runs(self.home))[:-KEPT_RUNS]:
             take_away(run.folder)
 
     @contextmanager
     def with_trees(self) -> Iterator[None]:
-        """Let sources be there, unless they take too much: then all are dropped and come again."""
+        """Keep kernel sources while the context lasts; drop all of them first if above SHARE."""
         trees = self.home.trees / "store.git"
         if trees.is_dir() and measure(trees) > self.home.limit // SHARE:
             take_away(trees)
@@ -61,6 +62,6 @@ class WorkerCache:
                 self.keep(name, wanted, data)
 
     def _objects(self, names: Iterable[str]) -> set[Path]:
-        """Directories and files that are dropped as a whole."""
+        """The directories and files to protect: the cache drops a whole directory at a time."""
         places = [place_of(self.home, name).relative_to(self.home.cache) for name in names]
         return {self.home.cache / Path(*place.parts[:2]) for place in places}

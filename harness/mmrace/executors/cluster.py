@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cells run on a Dask cluster (https://distributed.dask.org), behind the executors' interface."""
+"""The executor for a Dask cluster (https://distributed.dask.org)."""
 
 import logging
 import threading
@@ -23,16 +23,16 @@ from mmrace.home import Home
 from mmrace.progress import Step
 from mmrace.runs.record import RunDir, find_finished
 
-WAIT = 30.0  # seconds for the first worker to be there
-LOOK = 5.0  # seconds for which the number of slots is believed
-MOST = 4096  # groups under way; a thread each, which waits
+WAIT = 30.0  # seconds to wait for the first worker
+LOOK = 5.0  # seconds for which the number of slots is cached
+MOST = 4096  # groups under way at most; each occupies a waiting thread
 
 
 class ClusterExecutor:
-    """Groups are tasks; a file that a worker lacks is sent to it once.
+    """Submits each group as one Dask task; sends a file that a worker lacks once.
 
-    Finished runs come back whole and appear in the home by rename. A group that a dead worker had
-    begun is run by another one; ids are fixed before, so that a run which comes twice counts once.
+    Finished runs are sent back whole and published by rename. When a worker dies, another one runs
+    its group. Run ids are fixed before submission, so a run that arrives twice counts once.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ClusterExecutor:
         self._step = step
         self._address = address.url
         self.board = Board()
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors are ours to tell
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # mmrace reports its errors
         try:
             self._client = Client(address.url, security=address.security(), timeout=WAIT)
             self._client.wait_for_workers(1, timeout=WAIT)
@@ -70,38 +70,38 @@ class ClusterExecutor:
 
     @property
     def slots(self) -> int:
-        """Guests that all workers run at a time now; workers come and go."""
+        """Guests that all workers together can run at a time now; workers come and go."""
         if time.monotonic() - self._looked > LOOK:
             self._looked = time.monotonic()
             try:
                 workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
             except GONE:
                 return self._slots
-            # While there is none, one group waits for the next.
+            # While no worker is there, one group waits for the next worker.
             self._slots = sum(map(guests_of, workers)) or min(1, self._slots)
         return self._slots
 
     @property
     def ahead(self) -> int:
-        """Groups that should be under way: for each slot one that runs, and one that waits there.
+        """Groups to keep under way: for each slot one that runs and one that waits at the worker.
 
-        A slot that had to wait for the next group to be sent would lose some 2 % of ten seconds.
+        A slot that waits for the next group to be sent loses about 2 % of a run of 10 s.
         """
         return 2 * self.slots
 
     @property
     def dashboard(self) -> str:
-        """Address of Dask's own page."""
+        """URL of Dask's dashboard."""
         return str(self._client.dashboard_link)
 
     def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
-        """Have a group planned here and run by one worker."""
+        """Plan a group on this host and have one worker run it."""
         made: Future[Runs] = Future()
         self._pool.submit(self._settle, made, plan, step or self._step)
         return made
 
     def close(self) -> None:
-        """Give up what has not ended; workers end the guests of it."""
+        """Cancel all groups that have not ended; the workers then end their guests."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close(timeout=5)
 
@@ -109,7 +109,7 @@ class ClusterExecutor:
         self.board.heard(event[1])
 
     def _settle(self, made: "Future[Runs]", plan: Plan, step: Step) -> None:
-        """Give a future its runs, unless nobody wants them any more."""
+        """Run a group and set the future's result or exception, unless the future is cancelled."""
         if made.cancelled():
             return
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Jobs on their way: to a worker, to another one when it fails, and back with what was made."""
+"""Delivery of jobs: to a worker, to another worker after a failure, and their results back."""
 
 import itertools
 import threading
@@ -22,20 +22,21 @@ from mmrace.executors.shipment import Receipt
 from mmrace.executors.store import write_stored
 from mmrace.home import Home
 
-TRIES = 3  # workers that may fail on a group
-GIVEN = 3  # times that one worker is given the same file
-POLL = 5.0  # seconds between looks at a group that is under way
-SKEW = 60.0  # seconds by which a worker's clock may differ unsaid
+TRIES = 3  # workers that may fail on one job
+GIVEN = 3  # times that the same file is sent to one worker
+POLL = 5.0  # seconds between checks on a job under way
+SKEW = 60.0  # seconds; a larger difference to a worker's clock is reported
 GONE = (CancelledError, CommClosedError, OSError)
 Arrived = tuple[Receipt, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one worker is to do in one task.
+    """What one worker has to do in one task.
 
-    ``ids``: of its cells, or its own; ``what`` it is in an error. ``call`` is done with the text
-    that ``sent`` makes for the workers that failed before. ``files``: SHA-256 of what it needs.
+    ``ids``: of its cells, or the id of a build. ``what``: its name in error messages. The worker
+    executes ``call`` with the text that ``sent`` returns for the names of the workers that failed
+    before. ``files``: SHA-256 of each file that the job needs, by name.
     """
 
     ids: tuple[str, ...]
@@ -48,9 +49,9 @@ class Job:
 
 
 class Dispatch:
-    """Sends jobs to the workers of one cluster; used by one thread for each job.
+    """Sends jobs to the workers of one cluster; each job has a thread of its own.
 
-    ``note`` tells people one line.
+    ``note`` prints one line for people.
     """
 
     def __init__(
@@ -67,11 +68,11 @@ class Dispatch:
         self._skewed: set[str] = set()
 
     def deliver(self, job: Job, asked: "Future[Any] | None" = None) -> Arrived:
-        """Have a job done by one worker; files that it lacks are sent.
+        """Have one worker do a job; send it the files that it lacks.
 
-        ``asked``: what it is for; where that is cancelled, the worker is told to end it.
-
-        Raises InfraError that names the workers when three have failed, or all that there are.
+        ``asked``: the future of the experiment that waits for the job; when it is cancelled, so is
+        the job. Raises InfraError, naming the workers, when TRIES workers or all workers have
+        failed.
         """
         if self.store:
             for name in job.files:
@@ -100,7 +101,7 @@ class Dispatch:
             return receipt, archives
 
     def _send(self, job: Job, tried: tuple[str, ...], asked: "Future[Any]") -> Arrived:
-        """Have a worker do it, one that has not failed on it if there is one."""
+        """Submit a job, preferably to a worker that has not failed on it; await its receipt."""
         there = self._addresses().items() if tried else ()
         others = [url for name, url in there if name not in tried]
         with self._lock:
@@ -113,7 +114,7 @@ class Dispatch:
                 key=f"{job.ids[0]}-{next(self._keys)}",
                 pure=False,
                 resources=dict(job.resources),
-                # Of several users' groups the first ones go first, whoever has sent more.
+                # Each user's nth job has the same priority, however many jobs others submitted.
                 priority=-rank,
                 workers=others or None,
                 allow_other_workers=bool(others),
@@ -151,7 +152,7 @@ class Dispatch:
         return InfraError(f"{job.what} ended {TRIES} workers: {names}; see their logs")
 
     def _give(self, receipt: Receipt, files: Mapping[str, str], given: list[str]) -> str:
-        """Send a worker the files that it lacks; returns why it cannot be given them."""
+        """Send a worker the files that it lacks; return an error message, "" on success."""
         for name in receipt.missing:
             given.append(f"{receipt.worker} {name}")
             if given.count(given[-1]) > GIVEN:
@@ -163,7 +164,7 @@ class Dispatch:
     def _give_file(self, name: str, file: str, wanted: str) -> str:
         at = self._addresses().get(name)
         if at is None:
-            return ""  # it went away, and another one takes its task
+            return ""  # the worker is gone; Dask moves its task to another one
         data = place_of(self._home, file).read_bytes()
         try:
             moved = self._client.scatter(data, workers=[at], direct=True, hash=False)
@@ -175,7 +176,7 @@ class Dispatch:
         return ""
 
     def _addresses(self) -> dict[str, str]:
-        """Addresses of mmrace's workers by name."""
+        """URLs of the workers started by ``mmrace worker``, by name."""
         found = self._client.scheduler_info(n_workers=-1)["workers"].items()
         return {str(one["name"]): str(url) for url, one in found if guests_of(one)}
 
@@ -193,10 +194,10 @@ class Dispatch:
 def _ended(
     future: "Remote[Any]", hopeless: Callable[[], bool], asked: "Future[Any] | None" = None
 ) -> bool:
-    """Wait for a task; False, and it is cancelled, once there is no hope for it.
+    """Wait for a task; return False, and cancel it, as soon as ``hopeless`` returns True.
 
-    It is over as well when ``asked``, what it is for, is cancelled. Not by ``result(timeout=...)``:
-    in distributed 2026.8 that fails on a busy host.
+    Also returns once ``asked``, the future that waits for the task, is cancelled. Does not use
+    ``result(timeout=...)``, which fails on a busy host in distributed 2026.8.
     """
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
@@ -210,7 +211,7 @@ def _ended(
 
 
 def guests_of(info: Mapping[str, Mapping[str, float]]) -> int:
-    """Guests that a worker runs at a time, from what the scheduler knows of it."""
+    """Return how many guests a worker runs at a time, from the scheduler's record of the worker."""
     return int(info["resources"].get(worker.RESOURCE, 0))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an experiment asks of whatever runs its cells."""
+"""The interface between experiments and the executors that run their cells."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,49 +20,50 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class UnderWay(Generic[T]):
-    """A group under way; ``end`` waits for it and gives, once, what its beginner makes of it."""
+    """A group under way; ``end`` waits for it and returns its result (to be called once)."""
 
     future: "Future[Runs]"
     end: Callable[[], T]
 
 
 class Executor(Protocol):
-    """Runs groups of cells; a group's cells run one after another, in order, at one place.
+    """Runs groups of cells; the cells of a group run one after another, in order, on one host.
 
-    ``slots``: guests that run at the same time. ``ahead``: groups that are worth submitting, more
-    than that where a slot would have to wait for the next one.
+    ``slots``: guests that run at the same time. ``ahead``: groups to keep submitted; more than
+    ``slots`` where a slot would otherwise wait for its next group to arrive.
     """
 
     @property
     def slots(self) -> int:
-        """Slots now; hosts may come and go."""
+        """Guests that can run at the same time now; hosts may come and go."""
         ...
 
     @property
     def ahead(self) -> int:
-        """Groups that should be under way."""
+        """Groups to keep submitted."""
         ...
 
     def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
         """Have a group planned and run; the future holds its runs in the group's order.
 
-        What planning or running raises (MmraceError) is the future's exception. ``step`` shows it,
-        in place of the executor's own. Where it is cancelled, a group on its way is given up.
+        The future carries any MmraceError that planning or running raises. ``step`` shows progress
+        in place of the executor's own step. Cancelling the future cancels a group that a cluster
+        has accepted.
         """
         ...
 
     def close(self) -> None:
-        """End what is under way; nothing is left running."""
+        """Cancel or end all groups under way; no guest is left running."""
         ...
 
 
 def in_order(executor: Executor, plans: Iterable[Plan], ahead: int = 0) -> Iterator[Runs]:
-    """Run groups, as many at a time as are worth it; yield their runs in order.
+    """Run groups, several at a time; yield their runs in the order of ``plans``.
 
-    ``ahead``: groups under way at a time; 0: as many as the executor says. A slot does not wait for
-    the order: while a group takes long, up to FURTHER times as many behind it are run. The next
-    plan is taken from ``plans`` after the results so far have been yielded, so it may depend on
-    those. What planning or running raises ends it, and groups that have not begun are dropped.
+    ``ahead``: groups under way at a time; 0: ``executor.ahead``. While the first group is slow, up
+    to FURTHER times as many groups behind it are run, so that no slot is idle. The next plan is
+    taken from ``plans`` after all results so far were yielded, so it may depend on them. An
+    exception from planning or running ends the iteration and cancels groups that have not begun.
     """
     waiting: deque[Future[Runs]] = deque()
     try:
@@ -87,8 +88,9 @@ def in_order(executor: Executor, plans: Iterable[Plan], ahead: int = 0) -> Itera
 def as_ended(executor: Executor, begin: Callable[[], UnderWay[T] | None]) -> Iterator[UnderWay[T]]:
     """Keep as many groups under way as the executor has slots; yield each when it has ended.
 
-    ``begin`` begins the next one, or returns None while there is none: what is under way then ends,
-    and when nothing is, this does. Groups that have not begun are dropped when it is closed.
+    ``begin`` begins the next group, or returns None when there is none now; iteration ends when
+    ``begin`` returns None and no group is under way. Closing the iterator cancels groups that have
+    not begun.
     """
     waiting: list[UnderWay[T]] = []
     try:

@@ -15,9 +15,10 @@ from mmrace.runs.planner import run
 
 
 class LocalExecutor:
-    """``slots`` guests at a time; with one slot a group runs while it is submitted.
+    """Runs up to ``slots`` guests at a time.
 
-    With one slot nothing runs in a thread, so that Ctrl-C ends the guest where it runs.
+    With one slot a group runs inside ``submit``, in the calling thread, so that Ctrl-C ends its
+    guest.
     """
 
     def __init__(self, home: Home, step: Step, slots: int = 1) -> None:
@@ -28,7 +29,7 @@ class LocalExecutor:
         self._closed = Event()
 
     def submit(self, plan: Plan, step: Step | None = None) -> "Future[Runs]":
-        """Have a group planned and run."""
+        """Have a group planned and run; see Executor.submit."""
         step = step or self._step
         if self._pool:
             return self._pool.submit(_with_event_loop, lambda: self._run(plan, step))
@@ -40,7 +41,7 @@ class LocalExecutor:
         return done
 
     def close(self) -> None:
-        """Cancel what has not begun, and end the guests that run."""
+        """Cancel groups that have not begun, and end the running guests."""
         if not self._pool or self._closed.is_set():
             return
         self._closed.set()
@@ -58,7 +59,7 @@ class LocalExecutor:
 
 
 def _with_event_loop(call: Callable[[], Runs]) -> Runs:
-    """Give a thread the event loop that QMP's library would leave open in it."""
+    """Run ``call`` with an event loop and close it; qemu.qmp would create one and leave it open."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that cells need, by content: how they are named, kept and checked where cells run."""
+"""Files that cells need, identified by SHA-256: how they are named, stored and checked."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ def digest(data: bytes) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, read once for each time that it was written."""
+    """Return the SHA-256 of a file; cached until its size or modification time changes."""
     status = path.stat()
     return _file_digest(path, status.st_mtime_ns, status.st_size)
 
@@ -37,9 +37,9 @@ def _file_digest(path: Path, _written: int, _size: int) -> str:
 
 
 def place_of(home: Home, name: str) -> Path:
-    """Return where an object lies in a home's cache.
+    """Return the path of an object in a home's cache.
 
-    Raises InfraError for a name that would lead out of it: a submitter is not trusted with paths.
+    Raises InfraError for a name that leads out of the cache: names come from the network.
     """
     if not _NAME.fullmatch(name) or ".." in name.split("/"):
         raise InfraError(f"not the name of an object: {name!r}; it has to be below the cache")
@@ -47,13 +47,13 @@ def place_of(home: Home, name: str) -> Path:
 
 
 def has_object(home: Home, name: str, wanted: str) -> bool:
-    """Whether an object is there, with this content."""
+    """Whether the cache has an object of this name whose SHA-256 is ``wanted``."""
     path = place_of(home, name)
     return path.is_file() and file_digest(path) == wanted
 
 
 def keep_object(home: Home, name: str, wanted: str, data: bytes) -> None:
-    """Write an object by rename; InfraError when its content is not what was announced."""
+    """Write an object by rename; InfraError when its SHA-256 is not ``wanted``."""
     if digest(data) != wanted:
         raise InfraError(f"object {name} arrived with another SHA-256 than announced; not kept")
     path = place_of(home, name)
@@ -63,7 +63,7 @@ def keep_object(home: Home, name: str, wanted: str, data: bytes) -> None:
 
 
 def pack_files(folder: Path, files: Iterable[Path] | None = None) -> bytes:
-    """Return files of a directory, by default all of them, as a compressed tar archive."""
+    """Return files of a directory (default: all of them) as a gzipped tar archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for path in sorted(folder.rglob("*") if files is None else files):
@@ -73,7 +73,7 @@ def pack_files(folder: Path, files: Iterable[Path] | None = None) -> bytes:
 
 
 def unpack_files(what: str, wanted: str, data: bytes, folder: Path) -> None:
-    """Unpack an archive; InfraError when it did not arrive as it was sent (its SHA-256)."""
+    """Unpack an archive; InfraError, naming ``what``, when its SHA-256 is not ``wanted``."""
     if digest(data) != wanted:
         raise InfraError(f"{what} arrived damaged; the same command makes it again")
     try:
@@ -86,8 +86,8 @@ def unpack_files(what: str, wanted: str, data: bytes, folder: Path) -> None:
 def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[RunDir, ...]:
     """Publish runs that arrived (id, SHA-256, archive), all or none of them.
 
-    All are unpacked before the first gets its name, by rename; a run that is there already stays.
-    Raises InfraError when one did not arrive as it was sent.
+    All are unpacked before the first is published by rename; a run of the same id in the home is
+    kept. Raises InfraError when one is damaged.
     """
     with ExitStack() as stack:
         made = []
@@ -98,7 +98,7 @@ def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[
                 )
             folder = stack.enter_context(home.scratch(home.runs))
             unpack_files(f"run {run_id}", wanted, data, folder)
-            if (folder / "spec.json").is_file():  # its series are here, not on the worker
+            if (folder / "spec.json").is_file():  # the worker lacks the series
                 keep_with_run(home, RunDir(folder).spec().series, folder / SERIES)
             made.append((folder, home.runs / run_id))
         return tuple(RunDir(publish(folder, final)) for folder, final in made)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel sources on their way to workers: packs of the git objects that a tree is made of.
+"""Kernel sources for workers: git packs of the objects that a tree consists of.
 
-One tree of each base goes whole, 300 MB; of the others what differs from it, some KB.
+One tree of each base is sent whole (300 MB); for other trees only the difference to it (some KB).
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from mmrace.leftover import keep
 from mmrace.sources.tree import store
 
 _DEADLINE = 1800.0
-Packs = tuple[tuple[str, str], ...]  # trees and names of files in the cache
+Packs = tuple[tuple[str, str], ...]  # (tree hash, name of the pack in the cache)
 
 
 def make_packs(home: Home, base: str, tree_hash: str) -> Packs:
-    """Make what a worker without any source needs for a tree, or find it made.
+    """Return the packs that a worker without any source needs for a tree; make missing ones.
 
-    The caller sends the files in this order. Raises InfraError when git fails.
+    The caller has to send them in this order. Raises InfraError when git fails.
     """
     with home.lock("packs"):
         whole = _whole(home, base) or tree_hash
@@ -34,14 +34,14 @@ def make_packs(home: Home, base: str, tree_hash: str) -> Packs:
 
 
 def lacking(home: Home, packs: Packs) -> Packs:
-    """Return those packs whose trees are not here; none when the last one is."""
+    """Return the packs whose trees are not in the store; none when it has the last one's tree."""
     if _has(home, packs[-1][0]):
         return ()
     return tuple((tree, name) for tree, name in packs if not _has(home, tree))
 
 
 def take_packs(home: Home, packs: Iterable[tuple[str, str]]) -> None:
-    """Take packs from the cache into the store of trees; InfraError where one is not its tree."""
+    """Import packs from the cache into the tree store; InfraError when a pack lacks its tree."""
     with home.lock("tree-store"):
         for tree, name in packs:
             words = ("index-pack", "--stdin")
@@ -51,12 +51,12 @@ def take_packs(home: Home, packs: Iterable[tuple[str, str]]) -> None:
 
 
 def _has(home: Home, tree: str) -> bool:
-    """Whether a tree is in the store; with it are all of its objects, as packs come whole."""
+    """Whether the store has a tree; it then has all of its objects, as packs are complete."""
     return store(home).rev(f"{tree}^{{tree}}") is not None
 
 
 def _whole(home: Home, base: str) -> str | None:
-    """The tree of a base that went whole before."""
+    """The tree of a base of which there is a complete pack, None when there is none."""
     for path in sorted(home.packs.glob(f"{base}-*.pack")):
         tree = path.stem.removeprefix(f"{base}-")
         if _has(home, tree):

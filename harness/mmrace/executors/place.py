@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where cells run, as users name it: this host, or a Dask scheduler."""
+"""Where cells run, as users name it (``--on``): this host or a Dask scheduler."""
 
 import importlib
 import re
@@ -16,10 +16,11 @@ from mmrace.progress import Step
 
 @dataclass(frozen=True)
 class Place:
-    """``local``, ``local:N`` guests, or the address of a Dask scheduler with its three PEM files.
+    """``on``: ``local``, ``local:N`` (N guests at a time), or a Dask scheduler's address.
 
-    ``store``: URL at which workers find kernels; empty: they come from here. ``build_on``: where
-    kernels are built, ``here`` or ``workers``.
+    ``store``: URL from which workers fetch kernels; "": the submitter sends them. ``build_on``:
+    where kernels are built, ``here`` or ``workers``. ``tls_ca``, ``tls_cert``, ``tls_key``: PEM
+    files.
     """
 
     on: str = "local"
@@ -33,9 +34,9 @@ class Place:
 def open_executor(
     home: Home, step: Step, place: Place, slots: int, note: Callable[[str], None]
 ) -> Executor:
-    """Return what runs cells there; ``slots`` guests at a time on this host, unless it says more.
+    """Return the executor for a place; ``slots`` guests at a time for ``local`` without a number.
 
-    Raises UserError for a place that is none, and where Dask is not installed.
+    Raises UserError for an invalid place, and where Dask is needed and not installed.
     """
     if local := re.fullmatch(r"local(?::([1-9]\d*))?", place.on):
         return LocalExecutor(home, step, int(local[1] or slots))
@@ -49,9 +50,9 @@ def open_executor(
 
 
 def builder_of(executor: Executor, place: Place) -> Any:
-    """Return what builds kernels in place of this host; None where that is this host.
+    """Return the builder that runs on workers; None when kernels are built on this host.
 
-    Raises UserError where there are no workers.
+    Raises UserError when the executor has no workers.
     """
     if place.build_on == "here":
         return None
@@ -61,12 +62,12 @@ def builder_of(executor: Executor, place: Place) -> Any:
 
 
 def address(place: Place) -> Any:
-    """Return the address of a Dask scheduler with what its TLS takes; errors as of Dask."""
+    """Return the Address of a Dask scheduler with its TLS files; UserError without Dask."""
     return load_dask("address").Address(place.on, place.tls_ca, place.tls_cert, place.tls_key)
 
 
 def load_dask(module: str) -> Any:
-    """Import a module of the executors that needs Dask; UserError where Dask is not installed."""
+    """Import an executors module that needs Dask; UserError when Dask is not installed."""
     try:
         return importlib.import_module(f"mmrace.executors.{module}")
     except ImportError as error:

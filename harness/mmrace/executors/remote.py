@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Groups of cells that workers run, as runs in the home of the one who asks for them."""
+"""Groups of cells run by workers; their runs are published in the submitter's home."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -18,7 +18,7 @@ from mmrace.windows.director import build
 
 
 class RemoteCells:
-    """Runs groups on the workers of a cluster; used by one thread for each group."""
+    """Runs groups on the workers of a cluster; each group has a thread of its own."""
 
     def __init__(self, home: Home, dispatch: Dispatch) -> None:
         self._home = home
@@ -26,9 +26,10 @@ class RemoteCells:
         self._sender = this_host("", __version__)
 
     def run(self, cells: tuple[Cell, ...], asked: "Future[Any]") -> tuple[RunDir, ...]:
-        """Have cells run by one worker, and publish their runs; errors as those of ``deliver``.
+        """Have one worker run cells, and publish their runs; raises as ``Dispatch.deliver`` does.
 
-        ``asked``: what they are for; where it is cancelled, they are given up.
+        ``asked``: the future of the experiment that waits for the runs; cancelling it cancels the
+        group.
         """
         files = {name: file_digest(place_of(self._home, name)) for name in self._files(cells)}
 
@@ -51,7 +52,7 @@ class RemoteCells:
         return unpack_runs(self._home, ((run, sha, data) for (run, sha), data in arrived))
 
     def _files(self, cells: tuple[Cell, ...]) -> tuple[str, ...]:
-        """Names of all files that cells need, the director's for each QEMU among them."""
+        """Names of all files that cells need, with the director plugin for each QEMU version."""
         found = {name for cell in cells for name in cell.inputs}
         if any(cell.plan and not cell.module for cell in cells):
             plugins = build(self._home).parent.glob("*.so")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What goes to a worker and what comes back: plain values, so that nothing is trusted to pickle."""
+"""Messages between submitter and worker, sent as JSON so that no content is unpickled."""
 
 from mmrace.building.request import Request
 from mmrace.runs.cell import Cell
@@ -8,11 +8,11 @@ from mmrace.toml import Table
 
 
 class Shipment(Table):
-    """A group of cells, which run one after another on one worker.
+    """A group of cells for one worker to run, one after another.
 
-    ``files``: SHA-256 of each file that they need, by its name in the cache. ``store``: a URL of
-    fsspec's where these lie by their SHA-256; empty: the submitter gives what is missing.
-    ``sender``: the host that they were planned on. ``tried``: workers that failed before.
+    ``files``: SHA-256 of each file that they need, by its name in the cache. ``store``: an fsspec
+    URL under which files are named by their SHA-256; "": the submitter sends missing files.
+    ``sender``: the host that planned the cells. ``tried``: names of the workers that failed before.
     """
 
     version: str
@@ -24,10 +24,10 @@ class Shipment(Table):
 
 
 class Order(Table):
-    """A kernel to be built by one worker.
+    """A kernel for one worker to build.
 
-    ``packs``: trees and the files, among ``files``, with the objects that each has beside those of
-    the trees before it; the last tree is the request's. The rest is as in a Shipment.
+    ``packs``: (tree hash, file name) pairs; each pack has the objects that its tree needs beyond
+    the trees before it, and the last tree is the request's. Other fields as in Shipment.
     """
 
     version: str
@@ -38,13 +38,14 @@ class Order(Table):
 
 
 class Receipt(Table):
-    """What came of a shipment or an order on ``worker``.
+    """A worker's answer to a shipment or an order.
 
-    ``missing``: files that have to be sent first; nothing has run then. ``failure``: why there are
-    no runs. ``spoilt``: what was the matter with runs that are INFRA. ``runs``: id and SHA-256 of
-    the archives that came with it, in the order of the cells, or those of a kernel. ``refused``:
-    why there will be no kernel on any worker, and details; ``blames``: whether that is what the
-    user named, not how it compiles. ``notes``: a kernel's. ``clock``: the worker's, in seconds.
+    ``missing``: files that the worker lacks; it has done nothing then. ``failure``: why it made no
+    runs. ``spoilt``: title of a run with the outcome INFRA. ``runs``: id and SHA-256 of each
+    archive sent along, in the order of the cells; of an order the kernel's. ``refused``: message
+    and detail of an error that every worker would report; ``blames``: whether the user's input
+    caused it (UserError), not the compilation (BuildError). ``notes``: of the kernel. ``clock``:
+    the worker's time (seconds since the epoch).
     """
 
     worker: str

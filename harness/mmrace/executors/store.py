@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A store that all workers reach: files under their SHA-256, at any URL of fsspec's."""
+"""A store that all workers reach: files named by their SHA-256, under any fsspec URL."""
 
 import re
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ import fsspec
 from mmrace.errors import InfraError, UserError
 from mmrace.executors.objects import file_digest
 
-EXTRAS = {"sftp": "sftp", "ssh": "sftp", "s3": "s3"}  # of the package, by the URL's scheme
+EXTRAS = {"sftp": "sftp", "ssh": "sftp", "s3": "s3"}  # URL scheme to extra of mmrace's package
 
 
 def read_stored(store: str, wanted: str) -> bytes | None:
-    """Read an object; None when the store does not have it.
+    """Read the object with this SHA-256; None when the store does not have it.
 
     Raises InfraError when the store cannot be read.
     """
@@ -30,10 +30,10 @@ def read_stored(store: str, wanted: str) -> bytes | None:
 
 
 def write_stored(store: str, path: Path) -> None:
-    """Put a file into a store under its content's name, unless it is there.
+    """Upload a file under its SHA-256, unless the store has it.
 
-    It gets its name when it is complete: readers never see half of it. Raises InfraError when the
-    store cannot be written, UserError for a URL that needs a package which is not installed.
+    It is renamed when complete, so that readers never see a part. Raises InfraError when the store
+    cannot be written, UserError for a URL whose scheme needs a package that is not installed.
     """
     url = f"{store.rstrip('/')}/{file_digest(path)}"
     with _faults(store):
@@ -50,7 +50,7 @@ def write_stored(store: str, path: Path) -> None:
 
 @contextmanager
 def _faults(url: str) -> Iterator[None]:
-    store = re.sub(r"(://[^/:@]+):[^/@]*@", r"\1@", url)  # a password is not told
+    store = re.sub(r"(://[^/:@]+):[^/@]*@", r"\1@", url)  # errors must not show a password
     try:
         yield
     except ImportError as error:
@@ -59,6 +59,6 @@ def _faults(url: str) -> Iterator[None]:
         raise UserError(f"store {store}: {error}; {how}") from error
     except (InfraError, UserError):
         raise
-    except Exception as error:  # every file system of fsspec's has errors of its own
+    except Exception as error:  # each fsspec backend raises errors of its own
         said = str(error) or type(error).__name__
         raise InfraError(f"store {store}: {said}; check its URL and its credentials") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A host of a Dask cluster that runs cells: what its tasks do, and how it is served."""
+"""A Dask worker that runs cells: the tasks that it executes, and how it is served."""
 
 import asyncio
 import json
@@ -24,15 +24,15 @@ from mmrace.runs.cell import Cell, run_cell
 from mmrace.runs.host import FILE, Host, this_host
 from mmrace.runs.record import RunDir, write_json
 
-Answer = tuple[str, tuple[bytes, ...]]  # a receipt's JSON, and the archives that it lists
+Answer = tuple[str, tuple[bytes, ...]]  # a Receipt as JSON, and the archives that it lists
 RESOURCE = "guest"
-TOPIC = "mmrace-cells"  # events: what a worker is doing with a cell
-SETTINGS = {"distributed.worker.profile.enabled": False}  # its sampling takes time from guests
-TELLS = 2.0  # seconds between two such events
+TOPIC = "mmrace-cells"  # Dask events with the state of a cell
+SETTINGS = {"distributed.worker.profile.enabled": False}  # the profiler takes CPU time from guests
+TELLS = 2.0  # seconds between two events of one task, at least
 
 
 class CellWorker(WorkerPlugin):
-    """Makes a Dask worker one of mmrace's: it knows its home and what it is."""
+    """Makes a Dask worker one of mmrace's; holds the worker's cache and the host's facts."""
 
     name = "mmrace"
 
@@ -42,7 +42,7 @@ class CellWorker(WorkerPlugin):
 
 
 class Task:
-    """The task that this thread runs: its worker, and whether its submitter still waits."""
+    """The task that the current thread executes."""
 
     def __init__(self) -> None:
         self._worker = get_worker()
@@ -52,7 +52,7 @@ class Task:
 
     @property
     def plugin(self) -> CellWorker:
-        """The worker's home and what it is; InfraError for a plain Dask worker."""
+        """The worker's CellWorker; InfraError on a plain Dask worker."""
         found = self._worker.plugins.get(CellWorker.name)
         if not isinstance(found, CellWorker):
             said = f"{self.name} is a plain Dask worker; start `mmrace worker` on its host instead"
@@ -60,24 +60,24 @@ class Task:
         return found
 
     def tell(self, what: str, state: str) -> None:
-        """Say what a cell or an order is at; InfraError, which ends it, when nobody waits."""
+        """Send the state of a cell or an order; InfraError when the submitter has cancelled it."""
         task = self._worker.state.tasks.get(self._key)
         if not task or task.state == "cancelled" or self._worker.status is not Status.running:
             raise InfraError(f"{what} was given up")
         if state == BEGUN or time.monotonic() - self._told > TELLS:
             self._told = time.monotonic()
-            # Dask sends exact strings only, and a Counted is more than that.
+            # Dask accepts str only, not its subclasses such as Counted.
             said = {"cell": what, "at": self.name, "state": str(state)}
             self._worker.log_event(TOPIC, said)
 
 
 def run_shipment(text: str) -> Answer:
-    """Run the cells of a shipment (a task)."""
+    """Run the cells of a Shipment, given as JSON (runs as a Dask task)."""
     return answered(_run, text)
 
 
 def answered(work: Callable[[Task, CellWorker, str], Answer], text: str) -> Answer:
-    """Do the work of a task; errors are part of the answer, not exceptions."""
+    """Do the work of a task; return an error as part of the answer, without an exception."""
     task = Task()
     try:
         theirs = json.loads(text).get("version")
@@ -94,7 +94,7 @@ def answered(work: Callable[[Task, CellWorker, str], Answer], text: str) -> Answ
 
 
 def keep(name: str, wanted: str, data: bytes) -> str:
-    """Keep a file that the submitter sent (a task); return an error's line, or nothing."""
+    """Store a file that the submitter sent (a Dask task); return an error message or ""."""
     try:
         Task().plugin.cache.keep(name, wanted, data)
     except MmraceError as error:
@@ -138,14 +138,14 @@ def _failed(name: str, message: str) -> Answer:
 
 
 def answer(receipt: Receipt) -> str:
-    """Return a receipt as a task returns it."""
+    """Return a receipt as JSON, with the current time as its ``clock``."""
     return receipt.model_copy(update={"clock": time.time()}).model_dump_json()
 
 
 def serve(
     home: Home, address: str, slots: int, security: Security | None, name: str | None = None
 ) -> None:
-    """Run cells for a scheduler until it goes away; ``slots`` guests at a time.
+    """Run cells for a scheduler until it goes away; up to ``slots`` guests at a time.
 
     Raises InfraError when the scheduler cannot be reached, or this host has no QEMU.
     """
@@ -163,11 +163,11 @@ async def _serve(
     kvm = {KVM.name: slots} if usable(KVM) else {}
     async with Worker(
         address,
-        nthreads=slots + 1,  # one to take a file while all slots have guests
+        nthreads=slots + 1,  # one more receives files while guests occupy the others
         name=host.worker or host.host,
         resources={RESOURCE: slots, **kvm},
         plugins=(CellWorker(home, host),),
         security=security,
-        memory_limit=0,  # guests are QEMU's, which Dask does not see
+        memory_limit=0,  # Dask would not see the memory of QEMU processes
     ) as worker:
         await worker.finished()
