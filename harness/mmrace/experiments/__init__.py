@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Loops over cells: what the commands, the unattended job and the pytest plugin have run."""
+"""Loops over cells, used by the commands, the unattended job and the pytest plugin."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run repeated as it was recorded."""
+"""Repeating a recorded run."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from mmrace.runs.record import SERIES, RunDir
 def run_again(session: Session, run: RunDir) -> Runs:
     """Make a run with the recorded kernel, workload, machine, kernel parameters and seed.
 
-    Series from outside are taken as the run's directory has them, from wherever it is repeated.
+    Series from outside are read from the run's directory, whatever the current directory is.
     """
     spec = run.spec()
     session = session.taking(replace(session.intake, kept=run.folder / SERIES))

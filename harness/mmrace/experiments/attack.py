@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An attack on a fix: the kernel with it faces a search, under all that its race offers.
+"""An attack on a fix: a search for a failure of the fixed kernel, by every means the race offers.
 
-The bug that a fix leaves is seldom where its author has looked. So the windows that people wrote
-for the old hole are only one of the ways here; the others are schedules over the accesses that
-communicate in either kernel, and over all of the functions that the series changes.
+A hole that a fix leaves is seldom where the fix's author looked. Hand-written windows aim at the
+old hole, so they are only one way of attack; the others are random schedules over the accesses that
+communicate in either kernel and over all functions that the series changes.
 """
 
 import secrets
@@ -31,18 +31,19 @@ from mmrace.searching.seeding import seeds_from
 from mmrace.verdicts.facing import NONE, Titles, regressions, titles_of
 from mmrace.verdicts.verdict import Arm
 
-SHORT, LONG = 10.0, 30.0  # seconds of the workload in a boot: of the first of a kind, of the others
-PROOF_SECONDS = 240.0  # in which a failure's schedule is looked for
-CONTROLS = 5  # boots of "before" that may show what "after" failed with
-CONTROL_SECONDS = 180.0  # for all that "after" failed with
+SHORT, LONG = 10.0, 30.0  # seconds of workload per boot: a way's first boot, its later boots
+PROOF_SECONDS = 240.0  # limit for finding the order behind a failure
+CONTROLS = 5  # boots, at most, that check whether "before" (or no hold) fails alike
+CONTROL_SECONDS = 180.0  # limit for the boots of "before", over all titles
 
 SEARCH, WINDOWS, FREE = "schedules", "windows", "nobody held"
 
 
 def attackable(race: Race, release: str, workload: str | None = None) -> list[Workload]:
-    """Return what a race offers on a kernel: the workload of its hunts, of its paths, by default.
+    """Return the workloads to attack on a kernel of this release.
 
-    With ``workload`` that one alone.
+    By default those of the race's hunts and of its paths, and its default workloads; with
+    ``workload`` that one alone.
     """
     if workload is not None:
         return [race.find_workload(workload)]
@@ -54,13 +55,16 @@ def attackable(race: Race, release: str, workload: str | None = None) -> list[Wo
 
 
 def check_attackable(arms: Mapping[Arm, Built]) -> None:
-    """Raise UserError for kernels that cannot be searched."""
+    """Raise UserError when either kernel lacks the debug information that a search needs."""
     if not all(arms[arm].kernel.has_debug_info for arm in Arm):
         raise UserError("an attack needs CONFIG_DEBUG_INFO in both kernels; verify has --no-attack")
 
 
 class Attack:
-    """The ways in which one fix is attacked, in turns; use as a context manager."""
+    """All ways (workload and kind of steering) to attack one fix, in turn.
+
+    Use as a context manager.
+    """
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class Attack:
         options: RunOptions,
         workload: str | None = None,
     ) -> None:
-        """Raises UserError for kernels that cannot be attacked."""
+        """Raises UserError as ``check_attackable`` does."""
         check_attackable(arms)
         self._session = session
         self._arms = arms
@@ -87,7 +91,7 @@ class Attack:
         self._attempts: list[Attempt] = []
         self._not_run: list[NotRun] = []
         self._hangs: list[str] = []
-        self._begun = 0  # boots that no search made, each with a seed of its own
+        self._begun = 0  # boots without a search; each has a seed of its own
         self._spoilt = ""
         self._stack = ExitStack()
 
@@ -98,9 +102,10 @@ class Attack:
         self._stack.close()
 
     def run(self, seconds: float, known: Titles = NONE) -> Attacked:
-        """Attack for so long, or until the race's own failure shows; then look for its order.
+        """Attack for ``seconds`` of wall time, or until the race's own failure.
 
-        ``known``: what runs of the kernel before have ended with already.
+        Then look for its order. ``known``: failures that earlier runs of the kernel before have
+        shown.
         """
         begun = time.monotonic()
         with self._session.step(f"attack on {self._race.name}") as tell:
@@ -112,8 +117,11 @@ class Attack:
         return done
 
     def _look(self, end: float, tell: Tell) -> Attempt | None:
-        """Boot the kernel after, each way in its turn, until its own failure shows."""
-        fresh = len(self._turns)  # ways that had no turn yet
+        """Boot the kernel after, in each way in turn.
+
+        Return the first boot with the race's own failure.
+        """
+        fresh = len(self._turns)  # ways that have not had a turn
         lost: Counter[str] = Counter()
         failed: list[Attempt] = []
 
@@ -150,11 +158,11 @@ class Attack:
 
     @contextmanager
     def _trying(self, turn: tuple[Workload, str]) -> Iterator[None]:
-        """Leave a way that cannot be taken on this kernel or on this host."""
+        """Drop a way that this kernel (UserError) or this host (InfraError) does not support."""
         workload, way = turn
         try:
             yield
-        except UserError as missing:  # a program, or a window's point, that is not there
+        except UserError as missing:  # of a program or of a window's sync point
             self._leave(workload.name, way)
             absent = NotRun(self._race.name, workload.name, missing.message)
             self._not_run += [] if absent in self._not_run else [absent]
@@ -194,7 +202,10 @@ class Attack:
         return attempt
 
     def _hangs_of_itself(self, name: str, tell: Tell) -> Attempt | None:
-        """Return a boot of "after" without any hold that hangs as well: holds may make a hang."""
+        """Return a boot of "after" that hangs with no vCPU held, None if none of CONTROLS does.
+
+        A hold can cause a hang by itself, so a hang under holds alone does not count.
+        """
         workload = self._race.find_workload(name)
         for _ in range(0 if name in self._hangs else CONTROLS):
             free = self._boot(Arm.AFTER, workload, FREE, LONG, tell)
@@ -204,7 +215,7 @@ class Attack:
         return None
 
     def _hunter(self, arm: Arm, workload: Workload, tell: Tell) -> Hunter:
-        """The search of one kernel; that of "after" begins with what is known of "before"."""
+        """Return the search of one kernel; that of "after" starts with the accesses of "before"."""
         key = arm, workload.name
         if key not in self._hunters:
             built = self._arms[arm]
@@ -221,7 +232,7 @@ class Attack:
         return self._hunters[key]
 
     def _try_to_prove(self, failed: Attempt, tell: Tell) -> Finding | None:
-        """Look for the order behind a failure, which counts whether or not there is one."""
+        """Look for the order behind a failure; the failure counts even if none is found."""
         note = self._session.note
         note(f"{failed.workload} failed with {failed.title}: {failed.run.folder}")
         if failed.way == FREE:
@@ -238,7 +249,7 @@ class Attack:
         return known.finding if known else None
 
     def _prove(self, hunter: Hunter, latest: Attempt, tell: Tell) -> None:
-        """Prove a boot's failure; more boots of its kind may show the order better."""
+        """Look for the order behind a boot's failure, then behind those of further such boots."""
         end = time.monotonic() + PROOF_SECONDS
         workload = self._race.find_workload(latest.workload)
         while not hunter.proven and (left := end - time.monotonic()) > 0:
@@ -248,7 +259,7 @@ class Attack:
                 latest = self._boot(Arm.AFTER, workload, SEARCH, left, tell)
 
     def _only_after(self, known: Titles, tell: Tell) -> tuple[str, ...]:
-        """Titles that only the kernel after shows, once that before had its chance to."""
+        """Return titles that "after" shows and "before" does not in up to CONTROLS such boots."""
         after = [one for one in self._attempts if one.arm is Arm.AFTER and one.title]
         chances = {(one.title, one.workload, one.way): one for one in after}
         end = time.monotonic() + CONTROL_SECONDS
@@ -266,7 +277,10 @@ class Attack:
         return regressions(self._titles(Arm.AFTER), self._titles(Arm.BEFORE) + known)
 
     def _titles(self, arm: Arm) -> Titles:
-        """Failures of one kernel's boots but the race's own; without what the host spoilt."""
+        """Failures other than the race's own in one kernel's boots.
+
+        Boots with outcome INFRA are left out.
+        """
         return titles_of(one.run.judgement() for one in self._attempts if one.arm is arm)
 
     def _attacked(
@@ -309,8 +323,8 @@ def attack_fix(
 ) -> Attacked:
     """Build both kernels and attack the one after for ``options.seconds`` of wall time.
 
-    A reproducer's failure is learnt on the kernel before. Raises UserError when it cannot be, and
-    as Attack does.
+    The failure of a reproducer is learnt on the kernel before. Raises UserError when the failure
+    cannot be learnt, and as Attack does.
     """
     arms = session.arms(tree, before, after, options, race)
     own = options.with_(seconds=LONG, at_most=None)

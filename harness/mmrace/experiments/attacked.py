@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The end of an attack: what was tried, what it showed, and what that means for a verdict."""
+"""The result of an attack: what was tried, what failed, and what that means for a verdict."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,9 +17,9 @@ from mmrace.verdicts.verdict import Arm
 
 @dataclass(frozen=True)
 class Attempt:
-    """One boot of an attack: which kernel, under what, and its run.
+    """One boot of an attack: the kernel's arm, the workload, the way, and the run.
 
-    ``boot``: what a search knows beside that of a boot that failed.
+    ``boot``: the search's record of the boot, only of a boot that failed under a search.
     """
 
     arm: Arm
@@ -30,26 +30,26 @@ class Attempt:
 
     @property
     def title(self) -> str:
-        """The failure that it showed, "" for none."""
+        """The failure's title, "" for none."""
         return title_of(self.run.judgement())
 
     @property
     def held(self) -> bool:
-        """Whether the kernel was exercised and held."""
+        """Whether the run was exercised and nothing failed."""
         return self.run.judgement().outcome is Outcome.PASS
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """An attack's end; ``seconds`` of wall time.
+    """The result of an attack; ``seconds`` of wall time.
 
-    ``failure`` is the boot of "after" that showed the race's own failure, with its ``finding``
-    where an order was found. ``tried``, by workload: what its search of "after" did; ``missed``:
-    the probability with which that missed a bug of its tactics' depth, at most. ``steered``: how
-    often each hand-written window was hit. ``regressions``: titles that "after" showed, and
-    "before" not or far less often. ``hangs``: workloads that ended "after" in the race's own hang
-    while vCPUs were held, and never while none was. ``spoilt``: what the host broke all ways of
-    attack with.
+    ``failure``: the boot of "after" that showed the race's own failure; ``finding``: the order
+    behind it, None if none was found. By workload, ``tried``: what the search of "after" did;
+    ``missed``: the probability, at most, that this search missed a bug of its tactics' depth.
+    ``steered``: hits of each hand-written window. ``regressions``: titles that "after" showed, and
+    "before" never or far less often. ``hangs``: workloads on which "after" showed the race's own
+    hang only while vCPUs were held. ``spoilt``: the error of the host that ended the last way of
+    attack.
     """
 
     race: Race
@@ -68,12 +68,12 @@ class Attacked:
 
     @property
     def schedules(self) -> int:
-        """Schedules that "after" has held."""
+        """Number of schedules that ran on "after"."""
         return sum(one.schedules for one in self.tried.values())
 
     @property
     def pairs(self) -> int:
-        """Interleaving coverage: ordered pairs of accesses that were seen, of all workloads."""
+        """Interleaving coverage: number of ordered pairs of accesses seen, over all workloads."""
         return sum(len(one.coverage.pairs) for one in self.tried.values())
 
     @property
@@ -90,7 +90,7 @@ class Attacked:
 
     @property
     def trouble(self) -> str:
-        """Why this was no attack, "" where it was one."""
+        """Why the attack proves nothing, "" when it proves something."""
         if self.spoilt:
             return f"INFRA: {self.spoilt}"
         if not self.schedules and not any(self.steered.values()):
@@ -111,7 +111,7 @@ class Attacked:
 
     @property
     def line(self) -> str:
-        """The end in one line."""
+        """The result in one line."""
         if self.failure:
             return f"NOT_FIXED: {self.faced.failure}; {self.words}"
         if self.regressions:
@@ -120,14 +120,17 @@ class Attacked:
 
     @property
     def faced(self) -> Faced:
-        """What it means for a verdict."""
+        """The part of a verdict that the attack decides."""
         title = self.failure.title if self.failure else ""
         where = f"{title} ({self.failure.workload}, {self.failure.way})" if self.failure else ""
         return Faced(where, self.regressions, self.words, self.trouble)
 
     @property
     def exit_code(self) -> int:
-        """1: the fix is wrong; 3: "after" fails otherwise, or nothing is known; else 0."""
+        """1: the race's own failure; 69: the host failed; 3: other failures or no evidence.
+
+        0: nothing found.
+        """
         if self.failure:
             return 1
         if self.spoilt:
@@ -135,7 +138,7 @@ class Attacked:
         return 3 if self.regressions or self.trouble else 0
 
     def document(self, witness: str | None) -> dict[str, Any]:
-        """What goes into JSON; ``witness``: where that was written."""
+        """The JSON document; ``witness``: path of the witness file."""
         proof = self.finding.proof if self.finding else None
         return {
             "race": self.race.name,

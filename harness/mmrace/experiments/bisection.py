@@ -32,7 +32,7 @@ from mmrace.verdicts.rates import interval
 
 @dataclass(frozen=True)
 class Limits:
-    """How sure to be, how many runs to make at most, and where they are kept (None: the home)."""
+    """Wanted probability of the answer, maximum number of runs, and the log (None: the home's)."""
 
     delta: float
     most: int
@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Bisected:
-    """A bisection as far as it came: its answer, its log, and the runs of this invocation."""
+    """A bisection so far: its answer, its log, and the runs of this invocation."""
 
     case: Case
     settings: Settings
@@ -52,7 +52,7 @@ class Bisected:
 
 @dataclass(frozen=True)
 class Needed:
-    """Which patches of a series are enough, from 0; None: a round stayed open."""
+    """Numbers (from 0) of the patches that suffice; None: a round ended without an answer."""
 
     patches: tuple[int, ...] | None
     subjects: tuple[str, ...]
@@ -60,7 +60,7 @@ class Needed:
 
 
 class KernelCases:
-    """What can be bisected with kernels: one kind of run, ``work``, at each revision."""
+    """Makes bisection cases of kernels; ``work`` is the run that decides about each revision."""
 
     def __init__(self, session: Session, work: Work, costs: Costs) -> None:
         self._session = session
@@ -72,7 +72,7 @@ class KernelCases:
         return self._work.race.name
 
     def commits(self, repo: Path, good: str, bad: str) -> Case:
-        """The commits of a kernel's repository between two, either of which may be the older."""
+        """The commits between two commits of a kernel's repository, either of them the older."""
         if not repo.is_dir():
             raise UserError(f"not a git repository: {repo}; other trees take --series")
         repo = repo.absolute()
@@ -88,7 +88,7 @@ class KernelCases:
         return Case(name, model, probe, self._costs, subjects(found), self._ready(found, base))
 
     def patches(self, tree: str, before: Sequence[str], series: str, *, fix: bool) -> Case:
-        """The patches of a series, each on top of those before it."""
+        """The patches of a series, each on top of its predecessors."""
         found = self.read(tree, series)
         line = prefixes((), tuple(range(len(found.patches))))
         return self.subsets(tree, before, found, line, fix=fix)
@@ -96,7 +96,7 @@ class KernelCases:
     def subsets(
         self, tree: str, before: Sequence[str], series: Series, line: Dag, *, fix: bool
     ) -> Case:
-        """A line of subsets of a series' patches, on a tree with other series beneath."""
+        """A line of growing subsets of a series' patches, on a tree with other series beneath."""
 
         def build(name: str) -> Built:
             numbers = ",".join(str(number + 1) for number in subset_of(name))
@@ -132,7 +132,7 @@ class KernelCases:
         return KernelProbe(build, make, session.note, lambda: session.executor.slots)
 
     def _ready(self, found: Sequence[revisions.Commit], base: Base) -> tuple[str, ...]:
-        """Those whose kernels are there, of this bisection or another."""
+        """Revisions whose kernels are in the home, built by any bisection."""
         trees = [one.tree for one in found]
         wanted = (*kernels.fragments(), *self._work.race.own_config)
         there = built_among(
@@ -141,7 +141,7 @@ class KernelCases:
         return tuple(one.id for one in found if one.tree in there)
 
     def _likely(self, base: Base) -> tuple[str, ...]:
-        """Directories in which the race's own patches work."""
+        """Directories of the files that the race's own patches change."""
         try:
             patches = resolve_series(f"fixes/{self._race}", base).patches
         except UserError:
@@ -153,7 +153,8 @@ class KernelCases:
 def bisect(session: Session, case: Case, limits: Limits, learn_runs: int | None = None) -> Bisected:
     """Run one bisection, from its first run or from where its log ends.
 
-    ``learn_runs``: runs of the failing end without a failure after which it counts as holding.
+    ``learn_runs``: number of runs of the failing end without a failure after which it counts as
+    good.
     """
     settings = Settings(delta=limits.delta, costs=case.costs)
     if learn_runs is not None:
@@ -195,10 +196,10 @@ def bisect_subsets(
     series: str,
     limits: Limits,
 ) -> Needed:
-    """Find which patches of a series are enough: one fix bisection after another.
+    """Find which patches of a series suffice, by one fix bisection after another.
 
-    A later round runs the failing end long enough to see the rate that the first round learnt, so
-    that holding means something.
+    A later round runs the failing end often enough to see the failure rate that the first round
+    measured, so that a run without a failure means something.
     """
     found = cases.read(tree, series)
     titles = tuple(patch.subject for patch in found.patches)
@@ -220,7 +221,7 @@ def _learn_runs(first: Answer, delta: float) -> int:
 
 
 def _added(line: Dag, name: str) -> int:
-    """Number of the patch that a subset adds to the one before it."""
+    """Number of the patch that a subset has beyond its predecessor in the line."""
     row = line.rows[name]
     before = subset_of(line.names[line.parents[row][0]])
     return next(iter(set(subset_of(name)) - set(before)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series that another tool asks about: which races it is about, and what they show."""
+"""A check of a series for another tool: the races that it concerns, and their runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from mmrace.runs.options import RunOptions
 
 @dataclass(frozen=True)
 class Checked:
-    """A series that was built, and the runs by race; ``unfit``: why no race was run."""
+    """A series that was built, and its runs by race; ``unfit``: why no race was run."""
 
     notes: tuple[str, ...]
     runs: tuple[tuple[Race, Runs], ...] = ()
@@ -24,7 +24,7 @@ class Checked:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of all runs together; 0 when no race fits the series."""
+        """Exit code of all runs together; 0 when the series concerns no race."""
         return 0 if self.unfit else sum((done for _, done in self.runs), Runs()).exit_code
 
 
@@ -36,10 +36,7 @@ def check_series(
     options: RunOptions,
     count: int,
 ) -> Checked:
-    """Build a series and run a race, or those that it is about, ``count`` times each.
-
-    Raises UserError, BuildError, InfraError.
-    """
+    """Build a series; run a race, or the races that it concerns, ``count`` times each."""
     built = session.build(tree, series, options)
     notes = tuple(built.applied.notes)
     try:
@@ -58,10 +55,11 @@ def check_series(
 
 
 def asked_series(session: Session, tracking: str, where: Path) -> tuple[tuple[str, ...], Session]:
-    """Return the series of a mail on standard input, and the session that takes it.
+    """Return the series of a mail on standard input, and a session that can read it.
 
-    It is the thread that b4 tracks in the file ``tracking``, seen from the directory ``where``; a
-    patch on its own; or the message-id of the thread. Raises UserError when it is none of them.
+    The series is the thread that b4 tracks in the file ``tracking``; or the patch that the mail is;
+    or the thread that its message-id names. ``where``: current directory, for relative names.
+    Raises UserError for anything else.
     """
 
     def given(mails: bytes) -> tuple[tuple[str, ...], Session]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a fix costs: operations measured on both kernels, in guest instructions."""
+"""The cost of a fix: guest instructions per operation on both kernels."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from mmrace.windows.plan import Plan, PlannedMeter
 
 @dataclass(frozen=True)
 class Costs:
-    """What each operation costs before and after, and the runs that measured it."""
+    """Guest instructions of each operation before and after, and the runs that measured them."""
 
     differences: tuple[Difference, ...]
     runs: tuple[RunDir, ...]
@@ -37,7 +37,7 @@ class Costs:
         return 0 if all(item.before and item.after for item in self.differences) else 3
 
     def document(self) -> dict[str, Any]:
-        """What goes into JSON."""
+        """The JSON document."""
         return {
             "operations": [
                 {**asdict(item), "added": item.added, "share": item.share, "clear": item.clear}
@@ -50,9 +50,9 @@ class Costs:
 def choose_operations(
     races: Sequence[str], operations: Sequence[str]
 ) -> list[tuple[Race, tuple[Cost, ...]]]:
-    """Return the operations of races, all or those named; UserError for a name that is not there.
+    """Return the named operations of races, by default all; UserError for an unknown name.
 
-    Without races: of all that say what costs.
+    Without races: of all races that define operations.
     """
     found = [load_race(name) for name in (races or race_names())]
     known = [item.name for race in found for item in race.cost]
@@ -78,9 +78,10 @@ def operations_of(
     repro: Race | None,
     options: RunOptions,
 ) -> list[tuple[Race, tuple[Cost, ...]]]:
-    """Return the operations of races, or of a reproducer the functions that the series changes.
+    """Return the operations of races, or, for a reproducer, the functions that the series changes.
 
-    Raises UserError as ``choose_operations`` and ``costs_of_series`` do, and for both at once.
+    Raises UserError as ``choose_operations`` and ``costs_of_series`` do, and when both races and a
+    reproducer are named.
     """
     if not repro:
         return choose_operations(races, operations)
@@ -97,10 +98,7 @@ def costs_of_series(
     race: Race,
     options: RunOptions,
 ) -> list[tuple[Race, tuple[Cost, ...]]]:
-    """Return as operations of a reproducer the functions that the series changes.
-
-    Raises UserError when none of them can be measured on both kernels.
-    """
+    """Return the functions that the series changes, as operations of a reproducer."""
     arms = session.arms(tree, before, after, options, race)
     resolvers = [arms[arm].resolver() for arm in Arm]
     found = []
@@ -140,7 +138,7 @@ def measure_costs(
     chosen: Sequence[tuple[Race, tuple[Cost, ...]]],
     options: RunOptions,
 ) -> Costs:
-    """Measure operations on both kernels; those that share a workload share a run."""
+    """Measure operations on both kernels; operations with the same workload share a run."""
     groups = [
         (race, session.arms(tree, before, after, options, race), tuple(together))
         for race, costs in chosen
@@ -164,9 +162,10 @@ def _plan_pair(
     costs: Sequence[Cost],
     options: RunOptions,
 ) -> Group:
-    """Plan the workload that operations share on both kernels, with a meter for each operation.
+    """Plan one workload's run on both kernels, with a meter for each of its operations.
 
-    Raises UserError for a point that a kernel does not have, or an accelerator without plugins.
+    Raises UserError for a sync point that a kernel does not have, or an accelerator without
+    plugins.
     """
     return tuple(_plan(session, arms[arm], race, costs, options) for arm in Arm)
 
@@ -190,10 +189,11 @@ def _plan(
 
 
 def figures(run: RunDir, costs: Sequence[Cost]) -> dict[str, Figure | None]:
-    """Read what a run measured, by operation.
+    """Return a run's measurements by operation, in guest instructions.
 
-    None where it measured too little, or failed: what a broken kernel executed is no cost. The
-    workload's min counts are for the race, here the number of measurements is the proof.
+    None for too few measurements, and for a run that failed, as a broken kernel's count is no cost.
+    Min counts of the workload prove that the race was exercised; here the number of measurements is
+    the proof, so they are ignored.
     """
     held = run.judgement().outcome in (Outcome.PASS, Outcome.NOT_EXERCISED)
     measured = {item["name"]: item for item in json.loads((run.folder / "meters.json").read_text())}

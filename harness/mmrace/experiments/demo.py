@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The demo: each path of the races that ask for it, with its bug put back, then fixed again."""
+"""The demo: runs each path of the races in the demo with the bug put back, then with the fix."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -16,13 +16,13 @@ from mmrace.runs.record import NotRun, RunDir
 from mmrace.verdicts.verdict import Arm
 
 SERIES = {Arm.BEFORE: ("vulnerable",), Arm.AFTER: ("vulnerable", "fixes")}
-PROOF = 20  # times the time in which "before" failed, that "after" has to hold
-LEAST = 4.0  # guest seconds of a run of "after"
+PROOF = 20  # "after" has to hold this many times as long as "before" took to fail
+LEAST = 4.0  # minimum guest seconds of a run of "after"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One path of a race: a run of the kernel before, and one after (None: not made)."""
+    """One path of a race: its run of the kernel before, and of the kernel after (or None)."""
 
     race: Race
     path: str
@@ -31,7 +31,7 @@ class Shown:
 
     @property
     def expected(self) -> bool:
-        """Whether the bug showed as the race's own failure, and the fix held, exercised."""
+        """Whether "before" showed the race's own failure, and "after" was exercised and held."""
         if self.after is None:
             return False
         shown, held = self.before.judgement(), self.after.judgement()
@@ -39,7 +39,7 @@ class Shown:
 
     @property
     def line(self) -> str:
-        """What was seen, in one line."""
+        """The result in one line."""
         shown = self.before.judgement()
         when = shown.stressed if shown.outcome.failed else None
         after = f" after {when:.1f} s" if when is not None else ""
@@ -57,7 +57,7 @@ def _word(run: RunDir) -> str:
 
 
 def _contested(run: RunDir) -> str:
-    """How often the run was at the contested point: hits of its windows, else its first count."""
+    """How often the run reached the race: hits of its windows, else its first min count."""
     judged = run.judgement()
     hits = sum(window.hits for window in judged.windows)
     counts = [count for count, _ in judged.exercised.values()]
@@ -67,7 +67,7 @@ def _contested(run: RunDir) -> str:
 
 @dataclass(frozen=True)
 class Demonstration:
-    """All paths that were shown, what was not run, and the error that ended it, if one."""
+    """All paths that were shown, workloads that were not run, and the error that ended the demo."""
 
     shown: tuple[Shown, ...]
     not_run: tuple[NotRun, ...] = ()
@@ -75,7 +75,7 @@ class Demonstration:
 
     @property
     def runs(self) -> tuple[RunDir, ...]:
-        """All runs, those of one path beside each other."""
+        """All runs, the two of one path next to each other."""
         return tuple(run for one in self.shown for run in (one.before, one.after) if run)
 
     @property
@@ -88,7 +88,7 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A path whose run of "before" is there, and whose run of "after" is under way."""
+    """A path whose run of "before" has ended, and whose run of "after" is under way."""
 
     race: Race
     path: str
@@ -96,7 +96,7 @@ class _Begun:
     after: Future[tuple[RunDir, ...]]
 
     def shown(self, *, wait: bool = True) -> Shown:
-        """The path with its run of "after"; without ``wait`` only if that is there."""
+        """The path with its run of "after"; without ``wait`` only if that run has ended."""
         made = wait or (self.after.done() and not self.after.exception())
         return Shown(self.race, self.path, self.before, self.after.result()[0] if made else None)
 
@@ -104,11 +104,11 @@ class _Begun:
 def demonstrate(
     session: Session, tree: str, options: RunOptions, tell: Callable[[Shown], None]
 ) -> Demonstration:
-    """Run each path on both kernels; ``tell`` hears of each path, in order, when it was shown.
+    """Run each path on both kernels; call ``tell`` with each path, in order.
 
-    The kernel after runs for ``PROOF`` times as long as the kernel before took to fail, and for
-    its min counts; ``options.seconds`` bounds both. Where the session has two slots, that run goes
-    on beside the next path's. Raises UserError for a tree that is not there.
+    The kernel after runs for ``PROOF`` times as long as the kernel before took to fail, and until
+    its min counts; ``options.seconds`` bounds both. In a session with two slots, this run and the
+    next path's first run are concurrent. Raises UserError for an unknown tree.
     """
     shown: list[Shown] = []
     absent: list[NotRun] = []
@@ -154,7 +154,7 @@ def _begin(
     options: RunOptions,
 ) -> _Begun:
     first = session.run(arms[Arm.BEFORE], race, workload, options)
-    # Set-up, slow on a busy host, proves nothing: what counts is the time in the race phase.
+    # Only time in the race phase counts: set-up proves nothing, and is slow on a busy host.
     failed = first.judgement().stressed
     wanted = options.seconds if failed is None else max(LEAST, PROOF * failed)
     least = min(wanted, options.seconds)

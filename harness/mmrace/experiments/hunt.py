@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A hunt: a search from the workload alone for a schedule that shows a race, and its proof."""
+"""A hunt: a search for a schedule that shows a race, given only its workload, and the proof."""
 
 import secrets
 import time
@@ -28,11 +28,12 @@ from mmrace.windows.search import Tactics
 
 @dataclass(frozen=True)
 class Hunted:
-    """The end of a hunt.
+    """The result of a hunt.
 
     ``first``: seconds of race phases until the first failure, None when there was none. ``lost``:
-    failures of which no order is proven. ``control``: how many of CONTROLS guests failed without
-    any order in the time of a replay. ``runs``: its boots, in the order in which they ended.
+    number of failures without a proven order. ``control``: how many of CONTROLS guests failed
+    without any order within the time of a replay. ``runs``: its boots, in the order in which they
+    ended.
     """
 
     race: Race
@@ -52,31 +53,31 @@ class Hunted:
 
     @property
     def proof(self) -> Proof:
-        """The proof of the witness; one of nothing when there is none."""
+        """The proof of the witness; an empty Proof when there is no witness."""
         return self.finding.proof if self.finding else Proof()
 
     @property
     def order(self) -> Steps:
-        """The order that was found, no step where there is none."""
+        """The order that was found; empty when there is none."""
         return self.finding.proven.order if self.finding else ()
 
     @property
     def story(self) -> tuple[Line, ...]:
-        """What happens in that order."""
+        """The order's steps, with lines of source."""
         return self.finding.story if self.finding else ()
 
     @property
     def bound(self) -> float:
-        """Probability with which one schedule by priorities finds a bug of the tactics' depth."""
+        """Least probability that one schedule by priorities finds a bug of the tactics' depth."""
         return bound(self.vcpus, self.tactics.length, self.tactics.depth)
 
     @property
     def missed(self) -> float:
-        """Probability with which all of them missed such a bug, at most."""
+        """Probability, at most, that all schedules by priorities missed such a bug."""
         return self.tried.missed(self.tactics, self.vcpus)
 
     def document(self, out: str) -> dict[str, Any]:
-        """What goes into JSON; ``out`` is where a witness was written."""
+        """The JSON document; ``out``: path of the witness file."""
         proof, tried = self.proof, self.tried
         return {
             "race": self.race.name,
@@ -112,10 +113,10 @@ def hunt_race(
     options: RunOptions,
     files: Sequence[str] = DEFAULT,
 ) -> Hunted:
-    """Search for ``options.seconds`` of wall time; schedules are drawn with ``options.seed``.
+    """Search for ``options.seconds`` of wall time; ``options.seed`` seeds the random schedules.
 
-    Raises UserError for files that the kernel does not have; InfraError when QEMU fails or the race
-    does not start.
+    ``files``: patterns of the source files whose accesses are watched. Raises UserError when the
+    kernel has no such file; InfraError when QEMU fails or the guest does not reach the race phase.
     """
     if options.accel == "kvm":
         raise UserError("a search holds vCPUs by a QEMU plugin, which needs TCG; say --accel tcg")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The search of one kernel under one workload, and the proof of what it finds."""
+"""The search of one kernel under one workload, and the proof of its findings."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,15 +30,15 @@ from mmrace.searching.seeding import NONE, Seeds
 from mmrace.searching.windowing import orders_of, windows_of
 from mmrace.symbols.symbolizer import Vmlinux
 
-LOST = 3  # boots in a row that the host spoilt, after which no more are made
+LOST = 3  # consecutive boots with outcome INFRA after which the search ends
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An order that shows the failure, as far as it is proven.
+    """An order that shows the failure, with its proof so far.
 
-    ``story`` tells it, ``windows`` are made of it.
+    ``story``: its steps with lines of source. ``windows``: windows for race.toml made from it.
     """
 
     proven: Proven
@@ -47,22 +47,22 @@ class Finding:
 
     @property
     def proof(self) -> Proof:
-        """The replays behind it."""
+        """The replays of the order."""
         return self.proven.proof
 
 
 def plan_search(
     session: Session, built: Built, race: Race, workload: Workload, options: RunOptions
 ) -> Cell:
-    """Plan the cell of a search's boots; NotHereError for a workload that cannot run there."""
+    """Plan the cell that all boots of a search share; NotHereError if its workload cannot run."""
     own = options.with_(seconds=JOB_SECONDS, at_most=None, seed=1, steer=False, accel="tcg")
     return session.planner.plan(built, race, workload, own)
 
 
 class Hunter:
-    """Boots of one cell under schedules, and proof of a failure; use as a context manager.
+    """Boots of one cell under schedules, and proof of their failures; use as a context manager.
 
-    What was profiled is kept when the hunter is closed, however that comes about.
+    Leaving the context stores the profile, also after an exception.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Hunter:
         seed: int,
         files: Sequence[str] = DEFAULT,
     ) -> None:
-        """Take what the boots are of; ``files`` are patterns of source files."""
+        """``seed``: of the random schedules; ``files``: patterns of the source files to watch."""
         self.seed = seed
         self.spec = cell.spec
         self.parts = cell.parts(session.home)
         self.finding: Finding | None = None
-        self.lost = 0  # failures of which no order is proven
-        self.control: int | None = None  # guests that failed without any order
+        self.lost = 0  # number of failures without a proven order
+        self.control: int | None = None  # how many guests failed without any order
         self.ground: Ground
         self._session = session
         self._built = built
@@ -90,9 +90,9 @@ class Hunter:
         self._prover: Prover | None = None
 
     def __enter__(self) -> "Hunter":
-        """Read the kernel's sites, and what is known of the workload; UserError for no such file.
+        """Read the kernel's access sites and the workload's profile; UserError for an unknown file.
 
-        That takes some seconds at a kernel's first time.
+        The first time for a kernel this takes some seconds.
         """
         race, workload = self.spec.race.name, self.spec.workload.name
         with self._session.step(f"sites of {race}/{workload}") as tell:
@@ -109,47 +109,48 @@ class Hunter:
                 self._keep()
 
     def _keep(self) -> None:
-        """Keep the profile for later searches; what was found does not depend on that."""
+        """Store the profile for later searches; a failure to write is only noted."""
         try:
             self.ground.keep(self.search.profile)
         except OSError as error:
             self._session.note(f"the profile is not kept: {error}")
 
     def sow(self, seeds: Seeds) -> None:
-        """Have accesses scheduled beside those of the profile; before the first boot."""
+        """Add accesses to be scheduled besides those of the profile; call before the first boot."""
         self._seeds = seeds
 
     @cached_property
     def search(self) -> Search:
-        """The boots."""
+        """The search that makes the boots."""
         boots, ground = CellBoots(self._session.executor, self._cell), self.ground
         return Search(
             boots, ground.sites, ground.marks, ground.profile, seed=self.seed, seeds=self._seeds
         )
 
     def begin(self, seconds: float) -> UnderWay[Boot]:
-        """Begin the next boot of the search, for so many seconds of the workload at most."""
+        """Begin the next boot of the search, with at most ``seconds`` of the workload."""
         return self.search.begin(seconds)
 
     def prove(self, boot: Boot, seconds: float, tell: Tell) -> Finding | None:
-        """Look for an order that brings a boot's failure about, for so long; the best one so far.
+        """Look for ``seconds`` for an order that reproduces a boot's failure.
 
-        Raises InfraError when QEMU fails or the race does not start.
+        Return the best so far. Raises InfraError when QEMU fails or the guest does not reach the
+        race phase.
         """
         failure = Failure(boot, schedules_before(boot))
         return self._prove(self._suspects.of(failure), seconds, tell)
 
     def prove_windows(self, seconds: float, tell: Tell) -> Finding | None:
-        """Look for an order of the race's windows that brings its failure about; as ``prove``.
+        """Look for an order, made from the race's windows, that reproduces its failure.
 
-        Windows of which this kernel lacks a place are left out.
+        See ``prove``. Windows with a sync point that this kernel lacks are left out.
         """
         orders = orders_of(self.spec.race.windows_for(self.spec.workload.name))
         here = [order for order in orders if self._has(order)]
         return self._prove([((), order) for order in here], seconds, tell)
 
     def _has(self, order: Steps) -> bool:
-        """Whether this kernel has all places of an order."""
+        """Whether this kernel has all sync points of an order."""
         resolver = self._built.resolver()
         with suppress(UserError):
             return all(resolver.resolve(step.point) for step in order if step.point)
@@ -167,13 +168,13 @@ class Hunter:
 
     @property
     def missed(self) -> float:
-        """Probability with which the search missed a bug of its tactics' depth, at most."""
+        """Probability, at most, that the search missed a bug of its tactics' depth."""
         search = self.search
         return search.tried.missed(search.tactics, self.spec.machine.cpus)
 
     @property
     def proven(self) -> bool:
-        """Whether there is an order whose proof holds."""
+        """Whether an order was found whose proof holds."""
         return bool(self.finding and self.finding.proof.holds)
 
     @cached_property

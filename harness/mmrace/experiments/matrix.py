@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Races on trees with series: a table whose cells are outcomes, or verdicts on all paths."""
+"""Races on trees with series: a table whose cells are outcomes, or verdicts over all paths."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,10 @@ class Matrix:
 
 
 def races_of(names: Sequence[str], repro: Race | None) -> list[Race]:
-    """Return the races named and that of a reproducer; without either all that are shared."""
+    """Return the named races and a reproducer's race.
+
+    Without either all races that mmrace ships.
+    """
     races = [*map(load_race, names), *([repro] if repro else [])]
     return races or [race for race in map(load_race, race_names()) if race.shared]
 
@@ -45,20 +48,20 @@ def races_of(names: Sequence[str], repro: Race | None) -> list[Race]:
 def columns_of(
     trees: Iterable[str], series: Sequence[str], before: Sequence[str]
 ) -> tuple[Column, ...]:
-    """Return a column for each tree and each series; ``A+B`` are both."""
+    """Return one column for each tree with each series; ``A+B`` stands for both series together."""
     return tuple(
         Column(tree, _split(one), tuple(before) or None) for tree in trees for one in series or [""]
     )
 
 
 def slots_for(races: Iterable[Race], machine: str | None) -> int:
-    """Guests that the host's cores can carry, a core for each vCPU; one at least."""
+    """Number of guests for this host's cores, one core for each vCPU; at least one."""
     needed = max(load_machine(machine or race.machine).cpus for race in races)
     return max(1, len(os.sched_getaffinity(0)) // needed)
 
 
 def outcomes(session: Session, options: RunOptions, count: int) -> Fill:
-    """Return what fills a cell with the outcome of ``count`` runs of each path's workload."""
+    """Return a function that fills a cell with the outcome of ``count`` runs of each path."""
 
     def fill(race: Race, column: Column) -> Cell:
         built = session.build(column.tree, column.series, options, race)
@@ -84,7 +87,7 @@ def outcomes(session: Session, options: RunOptions, count: int) -> Fill:
 
 
 def verdicts(session: Session, options: RunOptions, rules: Rules) -> Fill:
-    """Return what fills a cell with the verdict on all paths of a race."""
+    """Return a function that fills a cell with the verdict over all paths of a race."""
 
     def fill(race: Race, column: Column) -> Cell:
         arms = session.arms(column.tree, column.before or (), column.series, options, race)
@@ -116,9 +119,9 @@ def run_matrix(
     count: int | None,
     alpha: float,
 ) -> Matrix:
-    """Fill a matrix with verdicts at ``alpha`` where columns have series beneath, or outcomes.
+    """Fill a matrix: verdicts at ``alpha`` where columns have series beneath, else outcomes.
 
-    ``count``: pairs a path, 60 by default; or runs, 1 by default.
+    ``count``: pairs per path (default 60), or runs (default 1).
     """
     if any(column.before for column in columns):
         rules = Rules(alpha=alpha, pairs=count or 60, seed=options.seed or 0)
@@ -136,7 +139,7 @@ def fill_matrix(
 ) -> Matrix:
     """Build each kernel once, then fill the cells, as many at a time as there are slots.
 
-    A cell that cannot be filled says why; the others go on.
+    A cell that cannot be filled holds the error; the other cells are still filled.
     """
     session.at_once(
         [
@@ -166,7 +169,7 @@ def fill_matrix(
 
 
 def _build_ahead(session: Session, race: Race, column: Column, options: RunOptions) -> None:
-    """Build a column's kernels before any guest runs; the cell itself says what went wrong."""
+    """Build a column's kernels before any guest runs; errors are left to the cells."""
     try:
         session.build(column.tree, column.before or column.series, options, race)
         if column.before:

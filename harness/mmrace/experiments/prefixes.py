@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series patch by patch: does every prefix of it apply, build without new warnings, and hold."""
+"""A series patch by patch: whether each prefix applies, builds without new warnings, and holds."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mmrace.runs.kernels import Built, find_source
 
 
 class Reached(StrEnum):
-    """How far a prefix came."""
+    """The first check that a prefix failed."""
 
     APPLIES = "does not apply"
     BUILDS = "does not build"
@@ -26,7 +26,7 @@ class Reached(StrEnum):
 
 @dataclass(frozen=True)
 class Prefix:
-    """The first ``number`` patches; ``bad`` is None when all is well with them."""
+    """The first ``number`` patches of a series; ``bad`` is None when they pass all checks."""
 
     number: int
     patch: str
@@ -36,32 +36,32 @@ class Prefix:
 
     @property
     def state(self) -> str:
-        """How it is with these patches, as people read it."""
+        """The state of the prefix in words."""
         if self.bad is None:
             return self.why or "holds"
         return f"{self.bad}: {self.why}" if self.why else str(self.bad)
 
     @property
     def exit_code(self) -> int:
-        """Exit code of a command whose first bad prefix this is."""
+        """Exit code of a command whose first bad prefix is this one."""
         codes = {None: 0, Reached.APPLIES: 2, Reached.BUILDS: 4, Reached.SHOWN: 3}
         return codes.get(self.bad, 1)
 
 
 @dataclass(frozen=True)
 class Prefixes:
-    """A series patch by patch, as far as its prefixes were tried; ``total`` patches in all."""
+    """The prefixes that were tried, up to the first bad one; the series has ``total`` patches."""
 
     total: int
     found: tuple[Prefix, ...]
 
     @property
     def first_bad(self) -> Prefix | None:
-        """The first prefix with which something is wrong."""
+        """The first prefix that fails a check, None when there is none."""
         return next((prefix for prefix in self.found if prefix.bad), None)
 
     def document(self, race: str) -> dict[str, Any]:
-        """What goes into JSON."""
+        """The JSON document."""
         return {
             "race": race,
             "patches": self.total,
@@ -88,9 +88,9 @@ def verify_prefixes(
     work: Work,
     seed: int,
 ) -> Prefixes:
-    """Walk the prefixes of the last of the series; the others are beneath it.
+    """Check each prefix of the last series of ``after``; the other series are applied beneath it.
 
-    Raises UserError when that series has no patch.
+    Raises UserError when the last series has no patch.
     """
     *under, series = after
     base = base_for(find_source(session.home, tree, session.note).version)
@@ -116,7 +116,7 @@ def verify_prefixes(
 
 
 def prefix_names(series: str, count: int) -> list[str]:
-    """Names under which the prefixes of a series can be resolved."""
+    """Names that resolve to the prefixes of a series."""
     numbers = [str(number) for number in range(1, count + 1)]
     return [f"{series}[{','.join(numbers[:number])}]" for number in range(1, count + 1)]
 
@@ -126,10 +126,11 @@ def walk(
     build: Callable[[int], Built],
     judge: Callable[[Built], Judgement],
 ) -> Iterator[Prefix]:
-    """Try each prefix, ``build(0)`` first: what is beneath the series; end at the first bad one.
+    """Check each prefix in order; end at the first bad one.
 
-    Where the tree beneath fails in the race's own way, only the whole series is asked to hold: a
-    prefix may still fail so, until one has held, but in no other way.
+    ``build(0)`` builds the kernel without any patch of the series. If that kernel shows the race's
+    own failure, prefixes may show it too until one of them holds, except for the whole series; any
+    other failure makes a prefix bad.
     """
     below = build(0)
     open_failure = _own(judge(below))
@@ -164,9 +165,10 @@ def _own(judged: Judgement) -> bool:
 
 
 def _is_new(text: str, seen: set[str], touched: set[str]) -> bool:
-    """A warning that was not there, about a file of the series: others may not have been compiled.
+    """Whether a warning is new and in a file that the series changes.
 
-    A header's warning counts when the header is the series' own.
+    Other files may not have been compiled before. A warning in a header counts only if the series
+    changes the header.
     """
     return text not in seen and text.partition(": ")[0] in touched
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is bisected: commits of a kernel's repository, or patches of a series."""
+"""The range to bisect: commits of a kernel's repository, or patches of a series."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,15 +19,16 @@ from mmrace.experiments.reproducing import Learnt, failing_end, learn_for_bisect
 from mmrace.experiments.session import Session
 from mmrace.experiments.work import Work
 
-ROUND_TRIP = 5.0  # seconds of a run beside its workload's, under TCG
+ROUND_TRIP = 5.0  # seconds of a run besides its workload (boot, shutdown), under TCG
 
 
 @dataclass(frozen=True)
 class Range:
-    """Commits of ``tree`` from ``good`` to ``bad``, or patches of ``series`` on it.
+    """Commits of ``tree`` from ``good`` to ``bad``, or patches of ``series`` on ``tree``.
 
-    ``before``: series beneath. ``fix``: which patch ends the failure; ``enough``: which patches
-    together do. Raises UserError where the two kinds are mixed.
+    ``before``: series applied beneath. ``fix``: look for the patch that ends the failure;
+    ``enough``: for the smallest set of patches that does. Raises UserError when both kinds are
+    mixed.
     """
 
     tree: str
@@ -55,9 +56,9 @@ def bisect_range(
     build_cost: float | None = None,
     run_cost: float | None = None,
 ) -> Bisected | Needed | Learnt:
-    """Bisect kernels by one kind of run; a ``Learnt`` has the trouble that kept it from beginning.
+    """Bisect kernels by one kind of run; return a ``Learnt`` when the failure cannot be learnt.
 
-    Costs are seconds, None: as usual. Raises UserError, BuildError.
+    Costs are in seconds; None: an estimate. Raises UserError, BuildError.
     """
     if in_memory(work.race):
         where, on_top = failing_end(

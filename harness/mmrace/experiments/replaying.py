@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A witness followed a number of times on one kernel, from one snapshot."""
+"""A witness replayed several times on one kernel, from one snapshot."""
 
 import statistics
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from mmrace.runs.replay import Replays, follow
 
 @dataclass(frozen=True)
 class Replayed:
-    """All replays of one witness on one kernel, and how its guests ran."""
+    """All replays of one witness on one kernel, and how the guest was started."""
 
     witness: Witness
     accel: Accel
@@ -24,14 +24,14 @@ class Replayed:
 
     @property
     def exit_code(self) -> int:
-        """1 when the race showed, 0 when every replay carried out the schedule and held, else 3."""
+        """1: the race's own failure; 0: every replay carried out the schedule and held; else 3."""
         done = self.replays
         if done.failed:
             return 1
         return 0 if done.complete == len(done.done) and not done.foreign else 3
 
     def document(self) -> dict[str, Any]:
-        """What goes into JSON."""
+        """The JSON document."""
         done = self.replays
         return {
             "race": self.witness.race,
@@ -60,10 +60,7 @@ def follow_witness(
     times: int,
     options: RunOptions,
 ) -> Replayed:
-    """Follow a witness ``times`` times, each for ``options.seconds`` of wall time at most.
-
-    Raises UserError for a sync point that the kernel does not have; InfraError when QEMU fails.
-    """
+    """Replay a witness ``times`` times, each for at most ``options.seconds`` of wall time."""
     race = load_race(witness.race)
     built = session.build(tree, series, options, race)
     if built.kernel.id != witness.found_on:

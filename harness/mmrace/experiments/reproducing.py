@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What has to be known of a reproducer before it can decide anything: its failure, its exercise.
+"""What mmrace learns of a reproducer before it can decide: its failure and its proof of exercise.
 
-The bad kernel is run until it has failed three times; the failure is what these runs share. What
-they executed of the functions in question until then is what later runs have to execute a tenth of.
-Where kernels are compared and a run did not fail, others are steered by random delays in the
-functions that the series changes; the campaign is steered when more of these runs failed.
+The bad kernel is run until it has failed three times; the failure is what these runs have in
+common. Each counted function has to be executed in later runs a tenth as often as in these runs
+until they failed. When kernels are compared and a run did not fail, further runs are steered by
+random delays in the functions that the series changes; the campaign is steered if steered runs
+failed more often.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,8 +41,8 @@ from mmrace.verdicts.learning import WANTED, Failure, Learning, advice
 from mmrace.verdicts.verdict import Arm
 
 OWN_END = "the program's own end"
-MOST = 60  # runs from which a bisection learns
-STACK = 6  # functions of a failing call trace that prove exercise in a bisection
+MOST = 60  # runs, at most, from which a bisection learns the failure
+STACK = 6  # innermost functions of the failing call trace that a bisection counts
 
 
 def race_of(
@@ -52,10 +53,10 @@ def race_of(
     user: bool = False,
     fails_by: Sequence[str] = (),
 ) -> Race:
-    """Return the race that programs become, and keep their files for runs to come.
+    """Return the race made from a reproducer's files, and store these files in the home.
 
-    ``crash``: title, expression or file of the failure that counts. UserError for what is none, and
-    for C that does not compile: no kernel is built for it.
+    ``crash``: title, regular expression or file that names the failure. Raises UserError for an
+    invalid one, and for C code that does not compile (before any kernel is built).
     """
     made = read_reproducer(words)
     keep_reproducer(home, made)
@@ -69,9 +70,9 @@ def race_of(
 
 @dataclass(frozen=True)
 class Learnt:
-    """A race of which all is known that a decision takes, or ``trouble``: why it is not.
+    """A race with all that a decision needs, or ``trouble``: why it could not be learnt.
 
-    ``runs``: what was run of the bad kernel to know it.
+    ``runs``: the runs of the bad kernel from which it was learnt.
     """
 
     race: Race
@@ -80,7 +81,7 @@ class Learnt:
     trouble: str = ""
 
     def document(self) -> dict[str, object]:
-        """What goes into JSON; nothing of a race that people have written."""
+        """The JSON document; empty for a race with a race directory."""
         if not self.runs:
             return {}
         return {
@@ -99,9 +100,10 @@ class Learnt:
 def learn_for_arms(
     session: Session, arms: Mapping[Arm, Built], race: Race, options: RunOptions, budget: int
 ) -> Learnt:
-    """Return what verifying a fix takes; exercise are the functions that the series changes.
+    """Learn what verifying a fix needs; the functions that the series changes prove exercise.
 
-    A race that people have written is returned as it is, without a run. ``budget``: runs at most.
+    A race with a race directory is returned unchanged, without a run. ``budget``: maximum number of
+    runs.
     """
     if not in_memory(race):
         return Learnt(race)
@@ -125,7 +127,7 @@ def learn_for_arms(
 
 
 def learn_for_bisection(session: Session, bad: Built, work: Work, budget: int) -> Learnt:
-    """Return what bisecting takes; exercise is the failing call trace, where there is one."""
+    """Learn what a bisection needs; the functions of the failing call trace prove exercise."""
     if not in_memory(work.race):
         return Learnt(work.race)
     found = _learn(session, bad, work.race, work.options, min(budget, MOST))
@@ -141,14 +143,14 @@ def failing_end(
     *,
     fix: bool,
 ) -> tuple[str, tuple[str, ...]]:
-    """Return tree and series of the end of a bisection that fails."""
+    """Return the tree and the series of that end of a bisection which fails."""
     if not series:
         return (f"{tree}@{bad}" if bad else tree), ()
     return tree, tuple(before) if fix else (*before, series)
 
 
 def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget: int) -> Learnt:
-    """Run the bad kernel until its failure is known, or seen once where the user has named it."""
+    """Run the bad kernel until its failure is known, or, if the user named it, was seen once."""
     known = knows_failure(race)
     learning = Learning(budget, 1 if known else WANTED)
     runs: list[RunDir] = []
@@ -179,7 +181,7 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
 
 
 def _next(works: Sequence[Work], runs: Sequence[RunDir]) -> Work:
-    """What the next run does: steered or not, whichever has failed more often so far."""
+    """Choose the next run: steered or not, whichever has failed more often so far."""
 
     def promise(work: Work) -> tuple[float, int]:
         mine = [run for run in runs if run.spec().steered is (work.race.delays is not None)]
@@ -189,7 +191,7 @@ def _next(works: Sequence[Work], runs: Sequence[RunDir]) -> Work:
 
 
 def _steering_chosen(session: Session, found: Learnt) -> Race:
-    """Keep the delays where the bad kernel fails more often with them: fewer runs decide then."""
+    """Keep the delays if the bad kernel fails more often with them, as fewer runs then decide."""
     kinds = {
         steered: [run for run in found.runs if run.spec().steered is steered]
         for steered in (False, True)
@@ -203,12 +205,12 @@ def _steering_chosen(session: Session, found: Learnt) -> Race:
             for steered, how in ((False, "unsteered"), (True, "with delays in these functions"))
         ]
         session.note("; ".join(said))
-    steered = max(rates, key=lambda kind: rates[kind])  # unsteered, where both are the same
+    steered = max(rates, key=lambda kind: rates[kind])  # unsteered if both are equal
     return found.race if steered else found.race.model_copy(update={"delays": None})
 
 
 def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) -> RunDir:
-    """One run of the bad kernel, or that of an earlier process which was killed."""
+    """Run the bad kernel once, or return the run of an earlier process that was killed."""
     place = f"learn-{number}"
     if found := slots.find(place):
         return found
@@ -217,7 +219,10 @@ def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) ->
 
 
 def _judged(run: RunDir) -> tuple[Judgement, Sequence[str]]:
-    """A run's judgement, the program's own end by one name; and its call trace."""
+    """A run's judgement and the functions of its call trace.
+
+    All ends of the program get one title.
+    """
     judged = run.judgement()
     if judged.outcome in (Outcome.FAIL, Outcome.HANG):
         return replace(judged, title=OWN_END), ()
@@ -229,7 +234,10 @@ def _judged(run: RunDir) -> tuple[Judgement, Sequence[str]]:
 
 
 def _proof(race: Race, changed: int) -> str:
-    """What proves exercise, of so many functions that a series changes."""
+    """Name the functions that prove exercise.
+
+    ``changed``: how many functions the series changes.
+    """
     names = race.workload[0].probes
     if not names and changed:
         return (
@@ -250,7 +258,7 @@ def _failed(run: RunDir) -> bool:
 def _trouble(
     bad: Built, race: Race, options: RunOptions, learning: Learning, runs: Sequence[RunDir]
 ) -> str:
-    """Why nothing can be decided, and what would help."""
+    """Why the failure could not be learnt, and what may help."""
     seen = ", ".join(f"{title} ({count})" for title, count in learning.titles)
     said = f"only: {seen}" if seen else "not once"
     kasan = "CONFIG_KASAN=y" in bad.kernel.config.read_text(encoding="utf-8").splitlines()

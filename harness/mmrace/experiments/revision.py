@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a revision of a kernel to what one run of it showed: what a bisection asks."""
+"""From a revision of a kernel to the result of one run of it, as a bisection needs it."""
 
 import secrets
 from collections import deque
@@ -15,19 +15,20 @@ from mmrace.outcome import Outcome
 from mmrace.runs.kernels import Built
 from mmrace.runs.record import RunDir
 
-ATTEMPTS = 3  # at a run that the host spoils
-AHEAD = 3  # builds under way at a time: of a revision that is wanted, and of two that may be
+ATTEMPTS = 3  # runs, at most, in place of one with the outcome INFRA
+AHEAD = 3  # concurrent builds: the wanted revision and two that may be wanted next
 
-Make = Callable[[Built, int], "Future[Runs]"]  # begins one run of a kernel, with a seed
+Make = Callable[[Built, int], "Future[Runs]"]  # begins one run of a kernel with a seed
 
 
 class KernelProbe:
-    """Builds each revision once; ``note`` is called with the reason why a revision cannot be used.
+    """Builds each revision once and runs it; ``note`` is called with the reason of each skip.
 
-    ``slots``: how many runs of one revision are under way at a time. They are taken in the order in
-    which they were begun, so that a bisection sees what it would see of one after another; those
-    that it does not want any more are dropped.
-    ``following``: revisions that may be wanted next; where others build, they are built meanwhile.
+    ``slots``: how many runs of one revision are under way at a time. Results are used in the order
+    in which runs were begun, so that a bisection sees the same as with one run after another; runs
+    that it no longer wants are cancelled.
+
+    ``following``: returns the revisions that may be wanted next; workers build them meanwhile.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class KernelProbe:
         self.runs: list[tuple[str, RunDir]] = []
 
     def __call__(self, revision: str, wanted: int) -> Result:
-        """Return what one run showed; InfraError when the host spoils it again and again."""
+        """Return the result of one run; InfraError when ATTEMPTS runs end with INFRA."""
         if revision != self._of:
             self._drop()
             self._of = revision
@@ -75,7 +76,7 @@ class KernelProbe:
         return result_of(run.judgement())
 
     def _begin_builds(self, revision: str) -> None:
-        """Begin to build what may follow a revision, in all slots but the one of its own runs."""
+        """Begin builds that may be wanted next, in all slots but one, which runs this revision."""
         following = self.following()[: max(0, self._slots() - 1)]
         for one in (revision, *following) if following else ():
             if one not in self._built and one not in self._building:
@@ -100,7 +101,7 @@ class KernelProbe:
 
 
 def _started(run: RunDir) -> bool:
-    """Whether the guest came to its workload, or to the race's failure."""
+    """Whether the guest started its workload, or showed the race's own failure before."""
     if run.judgement().signature_matched:
         return True
     return channel.parse(run.channel()).started is not None

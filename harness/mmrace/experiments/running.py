@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Workloads of races on one kernel, each a number of times."""
+"""Workloads of races, run a number of times each on one kernel."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from mmrace.runs.options import RunOptions
 from mmrace.runs.record import NotRun, RunDir
 from mmrace.severity import worst_outcome
 
-SKIP = 125  # what `git bisect run` takes for a revision that cannot be tested
+SKIP = 125  # `git bisect run` skips a revision on this exit code
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs that were made, workloads that were not run, and the error that ended it, if one."""
+    """Runs that were made, workloads that were not run, and the error that ended the loop."""
 
     made: tuple[RunDir, ...] = ()
     not_run: tuple[NotRun, ...] = ()
@@ -32,7 +32,7 @@ class Runs:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of a command that made these runs: that of the worst."""
+        """Exit code of a command that made these runs: that of the worst run."""
         if self.error:
             return self.error.exit_code
         worst = worst_outcome(run.judgement().outcome for run in self.made)
@@ -40,7 +40,7 @@ class Runs:
 
     @property
     def bisect_code(self) -> int:
-        """1 when the race's own failure was seen, 0 when all held, else 125 (skip)."""
+        """1 when the race's own failure was seen, 0 when all runs held, else SKIP."""
         judged = [run.judgement() for run in self.made]
         if any(item.outcome.failed and item.signature_matched for item in judged):
             return 1
@@ -48,7 +48,7 @@ class Runs:
         return 0 if held and not self.error else SKIP
 
     def document(self) -> dict[str, object]:
-        """What goes into JSON."""
+        """The JSON document."""
         return {
             "runs": [run.as_json() for run in self.made],
             "not_run": [vars(item) for item in self.not_run],
@@ -65,7 +65,7 @@ def run_workloads(
 ) -> Runs:
     """Run workloads of one race on one kernel, ``count`` times each.
 
-    All of them are planned before the first is run, so that bad input costs no run.
+    The first run of each is planned before any run, so that bad input is reported first.
     """
     planned: list[list[Callable[[], Cell]]] = []
     absent: list[NotRun] = []
@@ -92,7 +92,10 @@ def _planned(
     options: RunOptions,
     count: int,
 ) -> list[Callable[[], Cell]]:
-    """Plan the first run now; a further one when its turn comes, for its id and its seed."""
+    """Plan a workload's first run now.
+
+    Later runs when their turn comes, each with its id and seed.
+    """
     plan = session.planner.plan
 
     def later(number: int) -> Cell:
@@ -112,9 +115,9 @@ def run_races(
     options: RunOptions,
     count: int = 1,
 ) -> Runs:
-    """Run a race, or those that the series is about, on a tree with series on top.
+    """Run a race, or the races that the series concerns, on a tree with series on top.
 
-    Raises UserError for a name that is not there, BuildError.
+    Raises UserError for an unknown name, BuildError.
     """
     if workloads and not race:
         raise UserError("a workload belongs to a race; name it with --race")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the experiments of one invocation share: home, progress, kernels, and where cells run."""
+"""What the experiments of one invocation share: home, progress, kernels, and the executor."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -26,16 +26,15 @@ from mmrace.verdicts.verdict import Arm
 
 Note = Callable[[str], None]
 T = TypeVar("T")
-MOST = 32  # builds that are asked for at a time
+MOST = 32  # concurrent builds on other hosts, at most
 
 
 class Session:
     """One invocation's home and progress; each kernel is built once and kept.
 
     ``step`` shows that something is under way, ``note`` prints one line for people.
-    ``after_answer`` does something once the invocation's result has reached its user. ``builder``
-    builds kernels on other hosts, several at a time; without one they are built here, one after
-    another.
+    ``after_answer`` registers a call for when the result has been printed. ``builder`` builds
+    kernels on other hosts, several at a time; None: kernels are built here, one after another.
     """
 
     def __init__(
@@ -61,11 +60,11 @@ class Session:
 
     @cached_property
     def planner(self) -> Planner:
-        """What plans this invocation's cells."""
+        """The planner of this invocation's cells."""
         return Planner(self.home, self.step)
 
     def taking(self, intake: Intake) -> "Session":
-        """Return a session that takes series in another way, with the same executor."""
+        """Return a session that reads series by another intake, with the same executor."""
         return Session(
             self.home,
             self.step,
@@ -79,9 +78,9 @@ class Session:
     def build(
         self, tree: str, series: Sequence[str], options: RunOptions, race: Race | None = None
     ) -> Built:
-        """Return the kernel of a tree with series on top, as the race and the options want it.
+        """Return the kernel of a tree with series on top, configured for the race and the options.
 
-        Raises UserError for a tree or series that is not there, BuildError.
+        Raises UserError for an unknown tree or series, BuildError.
         """
         configs = (*(race.own_config if race else ()), *options.kernel_configs)
         configs = tuple(dict.fromkeys(configs))
@@ -95,9 +94,9 @@ class Session:
             return self._built[key]
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """Make calls that build: at the same time where other hosts build, else in order.
+        """Make calls that build: concurrently where other hosts build, else in order.
 
-        Raises what the first one in their order raises.
+        Raises the first exception in the order of ``calls``.
         """
         if not self.builder or len(calls) < 2:
             return [call() for call in calls]
@@ -105,7 +104,10 @@ class Session:
             return [one.result() for one in [pool.submit(call) for call in calls]]
 
     def prepare(self, tree: str, series: Sequence[str]) -> Prepared:
-        """Apply series to a tree. Raises UserError for one that is not there or does not apply."""
+        """Apply series to a tree.
+
+        Raises UserError for an unknown name, or a series that does not apply.
+        """
         return kernels.prepare(self.home, tree, series, self.step, self.intake)
 
     def arms(
@@ -116,9 +118,9 @@ class Session:
         options: RunOptions,
         race: Race | None = None,
     ) -> dict[Arm, Built]:
-        """Build the kernels of both arms; UserError when they are the same.
+        """Build the kernels of both arms; UserError when both are the same.
 
-        Series that do not exist, or do not apply, are reported before a kernel is built.
+        A series that does not exist or does not apply is reported before any kernel is built.
         """
         intake = replace(self.intake, sandboxed=options.sandbox)
         kernels.prepare(self.home, tree, (*before, *after), self.step, intake, building=True)
@@ -130,13 +132,13 @@ class Session:
         return made
 
     def suited(self, built: Built, race: Race, options: RunOptions) -> Built:
-        """Return the same source as a kernel that the race can show on."""
+        """Return a kernel of the same source with the options that the race needs."""
         if built.suits(race):
             return built
         return self.build(built.tree.name, built.series, options, race)
 
     def races_about(self, before: str, after: str) -> list[Race]:
-        """Return the races that the change between two commits is about, and say why.
+        """Return the races that the change between two commits concerns, and note the reason.
 
         Raises UserError when there is none.
         """
@@ -157,5 +159,5 @@ class Session:
         return self.executor.submit(lambda: (planner.plan(built, race, workload, options),))
 
     def run_cell(self, plan: Callable[[], Cell]) -> RunDir:
-        """Have one cell planned and run, and wait for its run. Raises what either raises."""
+        """Plan and run one cell, and wait for its run; raises what planning and running raise."""
         return self.executor.submit(lambda: (plan(),)).result()[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A verdict on a fix: pairs of runs on all paths, and then an attack on what they call FIXED."""
+"""A verdict on a fix: pairs of runs on all paths, then an attack if the pairs say FIXED."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from mmrace.verdicts.verdict import Arm, Pair, Rules, Verdict
 
 @dataclass(frozen=True)
 class Decided:
-    """The pairs, what was learnt before them, and the attack after them, where there was one."""
+    """The pairs, what was learnt before them, and the attack after them (None: not made)."""
 
     verified: Verified
     learnt: Learnt
@@ -41,7 +41,7 @@ class Decided:
         return (*self.learnt.runs, *pairs, *(one.run for one in attempts))
 
     def document(self, race: str, witness: str) -> dict[str, Any]:
-        """What goes into JSON; ``witness``: file of the witness that an attack found."""
+        """The JSON document; ``witness``: path of the witness that an attack found."""
         statement = self.statement
         return {
             **self.verified.document(race),
@@ -65,10 +65,10 @@ def decide(
     attack: float = 0.0,
     tell: Callable[[Pair, Combined], None] = lambda *_: None,
 ) -> Decided:
-    """Build both kernels, make pairs until the verdict is certain, and attack one that is FIXED.
+    """Build both kernels, make pairs until the verdict is reached, and attack if it is FIXED.
 
-    ``attack``: its seconds, 0 for none. ``tell`` hears of each pair. Raises UserError for what is
-    not there, and before any run for kernels that cannot be attacked.
+    ``attack``: seconds of the attack, 0 for none. ``tell`` is called after each pair. Raises
+    UserError for unknown names and, before any run, for kernels that cannot be attacked.
     """
     arms = session.arms(tree, before, after, options, race)
     if attack:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a fix holds: pairs of runs on all paths of a race, until the verdict stands.
+"""Whether a fix holds: pairs of runs on all paths of a race, until the verdict is reached.
 
-The one pair loop. It is resumable: a run's record names its place, so the loop run by the same
-question finds the runs that an earlier process finished.
+All commands that need a verdict use this loop. It can be resumed: each run records its place in the
+campaign, so the same command finds the runs that an earlier process finished.
 """
 
 import time
@@ -31,7 +31,7 @@ Works = Mapping[str, Work]  # by path
 
 @dataclass(frozen=True)
 class PairRuns:
-    """One pair that was made: which, and the run of each arm."""
+    """One finished pair, and the run of each arm."""
 
     pair: Pair
     runs: Mapping[Arm, RunDir]
@@ -39,7 +39,7 @@ class PairRuns:
 
 @dataclass(frozen=True)
 class Verified:
-    """A campaign as far as it came; ``seconds`` of its runs, without building."""
+    """The state of a campaign; ``seconds``: wall time of its runs, without builds."""
 
     statement: Combined
     pairs: tuple[PairRuns, ...]
@@ -51,7 +51,7 @@ class Verified:
         return tuple((arm, one.runs[arm]) for one in self.pairs for arm in one.pair.order)
 
     def document(self, race: str) -> dict[str, Any]:
-        """What goes into JSON."""
+        """The JSON document."""
         return {
             "race": race,
             **self.statement.as_json(),
@@ -71,10 +71,10 @@ def works_of(
     workload: str | None = None,
     witness: Witness | None = None,
 ) -> tuple[dict[str, Work], tuple[str, ...]]:
-    """Return what decides each path of a race on a kernel of this release, and the paths left out.
+    """Return the run that decides each path on a kernel of this release, and the paths left out.
 
-    A workload or a witness narrows the question to the path that it is of. Raises UserError for a
-    workload that the race does not have, or a witness of another race.
+    A workload or a witness restricts this to its own path. Raises UserError for a workload that the
+    race does not have, or a witness of another race.
     """
     narrowed = witnessed(race, witness) if witness else workload
     paths = race.paths(release, narrowed)
@@ -86,7 +86,7 @@ def works_of(
 
 
 class Verification:
-    """Makes the pairs of one campaign; use as a context manager, ``step`` or ``run`` it."""
+    """Makes the pairs of one campaign; use as a context manager and call ``step`` or ``run``."""
 
     def __init__(
         self,
@@ -117,27 +117,27 @@ class Verification:
 
     @property
     def done(self) -> bool:
-        """Whether the verdict stands, the budget is spent, or the host is broken."""
+        """Whether the verdict is reached, the budget is spent, or the host keeps failing."""
         return self._campaign.done
 
     def statement(self) -> Combined:
-        """Return the verdict as it stands."""
+        """Return the current verdict."""
         return self._campaign.statement()
 
     def result(self) -> Verified:
-        """Return all that is known now."""
+        """Return the current state of the campaign."""
         return Verified(self.statement(), tuple(self.pairs), self._seconds)
 
     def undecided(self, why: str) -> Verified:
-        """Return the result of a campaign that cannot begin: INCONCLUSIVE, and why."""
+        """Return the result of a campaign that cannot begin: INCONCLUSIVE, because of ``why``."""
         if self._slots:
             self._session.after_answer(self._slots.end)
         return replace(self.result(), statement=replace(self.statement(), reason=why))
 
     def run(self, tell: Callable[[Pair, Combined], None] = lambda *_: None) -> Verified:
-        """Make pairs until the campaign is done; ``tell`` hears of each.
+        """Make pairs until the campaign is done; call ``tell`` after each.
 
-        Pairs are recorded in the order in which they were drawn, whichever ends first: an order
+        Pairs are recorded in the order in which they were drawn, not in which they end: an order
         that depends on the results would bias a sequential test.
         """
         begun = time.monotonic()
@@ -150,7 +150,7 @@ class Verification:
         return self.result()
 
     def step(self, pairs: int = 1) -> None:
-        """Make the next pairs, side by side."""
+        """Make up to ``pairs`` further pairs, concurrently where there are slots."""
         begun = time.monotonic()
         for one in self._make_pairs(most=pairs):
             self._record(one)
@@ -195,10 +195,10 @@ class Verification:
         return self._slots.slot(_place(pair, arm)) if self._slots else ""
 
     def _find_runs(self, pair: Pair) -> dict[Arm, RunDir]:
-        """Runs of an earlier process at this pair's places.
+        """Runs that an earlier process made for this pair.
 
-        Both arms of a pair are made on one kind of host. A worker's run whose partner is missing,
-        or was made on another kind of host, does not count: the pair is made again.
+        Both arms of a pair have to be run on one kind of host. So a worker's run is not used if its
+        partner is missing or was made on another kind of host; the pair is then made again.
         """
         if not self._slots:
             return {}
@@ -232,9 +232,9 @@ def pick_race(
     after: Sequence[str],
     options: RunOptions,
 ) -> Race:
-    """Return the race that is most of what the series is about, and name the others.
+    """Return the race that the series concerns most; note the other races that it concerns.
 
-    Raises UserError when it is about none.
+    Raises UserError when it concerns none.
     """
     arms = session.arms(tree, before, after, options)
     first, *others = session.races_about(*(arms[arm].applied.commit for arm in Arm))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one run of an experiment does on a kernel: a workload of a race, or a witness followed."""
+"""What one run of an experiment does on a kernel: run a workload, or replay a witness."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from mmrace.runs.planner import Planner
 
 
 def witnessed(race: Race, witness: Witness) -> str:
-    """Return the workload that a witness is of; UserError when it is of another race."""
+    """Return a witness's workload; UserError when the witness is of another race."""
     if witness.race != race.name:
         raise UserError(f"witness is of race {witness.race}, not of {race.name}; omit --race")
     return witness.workload
@@ -23,8 +23,8 @@ def witnessed(race: Race, witness: Witness) -> str:
 class Work:
     """A workload with the user's choices; with ``witness`` its schedule is replayed.
 
-    A replay takes machine and seed from its witness. It has held when it reached the witness's
-    first sync point and nothing failed.
+    A replay takes machine and seed from its witness. It holds if it reached the witness's first
+    sync point and nothing failed.
     """
 
     race: Race
@@ -41,10 +41,9 @@ class Work:
         workload: str | None = None,
         witness: Witness | None = None,
     ) -> "Work":
-        """Return a witness's schedule, the workload named, or that of the race's first path.
+        """Return the work for a witness, for a named workload, or for the race's first path.
 
-        ``release``: the kernel's, which says what it can run; empty where it is not known yet.
-
+        ``release``: the kernel's release, which decides which workloads can run; "": not known yet.
         Raises UserError for a workload that the race does not have, or a witness of another race.
         """
         if witness:
@@ -53,14 +52,14 @@ class Work:
         return cls(race, next(iter(decided.values())), options, witness)
 
     def plan(self, planner: Planner, built: Built, seed: int, slot: str = "") -> Cell:
-        """Return the cell that does it on a kernel, at a place of a campaign."""
+        """Return the cell of one run on a kernel; ``slot``: its place in a campaign."""
         options = self.options.with_(seed=seed)
         if self.witness:
             return planner.plan_replay(built, self.race, self.witness, options, slot=slot)
         return planner.plan(built, self.race, self.workload, options, slot=slot)
 
     def key(self) -> tuple[object, ...]:
-        """All that its result on a kernel depends on, but the seed."""
+        """All inputs, except for the seed, that the result on a given kernel depends on."""
         witness = self.witness.model_dump() if self.witness else None
         options = self.options.model_dump()
         return self.race.model_dump(), self.workload.name, options, witness
