@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A user's own bzImage and vmlinux as a kernel of the home."""
 
+import functools
 import gzip
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,13 @@ from mmrace.building.userkernel import take_kernel
 from mmrace.errors import UserError
 from mmrace.home import Home
 
+CODE = """
+static int table[4] = { 1 };
+int zeroes[8];
+const int fixed = 3;
+static __attribute__((noinline, used)) int add(int n) { return table[n & 3] + zeroes[n & 7]; }
+__attribute__((weak)) int _start(void) { return add(1) + fixed; }
+"""
 WHEN = "#7 SMP PREEMPT_DYNAMIC Mon Jan  2 10:00:00 UTC 2023"
 
 
@@ -23,10 +33,21 @@ def image(release: str = "6.1.192-mine", built: str = WHEN) -> bytes:
     return bytes(head)
 
 
+@functools.cache
+def elf(*words: str) -> bytes:
+    """A program of the compiler's with two functions, a table, and a name that is nobody's."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder, "k.c"), Path(folder, "k")
+        source.write_text(CODE)
+        flags = ("-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none")
+        subprocess.run(["/usr/bin/gcc", *flags, *words, "-o", made, source], check=True)
+        return made.read_bytes()
+
+
 def symbols(release: str = "6.1.192-mine", built: str = WHEN, config: str = "") -> bytes:
     banner = f"Linux version {release} (me@box) (gcc (Debian) 12, GNU ld 2.40) {built}\n\0"
     packed = b"IKCFG_ST" + gzip.compress(config.encode()) + b"IKCFG_ED" if config else b""
-    return b"\x7fELF" + b"\0" * 64 + banner.encode() + packed
+    return elf() + banner.encode() + packed
 
 
 @pytest.fixture
@@ -60,6 +81,17 @@ def test_a_build_directory_its_image_and_both_files_are_one_kernel(home: Home, b
     assert kernel.vmlinux.read_bytes() == symbols()  # a copy: the build goes on
 
 
+def test_a_kernel_without_a_system_map_gets_the_one_of_its_vmlinux(home: Home, build: Path) -> None:
+    listed = take_kernel(home, build).folder.joinpath("System.map").read_text().splitlines()
+    found = subprocess.run(
+        ["/usr/bin/nm", build / "vmlinux"], check=True, capture_output=True, text=True
+    ).stdout
+    told = {tuple(line.split()) for line in found.splitlines()}
+    assert {tuple(line.split()) for line in listed} == told
+    assert {kind for _, kind, _ in told} >= set("tWRdB")
+    assert listed == sorted(listed)
+
+
 def test_the_config_is_the_kernels_own_where_it_has_one(home: Home, build: Path) -> None:
     (build / "vmlinux").write_bytes(symbols(config="CONFIG_IKCONFIG=y\n"))
     assert take_kernel(home, build).config.read_text() == "CONFIG_IKCONFIG=y\n"
@@ -73,6 +105,14 @@ def test_the_config_is_the_kernels_own_where_it_has_one(home: Home, build: Path)
     [
         (lambda top: (top / "vmlinux").unlink(), "no vmlinux beside it; name it with --vmlinux"),
         (lambda top: (top / "vmlinux").write_bytes(b"hello"), "not a vmlinux; give the ELF"),
+        (
+            lambda top: (top / "vmlinux").write_bytes(elf("-s") + symbols()[len(elf()) :]),
+            "stripped; give the vmlinux of the build, with its symbols",
+        ),
+        (
+            lambda top: (top / "vmlinux").write_bytes(elf()[:80] + symbols()[len(elf()) :]),
+            "cannot be read: .*; give the ELF file of the build",
+        ),
         (
             lambda top: (top / "vmlinux").write_bytes(symbols(built=WHEN.replace("#7", "#8"))),
             r"is from build 6.1.192-mine #8 SMP",

@@ -7,8 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
+from elftools.common.exceptions import ELFError
+
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.packed import read_config
+from mmrace.building.systemmap import system_map
 from mmrace.compressed import expand
 from mmrace.errors import UserError
 from mmrace.home import Home, publish, write_file
@@ -42,6 +45,7 @@ def take_kernel(home: Home, image: Path, vmlinux: Path | None = None) -> Kernel:
         raise UserError(
             f"{vmlinux} is from build {other}, {image} from {release} {built}; name its vmlinux"
         )
+    listed = _listed(vmlinux)
     digest = hashlib.sha256(raw)
     digest.update(symbols)
     name = digest.hexdigest()[:16]
@@ -51,6 +55,7 @@ def take_kernel(home: Home, image: Path, vmlinux: Path | None = None) -> Kernel:
         (made / "bzImage").write_bytes(raw)
         shutil.copyfile(vmlinux, made / "vmlinux")
         (made / "config").write_text(_config(symbols, (*folders, vmlinux.parent)), encoding="utf-8")
+        write_file(made / "System.map", listed)
         write_file(made / "kernel.json", json.dumps({"release": release, "taken": str(image)}))
         publish(made, home.kernels / name)
     kernel = load_kernel(home, name)
@@ -75,6 +80,19 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; name a bzImage and its vmlinux") from error
+
+
+def _listed(vmlinux: Path) -> str:
+    """The System.map of a vmlinux; UserError when it has no symbols."""
+    try:
+        listed = system_map(vmlinux)
+    except (ELFError, OSError) as error:
+        raise UserError(
+            f"{vmlinux}: cannot be read: {error}; give the ELF file of the build"
+        ) from error
+    if not listed:
+        raise UserError(f"{vmlinux}: stripped; give the vmlinux of the build, with its symbols")
+    return listed
 
 
 def _image_version(path: Path, raw: bytes) -> tuple[str, str]:
