@@ -172,7 +172,7 @@ class Race(Table):
 
     @property
     def shared(self) -> bool:
-        """Whether it shows on the kernels that races share."""
+        """Whether the race needs no kernel configuration of its own."""
         return not self.own_config
 
     def fragments(self, more: Iterable[str] = ()) -> tuple[str, ...]:

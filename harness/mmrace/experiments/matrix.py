@@ -39,7 +39,7 @@ class Matrix:
 def races_of(names: Sequence[str], repro: Race | None) -> list[Race]:
     """Return the named races and a reproducer's race.
 
-    Without either all races that mmrace ships.
+    Without either, all races that need no kernel configuration of their own.
     """
     races = [*map(load_race, names), *([repro] if repro else [])]
     return races or [race for race in map(load_race, race_names()) if race.shared]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From an order that fails to the smallest part of it that still does."""
+"""From an order of steps that fails to its smallest part that still fails."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,17 +10,17 @@ from mmrace.definitions.witness import Step
 from mmrace.hunting.order import Hit, ends, going_on, order
 
 Steps = tuple[Step, ...]
-_LONGEST = 4  # steps of an order that is tried before the whole walk
-_LAST = 10  # of a walk's steps, of which they are taken
-_BETTER = 2  # orders tried in place of one that fails, but not always or not as it stands
+_LONGEST = 4  # steps, at most, of the short orders that are tried before the whole walk
+_LAST = 10  # short orders are made of this many last steps of the walk
+_BETTER = 2  # variants tried of an order that fails only sometimes or too early
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Whether an order failed each time it was carried out, and how many of its steps were.
+    """Whether an order failed each time it was carried out, and how many steps were executed.
 
-    ``early``: the failure came though the next step could not be carried out. ``shown``: it failed
-    once at least.
+    ``early``: it failed before its next step could be carried out. ``shown``: it failed at least
+    once.
     """
 
     failed: bool
@@ -32,9 +32,10 @@ class Trial:
 def minimise(
     hits: tuple[Hit, ...], attempt: Callable[[Steps], Trial], first: Steps = ()
 ) -> Steps | None:
-    """The fewest steps found that still fail; None when no part of the walk does again.
+    """Return the fewest steps found that still fail; None when no part of the walk fails again.
 
-    Greedy: what is left out stays out. ``first``: an order that is tried before all others.
+    Greedy: a step that was left out is not tried again. ``first``: an order that is tried before
+    all others.
     """
     orders = chain((first,) if first else (), parts(hits))
     found = _first(filter(_holds, orders), attempt)
@@ -47,10 +48,11 @@ def minimise(
 
 
 def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
-    """Orders that a walk's hits may mean: four, three, two of its last steps in turn, then all.
+    """Orders that a walk's hits may stand for: its last four, three and two steps, then all steps.
 
-    The failure was sown by a few changes from one actor to another, and seldom long before it
-    showed. Between them the walk has others, where one of them waited for a held one.
+    A failure comes from a few switches between actors, seldom long before it shows. The walk has
+    further switches, where an actor had to wait for one that was held; the short orders leave these
+    out.
     """
     last = ends(hits)
     lengths = range(min(_LONGEST, len(last) - 1), 1, -1)
@@ -68,7 +70,10 @@ def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
 def _alternating(
     hits: tuple[Hit, ...], last: tuple[int, ...], length: int
 ) -> list[tuple[int, ...]]:
-    """Those first of which the fewest steps are left out, between them and behind them."""
+    """Choices of ``length`` steps whose actors alternate.
+
+    Those that leave out the fewest come first.
+    """
     found = [
         chosen
         for chosen in combinations(range(len(last)), length)
@@ -79,14 +84,15 @@ def _alternating(
 
 
 def _holds(steps: Steps) -> bool:
-    """Whether anybody is held while others go on."""
+    """Whether the first actor is held at a point while others go on."""
     return bool(steps[0].point)
 
 
 def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps | None:
-    """The first that fails; none is tried that begins as one that could not be carried out.
+    """Return the first order that fails, or a variant of it.
 
-    One that fails, but not always or not as it stands, has better ones tried after it.
+    Orders that begin with a prefix that could not be carried out are skipped. An order that fails
+    only sometimes or too early is followed by its variants (``_better``).
     """
     dead: set[Steps] = set()
     for wanted in orders:
@@ -105,10 +111,10 @@ def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps 
 
 
 def _better(steps: Steps, trial: Trial) -> Steps:
-    """What else such an order may mean, if anything.
+    """The variant to try of an order that fails only sometimes or too early; empty for none.
 
-    Where it could not be carried out, its next actor only had to go on. Where it fails sometimes,
-    the other one of the last two has to go on first when both are let go.
+    If it failed before its next step, that step's actor only has to go on. If it fails sometimes,
+    the second-last step's actor has to go on before the last one's.
     """
     if trial.early:
         return (*steps[: trial.steps], going_on(steps[trial.steps].actor))
@@ -118,7 +124,7 @@ def _better(steps: Steps, trial: Trial) -> Steps:
 
 
 def _pass(steps: Steps, fails: Callable[[Steps], bool]) -> Steps:
-    """What is left when each step has once been left out, or counted only once."""
+    """Leave out each step in turn, or lower its hit to 1, wherever the rest still fails."""
     number = 0
     while number < len(steps):
         step = steps[number]
@@ -135,7 +141,7 @@ def _pass(steps: Steps, fails: Callable[[Steps], bool]) -> Steps:
 
 
 def _plain(steps: Steps) -> Steps:
-    """Without the names of tasks that stand in one step only: any task will do there."""
+    """Drop the names of tasks that occur in one step only: any task will do there."""
     used = Counter(step.task for step in steps)
     return tuple(
         step if used[step.task] > 1 else step.model_copy(update={"task": ""}) for step in steps

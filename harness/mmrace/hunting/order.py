@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The order of hits that came of a schedule, and the steps that it means."""
+"""Hits recorded under a schedule, and the order of steps made of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mmrace.definitions.witness import Step
 
-# Seconds for which an actor goes on that comes to no point: a few rests of a stressor, on a busy
-# host as well.
+# Seconds for which an actor without a point goes on: a few pauses of a stressor, also on a
+# busy host.
 GOES_ON = 0.3
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A vCPU came to a point, in one of the tasks that take turns on it.
+    """A vCPU reached a point, while it executed ``task``.
 
-    Without a point: it went on for a while and came to none, as another one was held. ``meets``: it
-    came to memory that a held one had just accessed, one of the two storing to it.
+    No point (""): the actor went on for a while and reached none, as another actor was held.
+    ``meets``: it accessed memory that a held actor had just accessed; at least one of the two
+    stores.
     """
 
     actor: str
@@ -26,19 +27,19 @@ class Hit:
 
 
 def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
-    """The order of a walk as steps: where each run of one actor's hits ended."""
+    """Return a walk's hits as steps: one for the last hit of each uninterrupted run of an actor."""
     return order(hits, ends(hits))
 
 
 def going_on(actor: str) -> Step:
-    """The step of one that goes on and comes to no point."""
+    """Return the step of an actor that goes on for ``GOES_ON`` seconds without a point."""
     return Step(actor=actor, seconds=GOES_ON)
 
 
 def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:
-    """Which hits are the last of a run of one actor's, or the last before it went on.
+    """Return the indices of hits that end an actor's uninterrupted run, or come before it goes on.
 
-    Where it went on from matters: it is there that it met the one that was held.
+    The place from which an actor went on matters: from there it met the held actor.
     """
     following = (*hits[1:], Hit("", ""))[: len(hits)]
     return tuple(
@@ -49,7 +50,7 @@ def ends(hits: tuple[Hit, ...]) -> tuple[int, ...]:
 
 
 def order(hits: tuple[Hit, ...], chosen: Iterable[int]) -> tuple[Step, ...]:
-    """Some hits of a walk as steps, each counted from the step of its actor before."""
+    """Return chosen hits as steps; each counts hits since the previous step of its actor."""
     found = []
     begun: dict[str, int] = {}
     for at in chosen:

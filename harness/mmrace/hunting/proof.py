@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether an order shows a failure: made small, replayed from another boot, set against none."""
+"""Whether an order causes a failure: minimised, replayed from another boot, compared with none."""
 
 import math
 import time
@@ -21,29 +21,29 @@ from mmrace.symbols.resolve import Resolver
 
 stats = Lazy("scipy.stats")
 
-# Seconds without any order, and those for a failure to show after one: the first pair is taken in
-# whose time the race seldom shows of itself.
+# (seconds of a guest without any order, seconds for a failure to show after an order): the first
+# pair is used within whose first time the race seldom shows by itself.
 PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
 CONTROLS = 6
-PATIENCE = 1.0  # of a witness, in seconds
-LOOK_PATIENCE = 0.4, 2.0  # least and most of the replays that look for an order
-LOOK_SECONDS = 1.6, 4.0  # likewise, of one that screens an order
-SLOWNESS = 3.0  # of a guest that has just been restored: all of its code is translated anew
-SURE_SECONDS = 4.0  # of one that makes sure of it: its first point may be reached seldom
-PROOF_SECONDS = 4.0  # of a replay that proves a witness
-TRIES, MISSES = 5, 2  # replays of an order that is one that fails, and how many may hold
-SCREEN = 10  # replays from the snapshot that an order was found on, before another boot is made
-PROOFS = 20  # replays from there, which say how often the witness fails
-PROVEN = 0.9  # share of them that has to
-CHANCE = 0.01  # of failing so much more often than machines without the order, if it did nothing
+PATIENCE = 1.0  # seconds that a witness waits for an actor to reach its point
+LOOK_PATIENCE = 0.4, 2.0  # seconds, least and most, of the same in replays that try orders
+LOOK_SECONDS = 1.6, 4.0  # seconds, least and most, of one replay that screens an order
+SLOWNESS = 3.0  # factor, just after a restore, as TCG translates all code anew
+SURE_SECONDS = 4.0  # seconds of a replay that confirms an order: its first point may be rare
+PROOF_SECONDS = 4.0  # seconds of a replay that proves a witness
+TRIES, MISSES = 5, 2  # replays that confirm an order, and how many of them may hold
+SCREEN = 10  # replays from the first snapshot, before another boot is made
+PROOFS = 20  # replays from the other boot, which measure how often the witness fails
+PROVEN = 0.9  # share of replays that has to fail
+CHANCE = 0.01  # significance level, against guests without the order
 
 
 @dataclass(frozen=True)
 class Proof:
     """Replays of an order.
 
-    ``unheld``: of as many machines, let go for as long without the order, so many failed; None
-    where that was not looked at.
+    ``unheld``: how many of as many guests failed that ran as long without the order; None when
+    there were no such guests.
     """
 
     replays: tuple[Replay, ...] = ()
@@ -51,15 +51,16 @@ class Proof:
 
     @property
     def shown(self) -> int:
-        """Replays that failed right after the order."""
+        """Number of replays that failed right after the order."""
         return sum(replay.shown for replay in self.replays)
 
     @property
     def holds(self) -> bool:
-        """Whether it is the order that fails: a race that shows of itself would as well.
+        """Whether the order causes the failure.
 
-        By Fisher's exact test, one-sided. A replay may carry the order out several times; a
-        machine without it had as long.
+        A race that fails by itself would fail without it too. One-sided Fisher's exact test at
+        ``CHANCE``. A replay may carry the order out several times; a guest without it ran for as
+        long.
         """
         total = len(self.replays)
         if not total or self.shown < PROVEN * total:
@@ -72,7 +73,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proven:
-    """An order, the witness that it makes, and its proof, which may not hold."""
+    """An order, the witness made of it, and its proof, which may not hold."""
 
     order: Steps
     witness: Witness
@@ -86,8 +87,8 @@ Renamer = Callable[[str], Sequence[str]]
 class Prover:
     """Proves orders on one snapshot and on other boots of the same cell.
 
-    ``names`` gives the names that may stand for a point of an order, best first; ``between`` the
-    seconds between two visits of a point, as far as they are known, else 0.
+    ``names``: returns the names that may stand for a point of an order, best first. ``between``:
+    returns the seconds between two visits of a point, 0 if unknown.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class Prover:
         self._pace = PACES[0]
 
     def calibrate(self) -> int:
-        """Choose a pace at which the race seldom shows of itself; how many of CONTROLS did."""
+        """Choose a pace at which the race seldom fails by itself.
+
+        Return how many of CONTROLS did.
+        """
         shown = 0
         for self._pace in PACES:
             shown = sum(self._shows_itself(self._kept, self._pace[0]) for _ in range(CONTROLS))
@@ -130,10 +134,10 @@ class Prover:
         tell: Callable[[str], None],
         shown: Steps = (),
     ) -> Proven | None:
-        """Make hits that failed small, name them, and prove what is left.
+        """Minimise hits that failed, name their points, and prove what is left.
 
         ``seconds``: limit for finding the order. ``shown``: an order of these hits that failed
-        once, which is tried first. None where no order fails again.
+        once; it is tried first. Returns None when no order fails again.
         """
         self._give_up = time.monotonic() + seconds
         tell("looking for the least order that fails")
@@ -163,7 +167,7 @@ class Prover:
         )
 
     def _named(self, order: Steps) -> Steps:
-        """Replace each point by the first of its names with which the order fails as well."""
+        """Replace each point by the first of its names with which the order still fails."""
         for number, step in enumerate(order):
             for name in self._names(step.point[0]) if step.point else ():
                 renamed = step.model_copy(update={"point": (name,)})
@@ -182,7 +186,7 @@ class Prover:
         return failure is not None and failure.signature_matched
 
     def _attempt(self, order: Steps) -> Trial:
-        """Whether an order shows the failure; nothing is tried when the time is over."""
+        """Try whether an order causes the failure; after the time limit no replay is made."""
         if time.monotonic() > self._give_up:
             return Trial(False, len(order))
         shown = missed = 0
@@ -197,9 +201,9 @@ class Prover:
         return Trial(True, len(order))
 
     def _prove(self, order: Steps) -> Proof:
-        """Replays from another boot, or from this one where they do not prove the order even here.
+        """Return replays from another boot; from this boot when even those do not prove the order.
 
-        One snapshot may stand so near to the failure that anything at all brings it about.
+        A single snapshot may be so close to the failure that any order leads to it.
         """
         here = Proof(tuple(self._replays(self._kept, order, SCREEN, PROOF_SECONDS)))
         if not here.holds:
@@ -210,12 +214,12 @@ class Prover:
             return Proof(replays, sum(self._shows_itself(other, span) for span in spans))
 
     def _look(self, order: Steps, times: int, seconds: float) -> Iterator[Replay]:
-        """Replays that look for an order: one that cannot be carried out costs little."""
+        """Make short replays: an order that cannot be carried out costs little time."""
         patience = self._wait(order[1:], LOOK_PATIENCE)
         return self._replays(self._kept, order, times, seconds, patience, 1)
 
     def _wait(self, steps: Steps, limits: tuple[float, float]) -> float:
-        """How long a point of these steps may take to be reached."""
+        """Seconds to wait for the points of these steps, within ``limits``."""
         longest = max((self._between(step.point[0]) for step in steps if step.point), default=0.0)
         return min(max(limits[0], SLOWNESS * longest), limits[1])
 

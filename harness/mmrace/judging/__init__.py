@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pure functions over what a run left behind: results, outcome."""
+"""Pure functions from what a run left behind to test results and an outcome."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The result channel of a run (docs/reference/result-channel.md), as values.
+"""The result channel of a run (docs/reference/result-channel.md), parsed.
 
-Whatever is torn, cut off or not understood is left out and counted; nothing here raises.
+Lines that are torn, cut off or unknown are left out and counted; nothing here raises.
 """
 
 import re
@@ -15,7 +15,7 @@ TimeIndex = tuple[tuple[float, int], ...]
 
 
 class Result(StrEnum):
-    """What KTAP says of one iteration."""
+    """The result that KTAP states for one iteration."""
 
     OK = "ok"
     NOT_OK = "not ok"
@@ -26,8 +26,8 @@ class Result(StrEnum):
 class Iteration:
     """One execution of the workload.
 
-    ``exit_code`` is negative for a signal, None where the line does not say. ``offset`` is where
-    its line begins in the channel. ``raced``: seconds of it in the race phase.
+    ``exit_code``: negative for a signal, None when its line has none. ``offset``: where its line
+    begins in the channel (bytes). ``raced``: its seconds in the race phase, on the guest's clock.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Iteration:
 
 @dataclass(frozen=True)
 class Said:
-    """A line of the workload's output, and where it begins in the channel."""
+    """A line of the workload's output, and its offset in the channel (bytes)."""
 
     offset: int
     text: str
@@ -48,15 +48,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Channel:
-    """All that the guest reported.
+    """Everything that the guest reported.
 
-    ``started`` and ``raced`` are offsets of the first such line, None when there was none;
-    ``races`` of every line with which a race phase began.
-    ``counters`` are summed over the iterations, PID 1's own are since the start. ``before`` and
-    ``after`` are the invariants. ``bailed``: why the guest could not be set up. ``complete``: the
-    end marker came. ``cut``: iterations that were ended because the time was over, ``cut_raced``
-    their seconds in the race phase. ``missed``: what a reproducer asked for and the guest did not
-    have. ``torn``: lines that are not of the protocol.
+    ``started`` and ``raced``: offsets of the lines with the first start of the workload and the
+    first start of a race phase, None when there was none; ``races``: offsets of all starts of race
+    phases. ``counters``: PID 1's since the start, all others summed over the iterations. ``before``
+    and ``after``: invariants at start and end. ``bailed``: why the guest could not be set up.
+    ``complete``: the end marker arrived. ``cut``: iterations that PID 1 ended when the time was
+    over; ``cut_raced``: their seconds in the race phase. ``missed``: what a reproducer wanted and
+    the guest does not have. ``torn``: number of lines that are not of the protocol.
     """
 
     release: str = ""
@@ -79,7 +79,10 @@ class Channel:
 
     @property
     def seconds_raced(self) -> float | None:
-        """Guest time in the race phase; None where an iteration does not say (older runs)."""
+        """Guest seconds in the race phase.
+
+        None when an iteration does not report them (older runs).
+        """
         known = [item.raced for item in self.iterations if item.raced is not None]
         if len(known) < len(self.iterations):
             return None
@@ -87,17 +90,17 @@ class Channel:
 
     @property
     def passed(self) -> int:
-        """Iterations that passed."""
+        """Number of iterations that passed."""
         return sum(1 for item in self.iterations if item.result is Result.OK)
 
     @property
     def executions(self) -> int:
-        """Iterations that ended, whatever their exit code, or were cut."""
+        """Number of iterations that ended, with any exit code, or were cut."""
         return self.cut + sum(1 for item in self.iterations if item.result is not Result.SKIP)
 
 
 def second_of(times: TimeIndex, offset: int) -> float | None:
-    """When the byte at ``offset`` had come, in seconds since QEMU's start; None if not known."""
+    """Seconds from QEMU's start to the arrival of the byte at ``offset``; None if unknown."""
     found = bisect_right(times, offset, key=lambda pair: pair[1])
     return times[found - 1][0] if found else None
 
@@ -115,7 +118,7 @@ _QUOTED = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 
 
 class Reader:
-    """State while the lines are read; without ``keep_output`` none of the workload's is kept."""
+    """State of parsing; ``keep_output``: whether to keep the workload's output."""
 
     def __init__(self, *, keep_output: bool = True) -> None:
         """Start before the first line."""
@@ -137,7 +140,7 @@ class Reader:
         self.torn = 0
 
     def line(self, text: str, offset: int) -> None:
-        """Read one whole line."""
+        """Parse one whole line."""
         if text.startswith("# out "):
             self._add_output(_unquote(text[6:]), offset)
         elif self.counters.line(text):
@@ -163,7 +166,7 @@ class Reader:
             self.torn += 1
 
     def _add_output(self, text: str, offset: int) -> None:
-        """Read a line of the workload's output."""
+        """Parse a line of the workload's output."""
         if self._keep_output:
             self.output.append(Said(offset, text))
         if self.counters.take(text):
@@ -174,7 +177,7 @@ class Reader:
             self.races.append(offset)
 
     def iteration(self, match: re.Match[str], offset: int) -> None:
-        """Read the end of an iteration, and add up its counters."""
+        """Parse the end of an iteration, and add up its counters."""
         note = match["note"] or ""
         fields = dict(_FIELD.findall(note))
         code = int(float(fields["exit"])) if "exit" in fields else None
@@ -191,7 +194,7 @@ class Reader:
 
 
 def _unquote(text: str) -> str:
-    """Take back PID 1's quoting of bytes that are not printable."""
+    """Undo PID 1's quoting of bytes that are not printable."""
     if "\\" not in text:
         return text
     plain = _QUOTED.sub(lambda match: chr(int(match[1], 16)) if match[1] else "\\", text)
@@ -199,7 +202,7 @@ def _unquote(text: str) -> str:
 
 
 def parse(data: bytes) -> Channel:
-    """Read the result channel; the last line counts only when its end came."""
+    """Parse a result channel; a last line without a newline is ignored."""
     reader = Reader()
     offset = 0
     for raw in data.splitlines(keepends=True):

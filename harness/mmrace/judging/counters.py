@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counters of a run, line by line: PID 1's, the workload's, LTP's summary, KTAP results."""
+"""Counters of a run, parsed line by line: of PID 1, the workload, LTP's summary, KTAP results."""
 
 import re
 
@@ -17,29 +17,29 @@ _KTAP = {
 
 
 class Counters:
-    """Counters of the result channel while it is read (docs/reference/result-channel.md).
+    """Counters of a result channel that is still being read (docs/reference/result-channel.md).
 
-    The workload's own are absolute within an iteration and are summed over the iterations; PID 1's
-    are since the start. ``iterations`` counts those that passed.
+    The workload's counters are absolute within an iteration and summed over iterations; PID 1's
+    count since the start. ``iterations`` counts those that passed.
     """
 
     def __init__(self) -> None:
         """Start before the first line."""
-        self._summed: dict[str, int] = {}  # over the iterations that ended
-        self._latest: dict[str, int] = {}  # of the iteration that runs
-        self._counted: dict[str, int] = {}  # by PID 1
+        self._summed: dict[str, int] = {}  # summed over ended iterations
+        self._latest: dict[str, int] = {}  # in the current iteration
+        self._counted: dict[str, int] = {}  # counted by PID 1
         self._passed = 0
         self._in_summary = False
 
     def line(self, text: str) -> bool:
-        """Read a line of PID 1; returns whether it is a counter."""
+        """Parse a line of PID 1; return whether it is a counter."""
         match = _COUNT.match(text)
         if match:
             self._counted[match[1]] = int(match[2])
         return bool(match)
 
     def take(self, text: str) -> bool:
-        """Read a line of the workload's output, unquoted; returns whether it is a counter."""
+        """Parse an unquoted line of the workload's output; return whether it is a counter."""
         if match := _SAID_COUNT.match(text):
             self._latest[match[1]] = max(int(match[2]), self._latest.get(match[1], 0))
         elif text.strip() == "Summary:":
@@ -54,7 +54,7 @@ class Counters:
         return True
 
     def end_iteration(self, *, passed: bool) -> None:
-        """Add the counters of an iteration that is over."""
+        """Add the counters of an iteration that has ended."""
         for name, value in self._latest.items():
             self._summed[name] = self._summed.get(name, 0) + value
         self._latest = {}
@@ -62,7 +62,7 @@ class Counters:
         self._in_summary = False
 
     def get(self, name: str) -> int:
-        """Return one counter's value so far; 0 for one that never appeared."""
+        """Return one counter's current value; 0 for one that was never reported."""
         if name == "iterations":
             return self._passed
         if name == FUNCTIONS:
@@ -72,13 +72,13 @@ class Counters:
         return self._summed.get(name, 0) + self._latest.get(name, 0)
 
     def as_dict(self) -> dict[str, int]:
-        """Return all values so far."""
+        """Return the current values of all counters."""
         names = {*self._summed, *self._latest, *self._counted, "iterations"}
         return {name: self.get(name) for name in names}
 
 
 def _ktap_counter(text: str) -> str | None:
-    """Return the counter of a KTAP result at the outermost level, None for any other line."""
+    """Return the counter for a KTAP result at the outermost level, None for any other line."""
     if not text.startswith(("ok ", "not ok ")):
         return None
     found = ktap.parse(text.encode()).top.subtests

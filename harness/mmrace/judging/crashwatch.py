@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads the output of a running machine, each byte once, for its race's own crash.
+"""Watches the output of a running guest, each byte once, for its race's own crash.
 
-What the judge will say in the end is decided by the judge alone; this ends runs early.
+It serves to end runs early; the outcome is decided by the judge alone.
 """
 
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ from mmrace.judging.signature import in_output, in_report
 class CrashWatch:
     """Follows console and result channel of one run.
 
-    A crash counts as for the judge: one that came before the workload's start counts only when
-    the kernel did not survive it. A signature's words are looked for line by line.
+    A crash counts as it does for the judge: one before the workload's start counts only if the
+    kernel did not survive it. Words of a signature are searched line by line.
     """
 
     def __init__(self, race: Race) -> None:
@@ -27,18 +27,18 @@ class CrashWatch:
         self._settled: list[Crash] = []
         self._closed: set[tuple[int, str]] = set()
         self._heard = bytearray()
-        self._begun: int | None = None  # bytes of the console when the workload started
-        self._seen: set[int] = set()  # signatures whose title and report a crash has
-        self._shown: set[int] = set()  # and one that counts
+        self._begun: int | None = None  # console offset at the workload's start
+        self._seen: set[int] = set()  # signatures that a crash matches by title and report
+        self._shown: set[int] = set()  # the same for crashes that count
         self._said = {n for n, item in enumerate(self._signatures) if not item.output}
 
     @property
     def own(self) -> bool:
-        """Whether the race's own crash is complete on the console."""
+        """Whether the console has the race's own crash, complete."""
         return bool(self._shown & self._said)
 
     def line(self, text: str) -> None:
-        """Read a whole line of the result channel."""
+        """Take a whole line of the result channel."""
         if self._begun is None and text.startswith("# start"):
             self._begun = len(self._heard)
         if len(self._said) == len(self._signatures) or not text.startswith("# out "):
@@ -51,7 +51,7 @@ class CrashWatch:
             }
 
     def console(self, data: bytes) -> tuple[Crash, ...]:
-        """Read the next part of the console; returns the crashes whose end has come with it."""
+        """Take the next bytes of the console; return the crashes that are complete with them."""
         self._heard += data
         before = self._parser.closed
         settled = self._parser.feed(data)
@@ -66,9 +66,9 @@ class CrashWatch:
         return closed
 
     def read(self, evidence: Evidence) -> Evidence:
-        """Return a run's evidence, once it is over, with all that was found in its console.
+        """Return the evidence of an ended run, with the crashes found here.
 
-        Unchanged when its console is not what was heard.
+        Unchanged if its console is not the one that was watched.
         """
         if self._heard != evidence.console:
             return evidence
@@ -78,7 +78,7 @@ class CrashWatch:
         return replace(evidence, crashes=crashes, shown=frozenset(self._seen))
 
     def _look(self, crashes: Iterable[Crash]) -> None:
-        """Find out which signatures crashes have; each is looked for until it is found."""
+        """Match crashes against the signatures that are still unmatched."""
         for crash in crashes:
             early = self._begun is None or crash.start < self._begun
             found = self._shown if crash.kind.fatal or not early else self._seen

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All that one run left, read; and what it may amount to."""
+"""Everything that one run left, parsed, and the outcomes that it may lead to."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,14 +13,14 @@ from mmrace.outcome import Outcome, VmEnd, WindowCount
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that one run left.
+    """Everything that one run left.
 
-    The time indexes say when (seconds since QEMU's start) the byte at an offset had come;
-    ``message`` is what QEMU or the harness said about the end. If the console was read already,
-    ``crashes`` are its crashes, and ``shown`` the numbers of the race's signatures whose title and
-    report a crash has. ``held``: vCPUs were held, so that reports of watchdogs (stalls, lockups,
-    hung tasks) are no failures unless they are the race's own. ``since``: bytes of the console that
-    came before the machine was taken back to its race's start.
+    The time indexes map offsets (bytes) to the time when that byte arrived (seconds since QEMU's
+    start). ``message``: what QEMU or mmrace reported about the end. If the console was parsed
+    already, ``crashes`` are its crashes, and ``shown`` the indices of the race's signatures that a
+    crash matches by title and report. ``held``: vCPUs were held, so that watchdog reports (stalls,
+    lockups, hung tasks) are no failures unless they are the race's own. ``since``: length of the
+    console (bytes) when the snapshot was restored.
     """
 
     race: Race
@@ -40,7 +40,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """A possible outcome; ``second``: when it showed, on the host's clock."""
+    """A possible outcome; ``second``: when it showed, in seconds since QEMU's start."""
 
     outcome: Outcome
     title: str = ""
@@ -51,31 +51,31 @@ class Finding:
 
 @dataclass
 class Case:
-    """Evidence, read."""
+    """Parsed evidence."""
 
     evidence: Evidence
     channel: Channel
-    crashes: list[Crash] = field(default_factory=list)  # those that count
+    crashes: list[Crash] = field(default_factory=list)  # that may decide the outcome
     notes: list[str] = field(default_factory=list)
     _fits: dict[str, bool] = field(default_factory=dict)
 
     @cached_property
     def output(self) -> str:
-        """What the workload said, all lines."""
+        """The workload's output, all lines."""
         return "\n".join(line.text for line in self.channel.output)
 
     def output_matches(self, signature: Signature) -> bool:
-        """Whether a signature's words are in what the workload said; looked for once."""
+        """Whether a signature's words are in the workload's output; cached."""
         if signature.output not in self._fits:
             self._fits[signature.output] = in_output(signature, self.output)
         return self._fits[signature.output]
 
     def output_of(self, item: Iteration) -> list[str]:
-        """What the workload said in one iteration."""
+        """The workload's output in one iteration, by lines."""
         ends = [other.offset for other in self.channel.iterations if other.offset < item.offset]
         begun = max(ends, default=0)
         return [line.text for line in self.channel.output if begun < line.offset < item.offset]
 
     def second(self, offset: int) -> float | None:
-        """When a byte of the channel came."""
+        """Seconds from QEMU's start to the arrival of a byte of the channel; None if unknown."""
         return second_of(self.evidence.channel_times, offset)

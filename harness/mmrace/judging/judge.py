@@ -39,7 +39,7 @@ from mmrace.outcome import Judgement, Outcome, VmEnd
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """Say what one run showed."""
+    """Return the outcome of one run."""
     case = Case(evidence, channels.parse(evidence.channel))
     _sort_crashes(case)
     counters = {**case.channel.counters, EXECUTIONS: case.channel.executions}
@@ -69,11 +69,11 @@ def judge(evidence: Evidence) -> Judgement:
 
 
 def judge_replay(evidence: Evidence, reached: bool, reasons: Sequence[str]) -> Judgement:
-    """Say what one replay of a witness showed.
+    """Return the outcome of one replay of a witness.
 
-    A failure is one as in a run, but what watchdogs report: holding wakes them. A kernel on which
-    the schedule cannot be carried out has held, that is what a fix does; but one that never
-    ``reached`` the first sync point is INFEASIBLE. ``reasons``: why attempts got no farther.
+    Failures count as in a run, except for watchdog reports, which holding causes. If the schedule
+    could not be carried out, the kernel has held, as a fix prevents it; but if the replay never
+    ``reached`` the first sync point, it is INFEASIBLE. ``reasons``: why attempts got no farther.
     """
     case = Case(replace(evidence, held=True), channels.parse(evidence.channel))
     _sort_crashes(case)
@@ -90,7 +90,7 @@ def judge_replay(evidence: Evidence, reached: bool, reasons: Sequence[str]) -> J
 
 
 def _failure(case: Case) -> Finding | None:
-    """The failure that decides: the race's own, then a crash, then what the workload reported."""
+    """The failure that decides: the race's own, then a crash, then a failure of the workload."""
     return (
         _crash(case, matched=True)
         or failure(case, matched=True)
@@ -100,7 +100,7 @@ def _failure(case: Case) -> Finding | None:
 
 
 def _sort_crashes(case: Case) -> None:
-    """Set apart what the kernel said and survived before the workload began."""
+    """Separate the crashes that the kernel survived before the workload's start."""
     evidence = case.evidence
     started = case.channel.started
     begun = None if started is None else case.second(started)
@@ -130,7 +130,7 @@ def _crash(case: Case, *, matched: bool) -> Finding | None:
 
 
 def _signed(case: Case, crash: Crash) -> bool:
-    """Whether a crash is the race's own."""
+    """Whether a crash matches the race's signature."""
     evidence = case.evidence
     return any(
         in_report(signature, crash, evidence.console) and case.output_matches(signature)
@@ -140,7 +140,7 @@ def _signed(case: Case, crash: Crash) -> bool:
 
 
 def _invariant(case: Case) -> Finding | None:
-    """A number that has to be at the end what it was before."""
+    """A violated invariant: a value that differs between start and end."""
     before, after = case.channel.before, case.channel.after
     for name in case.evidence.workload.invariants:
         if name not in after:
@@ -154,7 +154,7 @@ def _invariant(case: Case) -> Finding | None:
 
 
 def _end(case: Case) -> Finding | None:
-    """A run that did not come to its end, and shows no failure that explains it."""
+    """An abnormal end of a run that no failure explains."""
     channel, evidence = case.channel, case.evidence
     if channel.bailed:
         return Finding(Outcome.INFRA, f"the guest could not be set up: {channel.bailed}")
@@ -183,7 +183,7 @@ _ENDS = {
 
 
 def _last_message(console: bytes) -> str:
-    """What the kernel said last, without the time: equal hangs have equal titles."""
+    """The console's last message, without its time, so that equal hangs have equal titles."""
     for raw in reversed(console.splitlines()):
         for line in dmesg.split(raw, 0):
             if line.text.strip():
@@ -192,7 +192,7 @@ def _last_message(console: bytes) -> str:
 
 
 def _below_min_count(case: Case, exercised: dict[str, tuple[int, int]]) -> Finding | None:
-    """Too little of what proves that the race was exercised."""
+    """NOT_EXERCISED when a counter is below its min count."""
     low = [
         f"{_counted(case, name)}: {count}, at least {least} wanted"
         for name, (count, least) in exercised.items()
@@ -202,14 +202,14 @@ def _below_min_count(case: Case, exercised: dict[str, tuple[int, int]]) -> Findi
 
 
 def _counted(case: Case, name: str) -> str:
-    """A counter as people read it."""
+    """A counter's name for people."""
     if name == FUNCTIONS:
         return f"executions of {', '.join(case.evidence.workload.probes)}"
     return name
 
 
 def _since_start(case: Case, finding: Finding) -> float | None:
-    """Seconds from the workload's start to the failure; None where the clock does not say."""
+    """Seconds from the workload's start to the failure; None if a time is unknown."""
     started = case.channel.started
     begun = None if started is None else case.second(started)
     if begun is None or finding.second is None:
@@ -220,8 +220,8 @@ def _since_start(case: Case, finding: Finding) -> float | None:
 def _stressed(case: Case, finding: Finding) -> float | None:
     """Seconds in the race phase until the failure, or to the end; None if unknown.
 
-    PID 1 reports it for each finished iteration, in guest time; for the iteration that failed, it
-    is taken from the host's clock.
+    For ended iterations, in guest time as reported by PID 1; for the iteration that failed, on the
+    host's clock.
     """
     channel, failed = case.channel, finding.second
     if channel.seconds_raced is None or (failed is None and not channel.complete):
@@ -244,7 +244,7 @@ def _stressed(case: Case, finding: Finding) -> float | None:
 
 
 def _remarks(case: Case, finding: Finding) -> list[str]:
-    """What else people may want to know."""
+    """Notes for people on the outcome."""
     notes = list(case.notes)
     titles = [crash.title for crash in case.crashes if crash.title != finding.title]
     notes += [f"also on the console: {title}" for title in dict.fromkeys(titles)]
@@ -268,7 +268,7 @@ def _remarks(case: Case, finding: Finding) -> list[str]:
 
 
 def _tolerated(case: Case) -> list[str]:
-    """Iterations that failed in a way that kernels of this version have."""
+    """Notes on iterations with a failure that the workload tolerates on this kernel version."""
     reasons = [one.reason for item in case.channel.iterations for one in tolerated(case, item)]
     return [
         f"{reasons.count(reason)} iterations failed, which is not the race's: {reason}"

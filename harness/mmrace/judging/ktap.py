@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Test results in a log: KTAP (selftests, kunit, mmrace's own channel) and LTP's lines; pure.
 
-Documentation/dev-tools/ktap.rst, tools/testing/selftests/kselftest.h, LTP's lib/tst_res.c.
-A log may be cut off, have lost lines, or have a console around it: what is no result is passed
-over.
+Documentation/dev-tools/ktap.rst, tools/testing/selftests/kselftest.h, LTP's lib/tst_res.c. A log
+may be cut off, have lost lines, or be mixed with a console; lines without a result are skipped.
 """
 
 import re
@@ -15,20 +14,20 @@ from mmrace.crash.prefix import like
 
 
 class Result(StrEnum):
-    """How one test ended."""
+    """The result of one test."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
     SKIP = "skip"
     EXPECTED = "expected failure"  # TODO and XFAIL
-    LOST = "lost"  # its result never came: the kernel died in it, or lines are lost
+    LOST = "lost"  # it has no result: the kernel died in it, or lines are lost
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test; ``subtests`` are those inside it, ``note`` is what its result line adds.
+    """One test with its ``subtests``; ``note``: the text after the result (directive, reason).
 
-    ``planned``: how many subtests were announced, None where no plan was seen.
+    ``planned``: number of subtests announced, None without a plan.
     """
 
     number: int
@@ -40,13 +39,13 @@ class Case:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Numbers of subtests that were announced and have no result."""
+        """Numbers of announced subtests without a result."""
         seen = {case.number for case in self.subtests}
         return tuple(n for n in range(1, (self.planned or 0) + 1) if n not in seen)
 
     @property
     def whole(self) -> bool:
-        """Whether a plan was seen here and below, and every announced result came."""
+        """Whether this test and all below have a plan, and every announced result."""
         if self.result is Result.LOST:
             return False
         if not self.subtests and self.planned is None:
@@ -57,18 +56,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Ktap:
-    """All results of a log; ``top`` holds those of the outermost level as its subtests."""
+    """All results of a log; ``top`` has the outermost ones as its subtests."""
 
     top: Case
     bailed: str = ""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is lost: a plan at every level, and all that it announced."""
+        """Whether no result is lost: each level has a plan, and every announced result."""
         return not self.bailed and self.top.whole
 
     def count(self, result: Result) -> int:
-        """How many of the outermost results are of a kind."""
+        """Number of outermost results of a kind."""
         return sum(1 for case in self.top.subtests if case.result is result)
 
 
@@ -80,13 +79,13 @@ _RESULT = re.compile(
 _PLAN = re.compile(r"1\.\.(?P<last>\d+)\s*(?:#.*)?$")
 _SUBTEST = re.compile(r"# Subtest: (?P<name>.*)$")
 _VERSION = re.compile(r"(?P<prefix>[^#]{0,100}?)K?TAP version \d+\s*$")
-_INDENT = 4  # blanks for each level of nesting
+_INDENT = 4  # spaces per level of nesting
 _BAIL = re.compile(r"Bail out!\s*(?P<why>.*)$")
 
 
 @dataclass
 class _Level:
-    """Results at one indentation that no enclosing result has claimed yet."""
+    """Results at one indentation that belong to no enclosing result yet."""
 
     cases: list[Case] = field(default_factory=list)
     planned: int | None = None
@@ -94,7 +93,7 @@ class _Level:
 
     @property
     def begun(self) -> bool:
-        """Whether anything was said at this level."""
+        """Whether there was any result or plan at this level."""
         return bool(self.cases or self.name or self.planned is not None)
 
 
@@ -103,10 +102,10 @@ class _Reader:
         self.levels: dict[int, _Level] = {}
         self.bailed = ""
         self.versions = 0
-        self.prefix: re.Pattern[str] | None = None  # of all lines, as the first version line has it
+        self.prefix: re.Pattern[str] | None = None  # of every line, as in the first version line
 
     def line(self, text: str) -> None:
-        """Read one line of a log."""
+        """Parse one line of a log."""
         if match := _VERSION.match(text):
             self.versions += 1
             before = match["prefix"]
@@ -142,12 +141,12 @@ class _Reader:
         level.cases.append(case)
 
     def claim(self, depth: int) -> _Level:
-        """Take all that is indented deeper than a result: it belongs to that result."""
+        """Move all results indented deeper than a result below that result."""
         deeper = sorted(key for key in self.levels if key > depth)
         taken = _Level()
         for key in reversed(deeper):
             level = self.levels.pop(key)
-            if taken.begun:  # its own result line is lost
+            if taken.begun:  # their enclosing result line is lost
                 level.cases.append(_lost_case(taken, len(level.cases) + 1))
             taken = level
         return taken
@@ -165,7 +164,10 @@ _STEP = re.compile(r"    |\t|  (?! )|# (?!Subtest: )")
 
 
 def _depth(text: str) -> tuple[int, str]:
-    """Indentation, as kunit (four spaces) and kselftest (``# ``) write it, and the rest."""
+    """Split a line into its nesting depth and the rest.
+
+    kunit indents by four spaces, kselftest by ``# ``.
+    """
     depth = position = 0
     while match := _STEP.match(text, position):
         position = match.end()
@@ -193,7 +195,7 @@ def _worst(cases: list[Case]) -> Result:
 
 
 def parse(data: bytes) -> Ktap:
-    """Read all KTAP in a log; timestamps and other prefixes of a console do not matter."""
+    """Parse all KTAP in a log, with or without a console's timestamps and other prefixes."""
     reader = _Reader()
     for raw in data.splitlines():
         for line in dmesg.split(raw, 0):
@@ -203,9 +205,9 @@ def parse(data: bytes) -> Ktap:
 
 @dataclass(frozen=True)
 class Ltp:
-    """What LTP tests said: ``results`` are (where, kind, text), ``summary`` their own counts.
+    """Results of LTP tests: ``results`` are (where, kind, text), ``summary`` LTP's own counts.
 
-    Kinds are TPASS, TFAIL, TBROK, TCONF and TWARN. ``complete``: the summary came.
+    Kinds are TPASS, TFAIL, TBROK, TCONF and TWARN. ``complete``: the summary was found.
     """
 
     results: tuple[tuple[str, str, str], ...]
@@ -213,11 +215,11 @@ class Ltp:
 
     @property
     def complete(self) -> bool:
-        """Whether the test came to its end."""
+        """Whether the test ran to its end."""
         return bool(self.summary)
 
     def count(self, kind: str) -> int:
-        """How many results are of a kind."""
+        """Number of results of a kind."""
         return sum(1 for _, found, _ in self.results if found == kind)
 
 
@@ -229,7 +231,7 @@ _COUNT = re.compile(r"(?P<word>passed|failed|broken|skipped|warnings)\s+(?P<coun
 
 
 def parse_ltp(data: bytes) -> Ltp:
-    """Read the result lines of LTP's new and old library, and the summary at the end."""
+    """Parse the result lines of LTP's new and old library, and the summary at the end."""
     results = []
     summary: dict[str, int] = {}
     counting = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a machine that still runs has shown its race's failure."""
+"""Whether a guest that is still running has shown its race's failure."""
 
 from mmrace import crash
 from mmrace.definitions.race import Race, Workload
@@ -8,15 +8,15 @@ from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge
 from mmrace.outcome import Judgement, Outcome, VmEnd
 
-_ENDED = (b"---[ end ",)  # of a report, of a panic
+_ENDED = (b"---[ end ",)  # ends a report and a panic
 _SAID = (b"\n# out mmrace: fail", b"\nnot ok ")
 
 
 class Oracle:
-    """Reads what a machine printed since it was restored; a new oracle for each time.
+    """Reads the output of a guest since it was restored; make a new one for each restore.
 
-    Watchdogs (stalls, lockups, hung tasks) are not the race's failure: the one who asks has held
-    vCPUs. They are counted in ``stalls``. ``dead``: the kernel has ended itself.
+    Watchdog reports (stalls, lockups, hung tasks) are not the race's failure, as the caller holds
+    vCPUs; they are counted in ``stalls``. ``dead``: the kernel has panicked or otherwise ended.
     """
 
     def __init__(self, race: Race, workload: Workload) -> None:
@@ -31,10 +31,10 @@ class Oracle:
     def ask(
         self, console: bytes | bytearray, channel: bytes | bytearray, *, silent: bool = False
     ) -> Judgement | None:
-        """Return the failure that the output so far shows; None while there is none.
+        """Return the failure in the output so far; None while there is none.
 
-        Both grow between calls; the channel contains the workload's start. ``silent``: the
-        console has said nothing for a while, so that what it began to say is complete.
+        Both logs grow between calls; the channel contains the workload's start. ``silent``: the
+        console was silent for a while, so that its last report is complete.
         """
         part, ended = self._console.take(console)
         _, said = self._channel.take(channel)
@@ -56,15 +56,15 @@ class Oracle:
 
 
 class _Part:
-    """What is new in bytes that grow, and whether one of these marks came with it."""
+    """Finds the new part of a growing log, and whether a mark is in it."""
 
     def __init__(self, marks: tuple[bytes, ...]) -> None:
         self._marks = marks
-        self._before = max(map(len, marks)) - 1  # of a mark that was cut in two
+        self._before = max(map(len, marks)) - 1  # a mark may begin in the old part
         self._read = 0
 
     def take(self, data: bytes | bytearray) -> tuple[bytes, bool]:
-        """Return what has come since, and whether a mark is complete in it."""
+        """Return the new bytes, and whether a mark is complete with them."""
         read, self._read = self._read, len(data)
         if read == len(data):
             return b"", False

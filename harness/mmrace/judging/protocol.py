@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a workload's exit code and words say of one run, by the protocol of its kind."""
+"""What the workload's exit codes and output mean, by the protocol of its kind."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ TFAIL, TBROK, TWARN, TCONF = 1, 2, 4, 32  # LTP's include/tst_res_flags.h
 
 
 def failure(case: Case, *, matched: bool) -> Finding | None:
-    """A failure of the workload, by the protocol of its kind."""
+    """A failure reported by the workload, by the protocol of its kind."""
     if not _may_fail(case):
         return None
     failed = next((item for item in case.channel.iterations if _failed(case, item)), None)
@@ -32,19 +32,19 @@ def failure(case: Case, *, matched: bool) -> Finding | None:
 
 
 def _may_fail(case: Case) -> bool:
-    """Whether a reported failure counts; a reproducer's counts only if its user chose that."""
+    """Whether a reported failure counts; a reproducer's counts only if the user chose that."""
     workload = case.evidence.workload
     return workload.source is not Source.REPRODUCER or FailsBy.EXIT in workload.execution.fails_by
 
 
 def _output_signed(case: Case) -> bool:
-    """Whether what the workload said is the race's own failure."""
+    """Whether the workload's output shows the race's own failure."""
     only = [item for item in case.evidence.race.signature if not (item.title or item.report)]
     return any(case.output_matches(signature) for signature in only)
 
 
 def _first_complaint(case: Case, failed: Iteration) -> tuple[str, int]:
-    """What to call the failure of an iteration, and where in the channel it showed."""
+    """Title of an iteration's failure, and its offset in the channel."""
     patterns = [item.output for item in case.evidence.race.signature if item.output]
     patterns += [r"\bTFAIL\b", r"\bERROR\b|\bnot ok\b|\[FAIL\]|[Ff]ailed|\bFAIL\b"]
     for pattern in patterns:
@@ -60,9 +60,9 @@ def _first_complaint(case: Case, failed: Iteration) -> tuple[str, int]:
 
 
 def tolerated(case: Case, item: Iteration) -> tuple[Tolerated, ...]:
-    """What a failure of an LTP test is put down to; nothing when a part of it is unexplained.
+    """The tolerated failures that explain an LTP iteration's failure; empty if any is unexplained.
 
-    The test counts its own failures, so that a line which is lost explains nothing.
+    The test counts its own failures, so a lost line leaves one unexplained.
     """
     workload, code = case.evidence.workload, item.exit_code
     if workload.source is not Source.LTP or code is None or code < 0 or not code & TFAIL:
@@ -79,7 +79,7 @@ def tolerated(case: Case, item: Iteration) -> tuple[Tolerated, ...]:
 
 
 def _code(case: Case, item: Iteration) -> int | None:
-    """The exit code of an iteration, without the failure that its kernel may show."""
+    """The exit code of an iteration, without a tolerated failure."""
     code = item.exit_code
     return code & ~TFAIL if code and tolerated(case, item) else code
 
@@ -102,7 +102,7 @@ def _failed(case: Case, item: Iteration) -> bool:
 
 
 def _skips(case: Case, code: int | None) -> bool:
-    """Whether a test that serves as a reproducer says by its exit code that it cannot run here."""
+    """Whether a test used as a reproducer says by its exit code that it cannot run here."""
     kind = case.evidence.workload.sources[0].partition(":")[0]
     return {"selftest": SELFTEST_SKIP, "ltp": TCONF}.get(kind) == code
 
@@ -132,7 +132,7 @@ def unable(case: Case) -> Finding | None:
             reason = "its program could not be started"
         elif source is Source.REPRODUCER:
             if not _skips(case, code):
-                continue  # it may end as it likes
+                continue  # any exit code is allowed
             reason = f"it cannot run here (exit code {code})"
         elif source is Source.LTP and code is not None:
             if not code & ~TWARN:
@@ -150,7 +150,7 @@ def unable(case: Case) -> Finding | None:
 
 
 def ends(case: Case) -> list[str]:
-    """How a reproducer's executions ended, where its user should look, and what it missed."""
+    """Notes on how a reproducer's executions ended, where to look, and what it lacked."""
     codes = [item.exit_code for item in case.channel.iterations if item.exit_code]
     notes = [
         f"the program ended with {_how(code)} in {count} of {len(case.channel.iterations)}"

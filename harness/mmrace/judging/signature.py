@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether what a run showed is its race's own failure."""
+"""Whether a failure matches a signature of its race."""
 
 import re
 
@@ -9,9 +9,9 @@ from mmrace.definitions.race import Signature
 
 
 def in_report(signature: Signature, crash: Crash, console: bytes | bytearray) -> bool:
-    """Whether a crash on a console has a signature's title and report.
+    """Whether a crash on a console matches a signature's title and report.
 
-    False for a signature that has neither: it is about the workload's output only.
+    False for a signature without either: it is about the workload's output only.
     """
     if not (signature.title or signature.report):
         return False
@@ -25,5 +25,5 @@ def in_report(signature: Signature, crash: Crash, console: bytes | bytearray) ->
 
 
 def in_output(signature: Signature, output: str) -> bool:
-    """Whether a signature's words are in what the workload said, if it wants any."""
+    """Whether a signature's words, if it has any, are in the workload's output."""
     return not signature.output or bool(re.search(signature.output, output, re.MULTILINE))

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Results inside a selftest's output: KTAP that the tree's own tests print, counted and named.
-
-Selftests that use ``kselftest.h`` or ``kselftest_harness.h`` print KTAP; older ones print prose.
-"""
+"""KTAP inside a selftest's output, as the kernel tree's own tests print it: counted and named."""
 
 from collections import Counter
 
@@ -27,7 +24,7 @@ def speaks_ktap(case: Case) -> bool:
 
 
 def remarks(case: Case) -> list[str]:
-    """Say what became of the subtests, over all iterations; nothing where there are none."""
+    """Notes on the results of subtests, over all iterations; empty without subtests."""
     if not speaks_ktap(case):
         return []
     counts: Counter[ktap.Result] = Counter()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run: what it is made of, its directory, one followed by replay, one counted."""
+"""One run: its inputs, its directory, and how runs and replays are made."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cell: one run as a pure job, with every input named by its content and every address resolved.
+"""A cell: one run as a pure job; inputs are named by content, addresses are resolved.
 
-It needs no vmlinux, no source tree and no race directory, only the files that it names. Its id is
-fixed before it starts; a cell that is run twice leaves one run directory.
+It needs no vmlinux, source tree or race directory, only the files that it names. Its id is fixed
+before it starts, so a cell that is run twice leaves one run directory.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from mmrace.windows.plan import Plan
 
 
 class Cell(Table):
-    """One cell of work; frozen, and the same again from its JSON.
+    """One serialisable unit of work; immutable.
 
-    ``image`` and ``module`` name an initramfs and a kernel module in the store, the kernel is named
-    by ``spec.kernel_id``. ``plan``: what steers or measures, with addresses. ``log``: where the
-    kernel keeps its messages. ``placed``: steps of the witness, with addresses.
+    ``image`` and ``module`` name an initramfs and a kernel module in the cache, ``spec.kernel_id``
+    the kernel. ``plan``: what steers or measures, with addresses. ``log``: addresses of the
+    kernel's message buffer. ``placed``: steps of the witness, with addresses.
     """
 
     spec: Spec
@@ -41,18 +41,18 @@ class Cell(Table):
 
     @property
     def id(self) -> str:
-        """The id of the run that this cell makes."""
+        """The id of this cell's run."""
         return self.spec.id
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Files that have to be there, relative to the home's cache."""
+        """Files that the cell needs, relative to the home's cache."""
         kernel = f"kernels/{self.spec.kernel_id}"
         named = (f"{kernel}/bzImage", f"{kernel}/config", f"images/{self.image}")
         return (*named, *([f"programs/{self.module}"] if self.module else []))
 
     def parts(self, home: Home) -> Parts:
-        """Find what the cell names; InfraError names a file that is not there."""
+        """Find the files that the cell names; InfraError names a missing file."""
         for name in self.inputs:
             if not (home.cache / name).is_file():
                 raise InfraError(f"run {self.id} needs {name}, which is not in {home.cache}")
@@ -73,9 +73,9 @@ class Cell(Table):
 
 
 def run_cell(home: Home, cell: Cell, tell: Callable[[str], None]) -> RunDir:
-    """Run a cell, or return the run that it has left.
+    """Run a cell, or return its run if it has one.
 
-    Raises InfraError when an input is not there, or QEMU cannot be started at all.
+    Raises InfraError when an input is missing, or QEMU cannot be started.
     """
     if made := find_finished(home, cell.id):
         return made

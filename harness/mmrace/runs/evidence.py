@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the judge looks at, read from a run directory."""
+"""The judge's input, read from a run directory."""
 
 from dataclasses import replace
 
@@ -18,13 +18,13 @@ def judge_run(run: RunDir) -> Judgement:
 
 
 def recorded_evidence(run: RunDir) -> Evidence:
-    """Everything the judge looks at, of a finished run."""
+    """Return the judge's input for a finished run."""
     vm = run.vm()
     return evidence(run, run.spec(), vm.end, vm.message)
 
 
 def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence:
-    """Everything the judge looks at, read from a run directory."""
+    """Return the judge's input from a run directory; ``end``, ``message``: how QEMU ended."""
     return Evidence(
         race=spec.race,
         workload=spec.workload,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Proof of exercise where no author of a race says what proves it: functions that are counted.
+"""Proof of exercise without a race's author: counts of functions.
 
-For a comparison they are those that the series changes, for a bisection those of the failing call
-trace. A run of "after" has to execute each of them a tenth as often as runs of "before" did until
-they failed.
+For a comparison these are the functions that the series changes, for a bisection those of the
+failing call trace. A run of "after" has to execute each of them a tenth as often as runs of
+"before" did until they failed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ SHARE = 0.1
 
 @dataclass(frozen=True)
 class Fitted:
-    """A workload as one kernel can be asked for it; ``notes``: functions that are not counted."""
+    """A workload with what one kernel can count; ``notes``: functions that are not counted."""
 
     workload: Workload
     places: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -35,10 +35,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Touched:
-    """Functions, each with its file, that differ between two commits.
+    """Functions (name, file) that differ between two commits.
 
-    ``dropped``: caller and callee of each call of which the first commit has a line that the
-    second has not.
+    ``dropped``: (caller, callee) of each call whose line is in the first commit and not in the
+    second.
     """
 
     functions: tuple[tuple[str, str], ...]
@@ -46,7 +46,7 @@ class Touched:
 
 
 def touched_by(home: Home, before: str, after: str) -> Touched:
-    """Return what the change between two commits touches."""
+    """Return the functions that the change between two commits touches."""
     change = read_change(function_diff(home, before, after))
     files = (".c", ".h")
     functions = tuple((name, file) for name, file in change.changed if file.endswith(files))
@@ -56,9 +56,9 @@ def touched_by(home: Home, before: str, after: str) -> Touched:
 def compiled(
     functions: Iterable[tuple[str, str]], resolvers: Sequence[Resolver]
 ) -> list[tuple[str, str]]:
-    """Return those of the functions that one of the kernels has, as many as are counted.
+    """Return the functions that either kernel has, up to FUNCTIONS_COUNTED.
 
-    Functions of drivers and architectures that are not built would take the others' places.
+    Functions of drivers and architectures that are not built must not use up that number.
     """
     found: list[tuple[str, str]] = []
     for name, file in functions:
@@ -81,11 +81,11 @@ def min_counts(
     dropped: Collection[tuple[str, str]] = (),
     share: float = SHARE,
 ) -> dict[str, int]:
-    """Return what is asked of later runs, from the counters of runs of the bad kernel.
+    """Return min counts for later runs, from the counters of failed runs of the bad kernel.
 
-    A function that no such run executed is not asked for by itself. Neither is one of which the
-    fix drops a call (``dropped``), as that may be all of the fix; but then its caller is, so that
-    the place is executed from which the call has gone.
+    None for a function that no such run executed. None for the callee of a call that the fix
+    removes (``dropped``), as removing it may be the whole fix; the caller gets one, so that the
+    place of the removed call is executed.
     """
     names = {name for counters in runs for name in counters if name.startswith("probe:")}
     executed: dict[str, float] = {}
@@ -101,7 +101,7 @@ def min_counts(
 
 
 def _find_spared(executed: Collection[str], dropped: Collection[tuple[str, str]]) -> set[str]:
-    """Functions called by fewer that are executed: by one that is asked for, or by one of these."""
+    """Callees of removed calls, reached from an executed function that gets a min count."""
     calls = {(caller[:EVENT], callee[:EVENT]) for caller, callee in dropped}
     calls = {call for call in calls if set(call) <= set(executed)}
     called = {callee for _, callee in calls}
@@ -114,9 +114,9 @@ def _find_spared(executed: Collection[str], dropped: Collection[tuple[str, str]]
 def name_counters(race: Race, workload: Workload, kernel: KernelCounters, release: str) -> Workload:
     """Return the workload with each counter under the name that this kernel has for it.
 
-    A counter is ``vmstat:NAME`` or, where kernels call it otherwise, ``vmstat:NAME|NAME``; a
-    probe has its alternatives itself. NotHereError names one that the kernel cannot count: a run
-    would only find out that nothing was counted.
+    A counter is ``vmstat:NAME``, or ``vmstat:NAME|NAME`` for names of different kernels; a probe
+    has alternatives of its own. NotHereError names a counter that the kernel does not have, before
+    a run would find only zeros.
     """
     wanted = {}
     for counter, least in workload.min_counts.items():
@@ -150,7 +150,7 @@ def _vanished(workload: Workload, counter: str, release: str, why: str) -> NotHe
 
 
 def fit_to_kernel(workload: Workload, countable: Countable) -> Fitted:
-    """Ask nothing of a kernel that it cannot be asked for: functions that it does not have."""
+    """Drop probes of functions that the kernel does not have or cannot count."""
     refused = countable.refused
     absent = {f"probe:{name}" for name in workload.probes if name in refused}
     wanted = {name: count for name, count in workload.min_counts.items() if name not in absent}

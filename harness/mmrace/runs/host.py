@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host that made a run, where that was a worker of a cluster: ``worker.json`` of the run."""
+"""The host of a run made by a cluster's worker: ``worker.json`` in the run directory."""
 
 import platform
 from pathlib import Path
@@ -11,7 +11,7 @@ FILE = "worker.json"
 
 
 class Host(Table):
-    """Where a run is made: the worker's name, and what may change how a race behaves."""
+    """Where a run was made: the worker's name, and properties that may affect a race."""
 
     worker: str
     host: str
@@ -21,17 +21,17 @@ class Host(Table):
 
     @property
     def kind(self) -> tuple[str, str]:
-        """QEMU and CPU; runs of one comparison are made on hosts that have the same."""
+        """QEMU and CPU; all runs of a comparison are made on hosts of one kind."""
         return self.qemu, self.cpu
 
     def differences(self, other: "Host") -> tuple[str, ...]:
-        """Say in which of these another host differs, each as ``QEMU 10.0.2, there 7.2.22``."""
+        """Return the differences to another host, each as ``QEMU 10.0.2, there 7.2.22``."""
         pairs = (("QEMU", self.qemu, other.qemu), ("CPU", self.cpu, other.cpu))
         return tuple(f"{name} {one}, there {two}" for name, one, two in pairs if one != two)
 
 
 def this_host(worker: str, version: str) -> Host:
-    """Return what there is to say of this host; InfraError when it has no QEMU."""
+    """Return the properties of this host; InfraError when it has no QEMU."""
     return Host(
         worker=worker,
         host=platform.node(),
@@ -42,7 +42,7 @@ def this_host(worker: str, version: str) -> Host:
 
 
 def read_host(folder: Path) -> Host | None:
-    """Return who made the run in a directory; None for a run of this host."""
+    """Return the worker that made the run in a directory; None for a run of this host."""
     try:
         return Host.model_validate_json((folder / FILE).read_bytes())
     except FileNotFoundError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what a user names (tree, series, configs) to a kernel that can be booted."""
+"""From the user's words (tree, series, configs) to a kernel that can be booted."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,16 +28,17 @@ from mmrace.symbols.resolve import Resolver
 
 DEFAULT = Intake()
 Builder = Callable[..., Kernel]
-OWN = "kernel:"  # what the tree of a user's own kernel is called, before the kernel's id
+OWN = "kernel:"  # prefix, before the kernel id, of the tree name of a user's own kernel
 
 
 @dataclass(frozen=True)
 class Built:
-    """A tree with series on top, and the kernel that came of it; ``notes`` go into its runs.
+    """A tree with series on top, and its kernel; ``notes`` are copied to its runs.
 
-    ``configs``: what it has beside the fragments of all races. ``delay`` is the module that steers
-    by kprobes, where the config asked for it. ``guest_cc`` compiles programs that the kernel can
-    run; ``boot`` are the parameters that its base wants. ``own``: a kernel that its user built.
+    ``configs``: the configuration besides the fragments of all races. ``delay``: the module that
+    steers by kprobes, if the configuration includes it. ``guest_cc``: compiler for programs that
+    the kernel can run. ``boot``: kernel parameters that its base needs. ``own``: a kernel built by
+    the user.
     """
 
     tree: Tree
@@ -53,28 +54,31 @@ class Built:
 
     @property
     def name(self) -> str:
-        """Tree and series as people read them."""
+        """Tree and series, for people."""
         return " + ".join(self.series) or self.tree.name
 
     def suits(self, race: Race) -> bool:
-        """Whether the race can show on it: it has what the race's own kernel has."""
+        """Whether the kernel has the configuration that the race needs."""
         return self.own or set(race.own_config) <= set(self.configs)
 
     def resolver(self) -> Resolver:
-        """Return what finds sync points in this kernel; its answers are kept beside the kernel."""
+        """Return the resolver of sync points in this kernel.
+
+        Results are cached beside the kernel.
+        """
         name = f"{self.tree.name} {'+'.join(self.series)} ({self.kernel.release})"
         return Resolver(self.kernel.vmlinux, name, self.kernel.folder / "points.json")
 
 
 def fragments() -> tuple[str, ...]:
-    """Names of the fragments that a kernel for any of the races needs, so that they share one."""
+    """Names of the fragments of all races, so that they share one kernel."""
     wanted = [name for race in map(load_race, race_names()) for name in race.config]
     return tuple(dict.fromkeys([*DEFAULT_FRAGMENTS, *wanted]))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A tree of a base, and the commit that series on top of it are."""
+    """A tree of a base, and the commit with series on top of it."""
 
     tree: Tree
     base: Base
@@ -83,17 +87,17 @@ class Prepared:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """Names of the series, as they were found."""
+        """Names of the series, as resolved."""
         return tuple(item.name for item in self.resolved)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What people should know about the series and how they applied."""
+        """Notes for people on the series and how they applied."""
         return (*series_notes(self.resolved), *self.applied.notes)
 
 
 def find_source(home: Home, name: str, tell: Tell) -> Tree:
-    """Return a tree by name, or a revision of a repository."""
+    """Return a tree by name, or a revision of a repository as a tree."""
     return (find_revision if is_revision(name) else find_tree)(home, name, tell)
 
 
@@ -106,9 +110,9 @@ def build(
     intake: Intake = DEFAULT,
     builder: Builder | None = None,
 ) -> Built:
-    """Tree, series and config become a kernel; each step is shown, whatever was reused said.
+    """Build the kernel of a tree with series and configs.
 
-    ``builder`` stands in for ``build_kernel``.
+    Each step is shown, reused ones are noted. ``builder`` replaces ``build_kernel``.
     """
     configs = tuple(configs)
     if tree_name.startswith(OWN):
@@ -163,9 +167,9 @@ def build(
 def choose_source(
     home: Home, step: Step, tree: str | None, kernel: Path | None, vmlinux: Path | None
 ) -> str:
-    """Return a tree's name, or take a kernel that its user built; its id is then the name.
+    """Return a tree's name, or import a kernel built by the user and return its id as the name.
 
-    Raises UserError for both, and as ``take_kernel`` does.
+    Raises UserError when both are named, and as ``take_kernel`` does.
     """
     if tree and kernel:
         raise UserError("--tree and --kernel are two kernels; name one of them")
@@ -180,7 +184,7 @@ def choose_source(
 
 
 def _own(home: Home, name: str, series: tuple[str, ...]) -> Built:
-    """Return such a kernel; nothing is built, so nothing can be applied or configured."""
+    """Return a kernel built by the user; UserError when series are named with it."""
     if series and series != ("none",):
         raise UserError("--kernel boots a kernel as it is; omit --series, or name a --tree")
     kernel = load_kernel(home, name.removeprefix(OWN))
@@ -211,9 +215,9 @@ def prepare(
     *,
     building: bool = False,
 ) -> Prepared:
-    """Apply series to a tree; for ``building`` also those that make the tree compile.
+    """Apply series to a tree; with ``building`` also the patches that make the tree compile.
 
-    Raises UserError for a tree or series that is not there or does not apply.
+    Raises UserError for an unknown tree or series, or a series that does not apply.
     """
     names = tuple(name for name in series if name != "none")
     with step(f"tree {tree_name}") as tell:
@@ -230,7 +234,7 @@ def prepare(
 
 
 def vmlinux_of(home: Home, run: RunDir) -> Path:
-    """Return the vmlinux of a run's kernel; UserError when the home has dropped it."""
+    """Return the vmlinux of a run's kernel; UserError when the home no longer has it."""
     kernel_id = run.spec().kernel_id
     if kernel := load_kernel(home, kernel_id):
         return kernel.vmlinux
@@ -238,10 +242,7 @@ def vmlinux_of(home: Home, run: RunDir) -> Path:
 
 
 def races_about(home: Home, before: str, after: str) -> tuple[Subject, ...]:
-    """Return the races that the change between two commits is about.
-
-    Raises UserError when there is none.
-    """
+    """Return the races that the change between two commits concerns."""
     change = read_change(function_diff(home, before, after))
     found = subjects(change, map(load_race, race_names()))
     if not found:

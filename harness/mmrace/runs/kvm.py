@@ -9,7 +9,7 @@ from mmrace.guests.vm import Hooks, Limits, run_vm
 from mmrace.home import Home
 from mmrace.userland.image import Job, job_segment
 
-PROBE_SECONDS = 20.0  # TCG needs 2 s; a guest slower than this under KVM crawls
+PROBE_SECONDS = 20.0  # TCG boots in 2 s; a guest this slow under KVM is not usable
 
 
 def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:

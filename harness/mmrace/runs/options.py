@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user chose for runs: one value, the same for every command, stored whole with each run."""
+"""The user's choices for runs: the same for every command, stored whole with each run."""
 
 from typing import Self
 
@@ -10,19 +10,20 @@ from mmrace.lazy import Lazy
 from mmrace.toml import Table
 
 delay = Lazy("mmrace.windows.delay")
-CAP = 4  # times the least time of a run, which `--at-most` is by default
-DELAY_CONFIG = "kprobe-delay"  # the fragment of kernels that a module in the guest steers
+CAP = 4  # default of `--at-most`, as a multiple of `--for`
+DELAY_CONFIG = "kprobe-delay"  # fragment for steering by a kprobe module in the guest
 
 
 class RunOptions(Table):
-    """The choices, as given: what is None or empty was left to the race or to the host.
+    """The user's choices; None or empty leaves the choice to the race or to the host.
 
-    ``seconds``: least guest time in the race phase. ``at_most``: the most of it, after which a run
-    that is below its min counts is NOT_EXERCISED. ``machine``: name of a machine of qemu/machines.
-    ``accel``: auto, tcg or kvm. ``boot``: kernel parameters to add. ``steer``: None steers where
-    the workload has windows. ``steer_by``: director (QEMU plugin) or kprobe (module in the guest).
-    ``ltp``: name of an LTP tree. ``configs``: fragments or whole configs beside the races' own.
-    ``sandbox``: whether builds run confined. ``seed``: of the workload; None: a new one each run.
+    ``seconds``: minimum guest time in the race phase. ``at_most``: maximum of it (seconds), after
+    which a run below its min counts is NOT_EXERCISED. ``machine``: name of a machine of
+    qemu/machines. ``accel``: auto, tcg or kvm. ``boot``: kernel parameters to add. ``steer``: None
+    steers where the workload has windows. ``steer_by``: director (QEMU plugin) or kprobe (module in
+    the guest). ``ltp``: name of an LTP tree. ``configs``: fragments or whole configurations besides
+    the races' own. ``sandbox``: whether builds are confined. ``seed``: of the workload; None: a new
+    one for each run.
     """
 
     seconds: float = Field(default=60.0, gt=0)
@@ -50,16 +51,16 @@ class RunOptions(Table):
 
     @property
     def kernel_configs(self) -> tuple[str, ...]:
-        """What the kernel has beside the races' own fragments: asked for, or needed to steer."""
+        """Configuration besides the races' own fragments: the user's, and what steering needs."""
         steering = (DELAY_CONFIG,) if self.steer_by == delay.BY else ()
         return tuple(dict.fromkeys((*self.configs, *steering)))
 
     def with_(self, **changes: object) -> "RunOptions":
-        """Return these choices with some changed; checked like the first ones."""
+        """Return these choices with some replaced; validated like the original."""
         return RunOptions.model_validate({**dict(self), **changes})
 
     def words(self) -> tuple[str, ...]:
-        """Return the words of a command line that chooses the same, but for the seed."""
+        """Return the command line options that make the same choices, except for the seed."""
         words = ["--for", f"{self.seconds:g}s"]
         if self.at_most is not None:
             words += ["--at-most", f"{self.at_most:g}s"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a cell's names are on this machine: files, and who steers."""
+"""The files that a cell names, and what steers its run, on this host."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from mmrace.windows.director import Director
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run needs beside its spec.
+    """What a run needs besides its spec.
 
-    ``log``: where the kernel keeps its messages. ``placed``: of a replay, the witness's steps with
-    their addresses.
+    ``log``: addresses of the kernel's message buffer. ``placed``: the steps of a replay's witness,
+    with addresses.
     """
 
     kernel: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a kernel, a workload and a user's choices to a cell that is ready to run."""
+"""From a kernel, a workload and the user's choices to a cell that can be run."""
 
 import secrets
 from pathlib import Path
@@ -44,9 +44,9 @@ def steers(
     *,
     debug_info: bool = True,
 ) -> bool:
-    """Whether a run is steered: as asked for, else where it can be.
+    """Whether a run is steered: as the user chose, else wherever it can be.
 
-    Raises UserError when it cannot be steered and that was asked for: sync points are found in the
+    Raises UserError when the user chose steering and it is impossible; sync points need the
     kernel's ``debug_info``.
     """
     by_module = options.steer_by == delay.BY
@@ -62,7 +62,7 @@ def steers(
 
 
 def shell_for(workload: Workload) -> Path | None:
-    """Return what /bin/sh is in the guest: reproducers call system(3), our programs do not."""
+    """Return the guest's /bin/sh: reproducers may call system(3), other workloads do not."""
     wanted = workload.source is Source.REPRODUCER
     return BUSYBOX if wanted and BUSYBOX.is_file() else None
 
@@ -79,10 +79,10 @@ def _no_points(race: Race, workload: Workload) -> str:
 def wanted_accel(
     race: Race, workload: Workload, options: RunOptions, *, debug_info: bool = True
 ) -> str:
-    """Return the accelerator that a run is to have: ``auto``, ``kvm`` or ``tcg``.
+    """Return the accelerator to use: ``auto``, ``kvm`` or ``tcg``.
 
-    Without a choice of the user that is TCG if the director could steer: an unsteered run is a
-    weaker test, however fast the host is.
+    Unless the user chose one, TCG if the director can steer the run: an unsteered run is a weaker
+    test on any host.
     """
     if options.accel == "auto" and options.steer_by != delay.BY:
         return "tcg" if steers(race, workload, options, "tcg", debug_info=debug_info) else "auto"
@@ -90,7 +90,7 @@ def wanted_accel(
 
 
 class Planner:
-    """Plans cells, and keeps what several cells of one invocation share."""
+    """Plans cells; caches what several cells of one invocation share."""
 
     def __init__(self, home: Home, step: Step) -> None:
         self._home = home
@@ -113,11 +113,11 @@ class Planner:
         program: Program | None = None,
         like: Spec | None = None,
     ) -> Cell:
-        """Make a cell ready to run: programs compiled, image made, accelerator chosen.
+        """Return a cell ready to run: programs compiled, initramfs made, accelerator chosen.
 
-        ``program`` replaces the one that the workload's sources make; ``like`` is a run whose
-        machine and kernel parameters are used as they were. Raises NotHereError when the workload
-        needs a source that was not named, or the race another kernel.
+        ``program`` replaces the program made of the workload's sources; ``like`` is a run whose
+        machine and kernel parameters are reused. Raises NotHereError when the workload needs a
+        source tree that was not named, or the race another kernel.
         """
         if not built.suits(race):
             wanted = ", ".join(race.own_config)
@@ -169,10 +169,10 @@ class Planner:
         *,
         slot: str = "",
     ) -> Cell:
-        """Make a cell that follows a witness once, for ``options.seconds`` of wall time at most.
+        """Return a cell that replays a witness once, for at most ``options.seconds`` of wall time.
 
-        Machine and workload seed are the witness's. UserError for a sync point that the kernel
-        does not have.
+        Machine and workload seed are the witness's. Raises UserError for a sync point that the
+        kernel does not have.
         """
         accelerator = "tcg" if options.accel == "auto" else options.accel
         own = options.with_(
@@ -185,7 +185,7 @@ class Planner:
         return planned.model_copy(update={"spec": spec, "placed": placed})
 
     def shell(self, built: Built, options: RunOptions) -> None:
-        """Boot a kernel with a shell on its console, and hand that over."""
+        """Boot a kernel with a shell on its console, and connect the user's terminal to it."""
         machine = load_machine(options.machine or SHELL_MACHINE)
         if not BUSYBOX.is_file():
             raise InfraError(f"{BUSYBOX} is not installed; apt-get install busybox-static")
@@ -218,7 +218,10 @@ class Planner:
             return planned.model_copy(update={"plan": plan, "module": module})
 
     def _with_kernel_names(self, built: Built, race: Race, workload: Workload) -> Workload:
-        """Call the kernel's own counters what this kernel calls them; others need no look at it."""
+        """Return the workload with the names of this kernel's own counters.
+
+        Others need no look-up.
+        """
         if not any(name.startswith(("vmstat:", "probe:")) for name in workload.min_counts):
             return workload
         return name_counters(race, workload, self._counters(built), built.kernel.release)
@@ -231,7 +234,7 @@ class Planner:
         return self._counted[kernel.id]
 
     def _fit_to_kernel(self, built: Built, race: Race, workload: Workload) -> Fitted:
-        """Look up where functions are counted that may be inlined; nothing else needs a kernel."""
+        """Look up counted functions, which may be inlined; without any the kernel is not read."""
         wanted = tuple(
             (probe.function[0], probe.file)
             for probe in race.probe

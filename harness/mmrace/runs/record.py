@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run directory: the whole record of one run, from which it is judged and run again."""
+"""A run directory: the complete record of one run, from which it is judged and repeated."""
 
 from __future__ import annotations
 
@@ -31,24 +31,23 @@ from mmrace.toml import Table
 if TYPE_CHECKING:
     from mmrace.crash import Crash
 
-# A list of runs takes neither: they take a quarter of its time.
+# Imported when used: listing runs does not need them, and importing took a quarter of its time.
 crash, crash_record = Lazy("mmrace.crash"), Lazy("mmrace.crash.record")
 kept = Lazy("mmrace.patching.kept")
 _REPLAY = TypeAdapter(Replay)
-SERIES = "series"  # of a run: its series from outside
+SERIES = "series"  # directory in a run, with its series from outside
 TimeIndex = tuple[tuple[float, int], ...]
 
 
 class Spec(Table):
-    """One cell of work, complete: what to boot, what to run in it, for how long.
+    """The complete description of one run: kernel, workload, machine, time.
 
     ``race``, ``workload`` and ``machine`` are copies, so that a run can be judged and repeated
-    after their files have changed; ``options`` is what the user chose, ``accel``, ``steered``,
-    ``seed`` and ``boot`` what came of it here. ``notes`` are about the kernel: which revision of a
-    series it has, what that was made on, that it was built unconfined. ``slot`` is its place in a
-    campaign. ``origin``: the command that made it, where it was not `mmrace run`. ``places``:
-    addresses of this kernel at which functions are counted, by probe. ``witness``: the schedule
-    that a replay followed.
+    after their files have changed. ``options``: the user's choices; ``accel``, ``steered``,
+    ``seed`` and ``boot``: what was chosen for this run. ``notes``: on the kernel (a series'
+    revision, its base, an unconfined build). ``slot``: place in a campaign. ``origin``: the command
+    that made the run, unless `mmrace run`. ``places``: addresses at which functions are counted, by
+    probe. ``witness``: the schedule that a replay followed.
     """
 
     id: str
@@ -75,9 +74,9 @@ class Spec(Table):
     @model_validator(mode="before")
     @classmethod
     def _of_first_version(cls, fields: Any) -> Any:
-        """Read what the first version of mmrace wrote: its choices stood among the other fields.
+        """Convert what mmrace's first version wrote: its choices stood among the other fields.
 
-        Its runs ended when their time was spent, whatever they had counted.
+        Its runs ended after their time, whatever their counters.
         """
         old = ("command", "seconds", "steer_by", "configs", "at_most")
         if not isinstance(fields, dict) or not set(old) & set(fields):
@@ -90,12 +89,12 @@ class Spec(Table):
 
     @property
     def seconds(self) -> float:
-        """Least guest time of the run in the race phase."""
+        """Minimum guest seconds in the race phase."""
         return self.options.seconds
 
     @property
     def most(self) -> float:
-        """Time in the race phase after which the run ends, exercised or not."""
+        """Guest seconds in the race phase after which the run ends, exercised or not."""
         return self.options.cap
 
     @property
@@ -105,14 +104,14 @@ class Spec(Table):
 
     @property
     def configs(self) -> tuple[str, ...]:
-        """What the kernel has beside the fragments of all races."""
+        """The kernel's configuration besides the fragments of all races."""
         return tuple(dict.fromkeys((*self.race.own_config, *self.options.kernel_configs)))
 
     @property
     def command(self) -> str:
         """The command line that makes such a run, with a new seed.
 
-        No words name the functions that a reproducer is steered in: its run itself does.
+        No option names the functions in which a reproducer is steered: `run` chooses them.
         """
         if self.origin:
             return self.origin
@@ -128,10 +127,10 @@ class Spec(Table):
 
 @dataclass(frozen=True)
 class VmRecord:
-    """How QEMU was started and how it ended; ``seconds`` from start to end on the host.
+    """How QEMU was started and ended; ``seconds``: from start to end, on the host's clock.
 
-    ``confined``: it had no capability and could write to nothing but the run's own directory.
-    ``steering_under_kvm``, of a steered run: what is known of that.
+    ``confined``: QEMU had no capability and could write only to the run's directory.
+    ``steering_under_kvm``: a caution on a steered run under KVM, else "".
     """
 
     argv: tuple[str, ...]
@@ -162,11 +161,11 @@ class RunDir:
 
     @property
     def id(self) -> str:
-        """The run's id, which is its directory's name."""
+        """The run's id: its directory's name."""
         return self.folder.name
 
     def spec(self) -> Spec:
-        """Read the cell; UserError when the directory holds no run."""
+        """Read the run's spec; UserError when the directory holds no run."""
         try:
             return Spec.model_validate_json(self._bytes("spec.json"))
         except ValidationError as error:
@@ -180,55 +179,55 @@ class RunDir:
         return VmRecord(**{**fields, "argv": tuple(fields["argv"]), "end": VmEnd(fields["end"])})
 
     def console(self) -> bytes:
-        """Console log, raw."""
+        """Return the console log, raw bytes."""
         return self._bytes("console.log")
 
     def crashes(self) -> tuple[Crash, ...]:
-        """Crashes of the console, as kept; parsed again if not kept by this parser."""
+        """Return the crashes on the console: the stored ones if this parser version stored them."""
         path = self.folder / "crashes.json"
         known = crash_record.load(path.read_bytes()) if path.is_file() else None
         found: tuple[Crash, ...] = crash.parse(self.console()) if known is None else known
         return found
 
     def keep_crashes(self, crashes: Iterable[Crash]) -> None:
-        """Write down what the console says, with the version of the parser that read it."""
+        """Store the console's crashes, with the parser's version."""
         write_file(self.folder / "crashes.json", crash_record.dump(crashes) + "\n")
 
     def channel(self) -> bytes:
-        """Result channel, raw."""
+        """Return the result channel, raw bytes."""
         return self._bytes("channel.log")
 
     def times(self, log: str) -> TimeIndex:
-        """Host time index of ``console`` or ``channel``: (seconds, offset) pairs."""
+        """Time index of ``console`` or ``channel``: (seconds since QEMU's start, offset) pairs."""
         lines = self._bytes(f"{log}.times").decode().splitlines()
         pairs = (line.split() for line in lines)
         return tuple((float(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2)
 
     def windows(self) -> tuple[WindowCount, ...]:
-        """Window counts of a steered run, else none."""
+        """Window counts of a steered run; empty for other runs."""
         path = self.folder / "windows.json"
         if not path.is_file():
             return ()
         return tuple(WindowCount(**item) for item in json.loads(path.read_bytes()))
 
     def holds(self) -> dict[str, Any]:
-        """The ``Director.story`` of a steered run; empty for any other."""
+        """The ``Director.story`` of a steered run; empty for other runs."""
         path = self.folder / "holds.json"
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found
 
     @property
     def scheduled(self) -> bool:
-        """Whether vCPUs were held under a search's schedules in this run."""
+        """Whether a search's schedules held vCPUs in this run."""
         path = self.folder / "search.json"
         return path.is_file() and json.loads(path.read_bytes())["holds"] > 0
 
     def host(self) -> Host | None:
-        """Read which worker of a cluster made the run; None for one of this host."""
+        """Return the worker that made the run; None for this host."""
         return read_host(self.folder)
 
     def replay(self) -> Replay | None:
-        """What was followed of a witness, with its failure once that is stored; None in a run."""
+        """Return the replay's record, with its failure once that is stored; None for a run."""
         path = self.folder / "replay.json"
         if not path.is_file():
             return None
@@ -237,7 +236,7 @@ class RunDir:
         return replace(found, failure=judged if judged and judged.outcome.failed else None)
 
     def judgement(self) -> Judgement:
-        """Read the outcome that was stored when the run was made."""
+        """Return the stored outcome."""
         fields = json.loads(self._bytes("outcome.json"))
         return Judgement(
             outcome=Outcome(fields["outcome"]),
@@ -251,11 +250,11 @@ class RunDir:
         )
 
     def store(self, judgement: Judgement) -> None:
-        """Write the outcome."""
+        """Store the outcome."""
         write_json(self.folder / "outcome.json", asdict(judgement))
 
     def as_json(self) -> dict[str, Any]:
-        """One element of ``runs`` in the JSON documents of ``run`` and ``demo``."""
+        """One element of ``runs`` in the JSON documents of commands."""
         spec, vm, judged = self.spec(), self.vm(), self.judgement()
         return {
             "id": self.id,
@@ -287,12 +286,12 @@ class RunDir:
         }
 
     def _host_json(self) -> dict[str, Any]:
-        """What a run of a worker has beside one of this host."""
+        """Additional JSON fields of a run made by a worker."""
         host = self.host()
         return {"worker": host.worker, "host": host.host} if host else {}
 
     def _replay_json(self) -> dict[str, Any]:
-        """What a replay has beside a run."""
+        """Additional JSON fields of a replay."""
         replay = self.replay()
         if not replay:
             return {}
@@ -315,7 +314,7 @@ class RunDir:
 
 
 def new_id(race: str, workload: str) -> str:
-    """A run id that sorts by time and says what was run."""
+    """Return a new run id, which sorts by time and names race and workload."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return f"{stamp}-{race}-{workload}-{secrets.token_hex(4)}"
 
@@ -326,19 +325,19 @@ def write_json(path: Path, content: object) -> None:
 
 
 def finish(home: Home, scratch: Path, run_id: str) -> RunDir:
-    """Give a complete scratch directory its name among the runs, with the series that it ran."""
+    """Publish a complete scratch directory among the runs, with the series that it ran."""
     kept.keep_with_run(home, RunDir(scratch).spec().series, scratch / SERIES)
     return RunDir(publish(scratch, home.runs / run_id))
 
 
 def find_finished(home: Home, run_id: str) -> RunDir | None:
-    """Return the run of exactly this id, None when it is not there."""
+    """Return the run of exactly this id, None when there is none."""
     folder = home.runs / run_id
     return RunDir(folder) if (folder / "outcome.json").is_file() else None
 
 
 def find_run(home: Home, name: str) -> RunDir:
-    """Find a run by id, by a part of its id that is unique, or by path."""
+    """Find a run by id, by a unique part of its id, or by path; UserError when there is none."""
     if (path := Path(name)).is_dir() and (path / "spec.json").is_file():
         return RunDir(path.absolute())
     found = [run for run in all_runs(home) if name in run.id]
@@ -351,14 +350,14 @@ def find_run(home: Home, name: str) -> RunDir:
 
 
 def find_runs(home: Home, names: Iterable[str]) -> list[RunDir]:
-    """Find several runs; errors as ``find_run``."""
+    """Find several runs; raises as ``find_run`` does."""
     return [find_run(home, name) for name in names]
 
 
 def last_runs(
     home: Home, count: int, race: str | None = None, outcome: str | None = None
 ) -> list[RunDir]:
-    """Return the newest runs, of a race or with an outcome, oldest first."""
+    """Return the newest ``count`` runs, of a race or with an outcome, oldest first."""
     found = (
         run
         for run in all_runs(home, newest_first=True)

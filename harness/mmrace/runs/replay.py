@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A witness, followed on one kernel: each time is a run with a directory."""
+"""Replays of a witness on one kernel; each has a run directory."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -30,34 +30,34 @@ BOOT_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Replays:
-    """All replays of one witness on one kernel, and their run directories."""
+    """Several replays of one witness on one kernel, and their run directories."""
 
     done: tuple[Replay, ...]
     runs: tuple[RunDir, ...] = ()
 
     @property
     def failed(self) -> int:
-        """Replays that showed the race's own failure."""
+        """Number of replays that showed the race's own failure."""
         return sum(item.failed for item in self.done)
 
     @property
     def shown(self) -> int:
-        """Replays of these in which it came right after the whole order."""
+        """Number of replays in which that failure came right after the whole order."""
         return sum(item.shown for item in self.done)
 
     @property
     def reached(self) -> int:
-        """Replays that came to the witness's first point."""
+        """Number of replays that reached the witness's first point."""
         return sum(item.reached for item in self.done)
 
     @property
     def complete(self) -> int:
-        """Replays that carried out the whole order."""
+        """Number of replays that carried out the whole order."""
         return sum(item.complete for item in self.done)
 
     @property
     def infeasible(self) -> int:
-        """Replays that came to the first point and could not carry out the order."""
+        """Number of replays that reached the first point and could not carry out the order."""
         return sum(item.infeasible for item in self.done)
 
     @property
@@ -68,15 +68,15 @@ class Replays:
 
     @property
     def seconds(self) -> tuple[float, ...]:
-        """Seconds of each replay, on the host."""
+        """Host seconds of each replay."""
         return tuple(item.seconds for item in self.done)
 
 
 def run_replay(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
-    """Boot, follow the witness once, and publish that as a run directory.
+    """Boot, replay the witness once, and publish a run directory.
 
-    A machine that does not come to its race's start, or whose QEMU dies, is a run with the outcome
-    INFRA, unless its console says more. Raises InfraError when QEMU cannot be started at all.
+    A guest that does not reach its race phase, or whose QEMU dies, gives a run with the outcome
+    INFRA, unless its console shows a failure. Raises InfraError when QEMU cannot be started.
     """
     tell("booting")
     with _snapshot(home, spec, parts) as kept:
@@ -99,9 +99,10 @@ def run_replay(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]
 def follow(
     home: Home, spec: Spec, parts: Parts, times: int, tell: Callable[[str], None]
 ) -> Replays:
-    """Boot once, then follow the witness from its race's start as often; each is a run directory.
+    """Boot once, then replay the witness ``times`` times from its snapshot.
 
-    InfraError when QEMU fails or the race does not start.
+    Each has a run directory. Raises InfraError when QEMU fails or the guest does not reach its race
+    phase.
     """
     tell("booting")
     done: list[Replay] = []
@@ -124,7 +125,7 @@ def _replay(kept: Snapshot, spec: Spec, parts: Parts) -> Replay:
 
 
 def _nothing(spec: Spec) -> Replay:
-    """What was followed of a witness when its machine was not there."""
+    """The record of a replay whose guest never reached the race phase."""
     assert spec.witness  # noqa: S101
     return Replay(attempts=(), total=len(spec.witness.step), failure=None, seconds=0.0)
 
@@ -138,7 +139,7 @@ def _publish(
     end: VmEnd = VmEnd.STOPPED,
     fault: InfraError | None = None,
 ) -> RunDir:
-    """Write all that a replay left, judge it from there, and give it its name."""
+    """Write everything that a replay left, judge it from there, and publish the directory."""
     with home.scratch(home.runs) as folder:
         write_json(folder / "spec.json", spec.model_dump(mode="json"))
         shutil.copyfile(parts.config, folder / "config")
@@ -165,7 +166,7 @@ def _publish(
 
 @contextmanager
 def start(home: Home, spec: Spec, parts: Parts) -> Iterator[Snapshot]:
-    """Boot a cell's machine to its race's start, and keep that state."""
+    """Boot a cell's guest to the start of its race phase, and take a snapshot."""
     with _snapshot(home, spec, parts) as kept:
         kept.boot(_announced(spec), BOOT_SECONDS)
         yield kept
@@ -182,5 +183,5 @@ def _snapshot(home: Home, spec: Spec, parts: Parts) -> Iterator[Snapshot]:
 
 
 def _announced(spec: Spec) -> bool:
-    """Whether the workload says itself when its set-up is done."""
+    """Whether the workload itself announces the end of its set-up."""
     return spec.workload.source is Source.STRESSOR

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a search leaves in the run directory of its boot: ``search.json``."""
+"""The record of a search's boot in its run directory: ``search.json``."""
 
 import json
 from dataclasses import asdict
@@ -15,9 +15,9 @@ _FILE = "search.json"
 
 
 def write_searched(folder: Path, director: Director, *, failed: bool) -> None:
-    """Keep what a director has seen and done; the log of its schedules where the run failed.
+    """Store what a director saw and did; the log of schedules only if the run failed.
 
-    Only a failure's schedules are ever looked into, and a log may have 32,768 steps.
+    Only the schedules before a failure are ever examined, and a log may have 32,768 steps.
     """
     searched = director.searched()
     content = {
@@ -38,9 +38,9 @@ def write_searched(folder: Path, director: Director, *, failed: bool) -> None:
 
 
 def read_searched(run: RunDir) -> tuple[Searched, float]:
-    """Return what a search has seen and done in its boot, and for how many seconds it was armed.
+    """Return what a search saw and did in its boot, and the seconds for which it was armed.
 
-    Raises InfraError for a run that was none of a search, or is another version's.
+    Raises InfraError for a run that no search made, or one of another version.
     """
     try:
         content = json.loads((run.folder / _FILE).read_bytes())

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The places of a campaign's runs: a campaign that was killed finds those that it has made.
+"""The places of runs in a campaign, by which a campaign that was killed finds its runs.
 
-A run names its place in its own record, so what is there is there whole and once: the rename that
-finishes a run is also what counts it. The same command continues a campaign until its result was
-printed; after that it makes a new one.
+Each run records its place, and is published whole by rename, so a place has at most one complete
+run. The same command continues a campaign until its result was printed; after that it begins a new
+one.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from mmrace.home import Home, write_file
 from mmrace.outcome import Outcome
 from mmrace.runs.record import RunDir
 
-_MEMORY = 3 << 30  # bytes of a guest of two nodes, with QEMU's own
+_MEMORY = 3 << 30  # bytes of host memory for a guest with two NUMA nodes, and for QEMU
 
 
 @dataclass(frozen=True)
 class Slots:
-    """One campaign: its name, and the runs that it had when it was begun or gone on with."""
+    """One campaign: its name, and the runs that it had when it was begun or resumed."""
 
     name: str
     runs: dict[str, RunDir]
@@ -32,33 +32,36 @@ class Slots:
     number: int
 
     def slot(self, place: str) -> str:
-        """Return the name that a run at this place carries."""
+        """Return the name that a run at this place records."""
         return f"{self.name}/{place}"
 
     def end(self) -> None:
-        """Let the next campaign of this kind be a new one: the user has this one's result."""
+        """End the campaign, as the user has its result; the next one is new."""
         write_file(self.path, json.dumps({"number": self.number, "open": False}))
 
     def find(self, place: str) -> RunDir | None:
-        """Return the run that was made for a place, None when there is none yet."""
+        """Return the run at a place, None when there is none yet."""
         return self.runs.get(self.slot(place))
 
 
 def able_slots() -> int:
-    """Guests that this host's cores and memory can carry, one at least."""
+    """Number of guests that this host's cores and memory can carry, at least one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(len(os.sched_getaffinity(0)) // 2, memory // _MEMORY))
 
 
 def campaign_key(*parts: object) -> str:
-    """Name a campaign by all that its result depends on."""
+    """Return a name for a campaign, made of all that its result depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
 def campaign_slots(home: Home, key: str, waiting: Callable[[str], None]) -> Iterator[Slots]:
-    """Begin a campaign, or go on with one that was not ended; one process at a time has it."""
+    """Begin a campaign, or resume one that has not ended; one process at a time may hold it.
+
+    ``waiting`` is called with a line for people.
+    """
     with home.lock(f"campaign-{key}", waiting):
         path = home.data / "campaigns" / f"{key}.json"
         number, is_open = _state(path)
@@ -77,9 +80,9 @@ def _state(path: Path) -> tuple[int, bool]:
 
 
 def _runs(home: Home, name: str) -> dict[str, RunDir]:
-    """Finished runs of one campaign, by slot, the latest of each.
+    """Finished runs of one campaign by slot; of several in one slot the latest.
 
-    Those that the host spoilt are made again.
+    Runs with the outcome INFRA are left out, so that they are made again.
     """
     found: dict[str, RunDir] = {}
     mark = f'"{name}/'.encode()

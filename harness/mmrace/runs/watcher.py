@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What mmrace does while a run's machine runs."""
+"""What mmrace does while a run's guest runs."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from mmrace.windows.director import Director, race_phase
 
 
 class Watcher:
-    """Follows a running machine: arms the director, shows progress, notices failure and proof."""
+    """Follows a running guest: arms the director, shows progress, detects failure and exercise."""
 
     def __init__(self, spec: Spec, tell: Callable[[str], None], director: Director | None) -> None:
         self._spec = spec
@@ -21,7 +21,7 @@ class Watcher:
         self._exercise = Exercise(spec.workload.min_counts)
 
     def line(self, line: str) -> bytes | None:
-        """Take a line of the result channel; returns what to send to the guest."""
+        """Take a line of the result channel; return what to send to the guest, or None."""
         if line.startswith("# start"):
             self._tell("workload started")
         elif line.startswith(("# count", "# out mmrace: count")):
@@ -37,10 +37,10 @@ class Watcher:
         return self._exercise.line(line)
 
     def pause(self) -> bool:
-        """Whether the director needs the vCPUs to stop for a moment."""
+        """Whether the director needs all vCPUs stopped for a moment."""
         return self._director is not None and self._director.blind
 
     def failing(self, data: bytes) -> bool:
-        """Whether the race's own crash is complete on the console: nothing can change that."""
+        """Whether the console has the race's own crash, complete, so that the run can end."""
         self.crashes.console(data)
         return self.crashes.own

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run of a workload: a machine from its boot to a judged run directory."""
+"""One run of a workload: from booting a guest to a judged run directory."""
 
 import json
 import shutil
@@ -26,22 +26,22 @@ from mmrace.userland.image import ENDLESS, Job, job_segment
 from mmrace.windows.delay import Delay
 
 BOOT_SECONDS = 120.0
-STALL_SECONDS = 15.0  # of a boot without a word; TCG boots in two
-SLOW_STALL_SECONDS = 60.0  # of a kernel that is instrumented, many times slower
+STALL_SECONDS = 15.0  # of silence that make a boot a hang; TCG boots in 2 s
+SLOW_STALL_SECONDS = 60.0  # the same for an instrumented kernel, which is many times slower
 INSTRUMENTED = ("KASAN", "KCSAN", "KMSAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "UBSAN", "KUNIT")
-COARSE = 10.0  # seconds by which two attempts have to differ, for it to be worth a word
-LONGEST = 7200.0  # seconds that the first iteration of a workload may take, whatever it prints
-ZRAM = "zram"  # the fragment that gives a reproducer swap
-# Of guest workload time, which begins anew with each restore: more than a replay can need.
+COARSE = 10.0  # seconds; smaller differences between two attempts are not reported
+LONGEST = 7200.0  # seconds, at most, of a workload's first iteration, even if it prints
+ZRAM = "zram"  # the fragment with swap for reproducers
+# Guest seconds of workload, counted anew after each restore: more than a replay can need.
 JOB_SECONDS = 600.0
 
 
 def run_workload(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]) -> RunDir:
-    """Boot, run, judge; the directory appears among the runs when it is complete.
+    """Boot, run, judge; publish the run directory when it is complete.
 
-    A run that shows nothing (INFRA) is made once more; its first attempt stays beside it. Raises
-    InfraError when QEMU cannot be started at all; a machine that starts and then fails twice is a
-    run with the outcome INFRA.
+    A run with the outcome INFRA is made once more; its first attempt is kept beside it. Raises
+    InfraError when QEMU cannot be started; a guest that starts and fails twice gives a run with the
+    outcome INFRA.
     """
     with home.scratch(home.runs) as folder:
         (folder / "spec.json").write_text(spec.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -57,7 +57,7 @@ def run_workload(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], Non
 
 
 def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]) -> Judgement:
-    """Boot one machine; all that it leaves is in ``folder``, with its judgement."""
+    """Run one guest; everything that it leaves, and its judgement, is written to ``folder``."""
     with ExitStack() as stack:
         initrd = folder / "initrd"
         config = parts.config.read_bytes() if spec.workload.source is Source.LTP else None
@@ -118,14 +118,14 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
 
 
 def _stall(config: str) -> float:
-    """Seconds of silence that make a hang of a boot."""
+    """Seconds of silence that make a boot a hang, for a kernel's configuration."""
     lines = set(config.splitlines())
     slow = any(f"CONFIG_{name}=y" in lines for name in INSTRUMENTED)
     return SLOW_STALL_SECONDS if slow else STALL_SECONDS
 
 
 def _set_aside(folder: Path) -> RunDir:
-    """Move what the first attempt left to a directory of its own."""
+    """Move the files of the first attempt to a directory of their own."""
     aside = folder / "attempt-1"
     aside.mkdir()
     for path in sorted(folder.iterdir()):
@@ -135,7 +135,7 @@ def _set_aside(folder: Path) -> RunDir:
 
 
 def _differed(first: RunDir, second: RunDir) -> str:
-    """What was not the same at the second attempt, in one line."""
+    """What differed in the second attempt, in one line."""
     before, after = (
         {
             "outcome": f"{run.judgement().outcome} {run.judgement().title}".strip(),
@@ -160,7 +160,7 @@ def _segment(spec: Spec, delay: Delay | None, config: bytes | None) -> bytes:
 
 
 def job(spec: Spec) -> Job:
-    """The job for PID 1."""
+    """Return the job for PID 1."""
     workload = spec.workload
     chosen: tuple[Probe, ...] = tuple(
         probe for probe in spec.race.probe if probe.name in workload.probes

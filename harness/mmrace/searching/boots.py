@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One boot of a search: a cell with a director's plan becomes an outcome and a log."""
+"""One boot of a search: a cell with a plan for the director gives an outcome and a log."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -21,10 +21,10 @@ WATCHED = "memory accesses were watched, nobody was held"
 
 @dataclass(frozen=True)
 class Boot:
-    """What one boot showed.
+    """The result of one boot.
 
-    ``seconds`` from the start of the race phase to the failure, or to the end of the run;
-    ``armed``: for which the director scheduled, beyond a failure too.
+    ``seconds``: from the start of the race phase to the failure, or to the end of the run.
+    ``armed``: seconds for which the director made schedules, also after a failure.
     """
 
     judgement: Judgement
@@ -40,16 +40,16 @@ class Boot:
 
 
 class BootMaker(Protocol):
-    """Begins a boot with a plan for the director, ``seconds`` of the workload at least."""
+    """Begins a boot with a plan for the director and at least ``seconds`` of the workload."""
 
     def __call__(self, plan: Plan, seed: int, seconds: float) -> UnderWay[Boot]:
-        """Begin it; its end raises InfraError when QEMU cannot be started."""
+        """Begin the boot; its ``end`` raises InfraError when QEMU cannot be started."""
         ...
 
 
 @dataclass(frozen=True)
 class CellBoots:
-    """Boots of one cell where an executor runs it, each a run directory of its own."""
+    """Makes boots of one cell by an executor; each has a run directory of its own."""
 
     executor: Executor
     cell: Cell
@@ -71,13 +71,13 @@ class CellBoots:
 
 
 def read_boot(run: RunDir) -> Boot:
-    """Read what a boot of a search showed; InfraError for a run that was none."""
+    """Read the result of a search's boot; InfraError for a run that no search made."""
     searched, armed = read_searched(run)
     return Boot(run.judgement(), searched, race_seconds(run), armed, run)
 
 
 def race_seconds(run: RunDir) -> float:
-    """Seconds from the race phase's start to the failure or the end of a run."""
+    """Seconds from the start of the race phase to the failure, or to the end of the run."""
     said, times = run.channel(), run.times("channel")
     judged, vm = run.judgement(), run.vm()
     started = channel.second_of(times, channel.parse(said).started or 0) or 0.0
@@ -88,7 +88,7 @@ def race_seconds(run: RunDir) -> float:
 
 
 def _race(said: bytes) -> int:
-    """Offset of the line that begins the race phase, as a stressor announces it."""
+    """Offset of the line with which a stressor announces the race phase."""
     at = 0
     for line in said.splitlines(keepends=True):
         if race_phase(line.decode(errors="replace").rstrip(), announced=True):

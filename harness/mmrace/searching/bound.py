@@ -13,10 +13,10 @@ which a vCPU had to be let go since the others waited for it, is not counted.
 
 
 def bound(actors: int, length: int, depth: int) -> float:
-    """Probability with which one schedule finds a bug of this depth, at least."""
+    """Least probability that one schedule finds a bug of this depth."""
     return 1.0 / (actors * float(length) ** (depth - 1))
 
 
 def missed(one: float, schedules: int) -> float:
-    """Probability with which so many schedules all miss what one finds with that probability."""
+    """Probability that all of ``schedules`` miss a bug that each finds with probability ``one``."""
     return float((1 - one) ** float(schedules))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How much of a workload's interleavings a search has seen, in pairs of accesses."""
+"""Interleaving coverage of a search: the ordered pairs of accesses that it has seen."""
 
 from dataclasses import dataclass, field
 
@@ -10,10 +10,10 @@ PairKey = tuple[int, int]
 
 @dataclass
 class Coverage:
-    """Ordered pairs of accesses of one word by two vCPUs, over all boots of a search.
+    """Ordered pairs of accesses to one word by two vCPUs, over all boots of a search.
 
-    ``growth``: after each boot the schedules so far, and the pairs. ``fruitful``: schedules of the
-    last boot that brought pairs which no boot before had shown, of ``latest`` schedules.
+    ``growth``: after each boot, the number of schedules and of pairs so far. Of the ``latest``
+    schedules, those of the last boot, ``fruitful`` showed a pair that no earlier boot had shown.
     """
 
     pairs: set[PairKey] = field(default_factory=set)
@@ -23,7 +23,7 @@ class Coverage:
     latest: int = 0
 
     def add(self, searched: Searched) -> None:
-        """Take in what one boot has shown."""
+        """Add the pairs of one boot."""
         new = [one for one in searched.pairs if (one.first, one.second) not in self.pairs]
         self.pairs |= {(one.first, one.second) for one in new}
         self.latest = searched.counts.schedules
@@ -33,8 +33,8 @@ class Coverage:
 
     @property
     def unseen(self) -> float:
-        """Chance that one more schedule shows a pair that none has shown, by the last boot's.
+        """Estimated probability that one more schedule shows a new pair.
 
-        An estimate after Good and Turing: of what came latest, the share that was new.
+        After Good and Turing: the share of the last boot's schedules that showed one.
         """
         return self.fruitful / self.latest if self.latest else 1.0

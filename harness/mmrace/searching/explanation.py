@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A witness told in two columns: who went where, with lines of source."""
+"""A witness as text in columns, one for each actor, with lines of source."""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _WIDTH = 38  # of a column, so that two fit a terminal
 
 @dataclass(frozen=True)
 class Line:
-    """What one actor does in one step; ``places`` are lines of source, innermost first."""
+    """The action of one actor in one step; ``places``: lines of source, innermost first."""
 
     actor: str
     text: str
@@ -40,9 +40,9 @@ def explain(
     vmlinux: Vmlinux,
     known: Callable[[str], int | None] = lambda _point: None,
 ) -> tuple[Line, ...]:
-    """Tell each step of a witness, with the lines of source that its point is at in a kernel.
+    """Return each step of a witness with the lines of source of its point in a kernel.
 
-    ``known``: the address of a point that was found there; it may stand for many.
+    ``known``: returns the one address of a point found by a search, as its name may stand for many.
     """
     found = []
     for number, step in enumerate(witness.step):
@@ -71,7 +71,7 @@ def _said(step: Step, last: bool) -> str:
 def columns(
     lines: Sequence[Line], title: Callable[[str], str] = lambda actor: actor
 ) -> tuple[str, ...]:
-    """One column for each actor, in the order of their first steps."""
+    """Return the lines in one column for each actor, in the order of their first steps."""
     actors = list(dict.fromkeys(line.actor for line in lines))
     rows = ["  ".join(title(actor).ljust(_WIDTH) for actor in actors).rstrip()]
     for line in lines:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which source files' accesses are watched: patterns, and what they mean by default."""
+"""Which source files' accesses are watched: patterns, and the default."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from mmrace.errors import UserError
 
-# Memory management. Left out is what every path goes through and orders by itself: allocators and
-# counters. They would take most holds.
+# Memory management, without allocators and counters: every path uses them, they do their own
+# locking, and they would take most of the holds.
 DEFAULT = (
     "mm/*",
     "!mm/slab*",
@@ -26,8 +26,8 @@ DEFAULT = (
     "!mm/page_ext.c",
 )
 
-# What system calls reach beside it: of this only the accesses count that meet one of the above, as
-# exec's to a stack and its page tables. Left out is what runs all the time, whatever the workload.
+# Other code that system calls reach: its accesses count only if they meet one of the above, as
+# exec's accesses to a stack and its page tables do. Without code that runs under every workload.
 BESIDE = (
     "arch/*/mm/*",
     "fs/*",
@@ -57,9 +57,9 @@ BESIDE = (
 
 
 def choose_files(files: Iterable[str], patterns: Sequence[str] = DEFAULT) -> frozenset[str]:
-    """Choose the files that match a pattern and none that begins with ``!``.
+    """Return the files that match a pattern, without those that match a pattern with ``!``.
 
-    UserError names a pattern that no file matches; those of this module may be in vain.
+    Raises UserError for a pattern without a match, except for the default patterns.
     """
     known = tuple(files)
     found: set[str] = set()

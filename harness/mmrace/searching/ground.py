@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a search of one kernel and workload begins: its sites, and the profile that is kept."""
+"""The start of a search of one kernel and workload: its access sites, and the stored profile."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ from mmrace.searching.profile import Profile, load_profile, save_profile
 from mmrace.symbols.accesses import AccessSite, files_of, list_files, list_sites
 from mmrace.symbols.resolve import Resolved, Resolver
 
-# The kernel passes these when it reports a failure; it taints itself before or after it prints.
+# The kernel executes these when it reports a failure; it sets a taint before or after printing.
 MARKS = ("entry of vprintk_emit", "entry of add_taint", "entry of panic")
-_FORMAT = 3  # of the list of sites that is kept
+_FORMAT = 3  # version of the cached list of sites
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Sites of the files chosen, marks of failures, and what is known of the workload."""
+    """Access sites of the chosen files, marks of failures, and the workload's profile."""
 
     sites: tuple[AccessSite, ...]
     marks: Resolved | None
@@ -41,9 +41,10 @@ def survey(
     workload: str,
     files: Sequence[str] = DEFAULT,
 ) -> Ground:
-    """Read a kernel's sites and its profile; ``workload`` names the workload and its race.
+    """Read a kernel's access sites and a profile; ``workload`` names the workload and its race.
 
-    Both are kept under the home's cache, by kernel. UserError for files that it does not have.
+    Both are cached in the home, by kernel id. Raises UserError for files that the kernel does not
+    have.
     """
     chosen = hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()[:8]
     folder = home.cache / "profiles" / kernel_id
@@ -54,7 +55,7 @@ def survey(
 
 
 def _marks(resolver: Resolver) -> Resolved | None:
-    """All marks that a kernel has, as one point."""
+    """All marks that this kernel has, as one point."""
     found: set[int] = set()
     for mark in MARKS:
         with suppress(UserError):
@@ -68,7 +69,7 @@ def _sites(kept: Path, resolver: Resolver, files: Sequence[str]) -> tuple[Access
         if content["format"] == _FORMAT:
             return tuple(AccessSite(**fields) for fields in content["sites"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # none is kept, or another version's
+        pass  # no list is cached, or one of another version
     known = list_files(resolver.debug)
     wanted = choose_files(known, files)
     sites = list_sites(resolver.debug, wanted.__contains__)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A profile as people read it: pairs with functions and lines of source."""
+"""A profile for people: pairs of accesses with functions and lines of source."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from mmrace.windows.search import Pair
 class End:
     """One access of a pair, at ``place``, in the function ``within``.
 
-    ``function`` is what is inlined there and makes the access, or the same. ``field`` is what it
-    accesses, as ``page.flags``, "" where DWARF does not tell.
+    ``function``: the inlined function that makes the access, else ``within``. ``field``: the
+    accessed field, as ``page.flags``, "" when DWARF does not tell.
     """
 
     function: str
@@ -30,7 +30,7 @@ class End:
     field: str = ""
 
     def __str__(self) -> str:
-        """As one cell of a table."""
+        """The access as one cell of a table."""
         inside = f" in {self.within}" if self.within != self.function else ""
         what = f" {self.field}" if self.field else ""
         return f"{'store' if self.stores else 'load'}{what}: {self.function}{inside} ({self.place})"
@@ -49,9 +49,9 @@ class ListedPair:
 def list_profile(
     home: Home, built: Built, race: Race, workload: str | None, most: int
 ) -> tuple[Ground, tuple[ListedPair, ...]]:
-    """Return what a hunt has seen of a workload (None: the race's for hunts) on a kernel.
+    """Return the profile that hunts of a workload (None: the race's for hunts) left for a kernel.
 
-    Raises UserError when there was no hunt.
+    ``most``: maximum number of pairs. Raises UserError when there was no hunt.
     """
     chosen = race.hunted_workload(workload)
     name = f"{race.name}-{chosen.name}"
@@ -69,7 +69,7 @@ def list_profile(
 def listed(
     pair: Pair, places: Mapping[int, Sequence[Place]], fields: Mapping[int, str]
 ) -> ListedPair:
-    """Return a pair with what is known of its two addresses."""
+    """Return a pair with the functions, lines and fields of its two addresses."""
     first, second = (
         _end(address, places.get(address, ()), stores, fields.get(address, ""))
         for address, stores in zip((pair.first, pair.second), pair.stores, strict=True)
@@ -80,7 +80,7 @@ def listed(
 def _end(address: int, places: Sequence[Place], stores: bool, field: str) -> End:
     if not places:
         return End(f"{address:#x}", f"{address:#x}", "?", stores, field)
-    # Not the innermost: that would be bitops.h and atomic.h throughout.
+    # Not the innermost place: that is in bitops.h or atomic.h nearly always.
     source = (number for number, place in enumerate(places) if place.file.endswith(".c"))
     at = next(source, len(places) - 1)
     outer, inner = places[at], places[max(0, at - 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names for the place behind an access: the best that may lead there first."""
+"""Names for the instruction behind an access, most likely ones first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,11 +11,11 @@ from mmrace.symbols.dwarf import Body
 from mmrace.symbols.resolve import Occurrence, Resolver
 from mmrace.windows.search import Pair
 
-_NEAR = 96  # bytes between an access and the entry of its function, or a call, that stands for it
+_NEAR = 96  # bytes, at most, from an access to the function entry or call that stands for it
 
 
 class Names:
-    """Points of one kernel for the accesses of a search."""
+    """Names of points in one kernel for the accesses of a search."""
 
     def __init__(self, resolver: Resolver, sites: Sequence[AccessSite]) -> None:
         self._resolver = resolver
@@ -23,7 +23,10 @@ class Names:
         self._behind: dict[str, AccessSite] = {}
 
     def exact(self, address: int) -> str:
-        """Name the instruction behind an access, for this build; "" for an unknown access."""
+        """Return the instruction behind an access as symbol+offset, valid for this build.
+
+        "" for an unknown access.
+        """
         site = self._sites.get(address)
         if not site:
             return ""
@@ -32,9 +35,9 @@ class Names:
         return text
 
     def symbolic(self, exact: str) -> tuple[str, ...]:
-        """Names that may stand for what ``exact`` gave, and for other builds, best first.
+        """Return names that may stand for a point from ``exact`` in other builds too, best first.
 
-        Each resolves in this kernel; whether it leads to the same failure is for replays to say.
+        Each resolves in this kernel; replays decide whether it leads to the same failure.
         """
         site = self._behind.get(exact)
         if not site:
@@ -49,14 +52,14 @@ class Names:
         return tuple(found)
 
     def address(self, point: str) -> int | None:
-        """Address of the access that a name from here was made for, None for another name."""
+        """Address of the access for which a name was made here, None for an unknown name."""
         site = self._behind.get(point)
         return site.address if site else None
 
     def partner(self, point: str, pairs: Sequence[Pair]) -> str:
-        """Name where another vCPU meets the access before a point that this gave, "" for nowhere.
+        """Name where another vCPU meets the access before a point from here; "" for nowhere.
 
-        ``pairs`` are those of a profile, of which the first that has the access counts.
+        ``pairs``: those of a profile; the first pair with the access is used.
         """
         site = self._behind.get(point)
         for pair in pairs if site else ():
@@ -84,7 +87,7 @@ class Names:
                 yield str(Point(Where.LINE, one.name, nth=line, caller=caller))
 
     def _after(self, outer: Body, inner: Body) -> Iterator[str]:
-        """Behind an inlined function that made the access: all its copies, or this one."""
+        """Name the code behind the inlined function of an access: all its copies, or this one."""
         copies = [item for item in self._occurrences(outer.name) if item.name == inner.name]
         lines = sorted({item.line for item in copies})
         number = 0

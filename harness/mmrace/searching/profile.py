@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which accesses of a kernel communicate under a workload: kept per kernel, merged over boots."""
+"""Which accesses of a kernel communicate under a workload: stored per kernel, merged over boots."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -16,9 +16,9 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Profile:
-    """Communicating accesses, by the addresses of their instructions in one kernel.
+    """Communicating accesses, as addresses of their instructions in one kernel.
 
-    ``seconds`` of race phase in ``boots`` boots went into it, and ``accesses``.
+    ``boots``, ``seconds`` (of race phase) and ``accesses``: what was watched for it.
     """
 
     boots: int = 0
@@ -27,9 +27,9 @@ class Profile:
     pairs: tuple[Pair, ...] = ()
 
     def merged(self, searched: Searched, seconds: float, beside: Collection[int] = ()) -> "Profile":
-        """Return this profile with what one more boot has seen.
+        """Return this profile with the pairs of one more boot.
 
-        Of the addresses ``beside`` those accesses count that met another one.
+        A pair counts only if one of its two addresses is outside ``beside``.
         """
         seen = (
             pair for pair in searched.pairs if not (pair.first in beside and pair.second in beside)
@@ -42,15 +42,15 @@ class Profile:
         )
 
     def ranked(self) -> tuple[Pair, ...]:
-        """Pairs, the closest in time first.
+        """Return the pairs, those closest in time first.
 
-        Measured: rarity finds the pairs that matter far later (docs/concepts/search.md).
+        Ranked by rarity instead, the pairs that matter come far later (docs/concepts/search.md).
         """
         return tuple(sorted(self.pairs, key=lambda pair: (pair.gap, pair.first, pair.second)))
 
     @property
     def addresses(self) -> frozenset[int]:
-        """All instructions that are in a pair."""
+        """Addresses of all instructions in a pair."""
         return frozenset(at for pair in self.pairs for at in (pair.first, pair.second))
 
 
@@ -78,10 +78,10 @@ def make_search(
     more: Collection[int] = (),
     alone: Collection[str] = (),
 ) -> SearchPlan:
-    """Plan to watch all of the sites, or those that communicate in a profile.
+    """Plan to watch all sites, or, with a profile, those that communicate.
 
-    ``more``: addresses that are taken as well. Functions share the holds evenly; of those named in
-    ``alone`` each access has a share of its own.
+    ``more``: addresses to add. Holds are shared evenly between functions; in functions named in
+    ``alone`` each access gets a share of its own.
     """
     sites = tuple(sites)
     wanted = profile.addresses | set(more) if profile else None
@@ -105,9 +105,9 @@ def make_search(
 
 
 def _share(site: AccessSite, alone: Collection[str]) -> tuple[str, int]:
-    """What shares its holds evenly with all other such: a function, or one of its accesses.
+    """The group among which holds are shared evenly: a function, or one of its accesses.
 
-    Of what lies beside, a whole file: there is much of it, and little that matters.
+    For sites with ``beside`` a whole source file: they are many, and few of them matter.
     """
     if site.beside and site.function not in alone:
         return site.beside, 0
@@ -115,7 +115,7 @@ def _share(site: AccessSite, alone: Collection[str]) -> tuple[str, int]:
 
 
 def load_profile(path: Path) -> Profile:
-    """Read a profile; an empty one where there is none, or one of another version's."""
+    """Read a profile; return an empty one for a missing file or another version's."""
     try:
         kept: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError):

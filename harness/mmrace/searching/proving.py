@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a failure of the search to a witness that is proven, over the gdbstub."""
+"""From a failure of the search to a proven witness, over the gdbstub."""
 
 import itertools
 from collections import Counter
@@ -13,17 +13,20 @@ from mmrace.searching.schedule import Recorded
 from mmrace.searching.search import Failure
 from mmrace.windows.search import StepKind
 
-LATEST = 4  # schedules before a failure that are looked at: what is older has seldom to do with it
-ORDER_SECONDS = 60.0  # in which the least order of one of them is looked for
-FAILURE_SECONDS = 20.0  # without an order that shows: the next failure may tell more
-SCREENS = 2  # replays of an order that did not show, after which it is no suspect any more
-CONTEXTS = 2  # places that another vCPU came from, of which each is tried
+LATEST = 4  # last schedules before a failure that are examined; older ones seldom cause it
+ORDER_SECONDS = 60.0  # limit for minimising the order of one schedule
+FAILURE_SECONDS = 20.0  # limit for one failure without a success; the next may tell more
+SCREENS = 2  # replays of an order, without the failure, after which it is dropped
+CONTEXTS = 2  # places that another vCPU came from, at most, each of which is tried
 
 Hits = tuple[Hit, ...]
 
 
 class Suspects:
-    """Orders that may have brought the failures of a search, each screened a few times at most."""
+    """Orders that may have caused the failures of a search.
+
+    Each is screened at most SCREENS times.
+    """
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -31,15 +34,18 @@ class Suspects:
         self._between: dict[int, float] = {}
 
     def seconds_between(self, point: str) -> float:
-        """How long a vCPU took from one time at a place to the next, in the boot looked at last."""
+        """Seconds between two visits of a point by one vCPU, in the boot examined last.
+
+        0 if unknown.
+        """
         address = self._names.address(point)
         return self._between.get(address, 0.0) if address is not None else 0.0
 
     def of(self, failure: Failure) -> Iterator[tuple[Hits, Steps]]:
-        """What may have brought a failure, and an order that it means, the likeliest first.
+        """Hits that may have caused a failure, each with an order of them, the likeliest first.
 
-        A failure that takes the kernel down shows soon after its cause: the latest schedule is the
-        likeliest, and in it the way that its vCPUs stood as it was recorded.
+        A crash shows soon after its cause, so the last schedule is the likeliest, and of it first
+        the sequence of holds as recorded.
         """
         for hits in dict.fromkeys(
             (*candidates(self._names, failure), *joined(self._names, failure))
@@ -56,10 +62,10 @@ def prove_failure(
     left: Callable[[], float],
     tell: Callable[[str], None],
 ) -> Proven | None:
-    """Return the first suspect that is proven, or what came nearest to it.
+    """Return the first suspect that is proven, or the one with the most failing replays.
 
-    ``suspects`` are orders, each with the hits that it is made of, if it is of any. Each order is
-    replayed once, and looked into where that fails. ``left`` tells how many seconds there are.
+    ``suspects``: orders, each with the hits that it is made of (may be empty). Each order is
+    replayed once, and minimised if that replay fails. ``left``: returns the seconds that are left.
     """
     best: Proven | None = None
     give_up = left() - FAILURE_SECONDS
@@ -91,10 +97,10 @@ def seconds_between(failure: Failure) -> dict[int, float]:
 
 
 def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
-    """What may have brought one failure, the latest schedule first.
+    """Hits that may have caused one failure, the last schedule first.
 
-    Of each schedule: the way in which its vCPUs stood, and each of its holds alone; both also
-    with another vCPU first where it came from.
+    For each schedule: all its holds in sequence, and each hold alone; both also preceded by a hit
+    where another vCPU came from.
     """
     for schedule in failure.schedules[:LATEST]:
         alone = schedule.holds(names.exact)
@@ -105,7 +111,7 @@ def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
 
 
 def contexts(names: Names, schedule: Recorded, hits: Hits) -> Iterator[Hits]:
-    """Where others stand before a schedule's first hold: where they came from, or anywhere."""
+    """First hits to put before a schedule's hits: places where other vCPUs came from, or none."""
     held = hits[0].actor
     others = [vcpu for vcpu in schedule.vcpus if f"V{vcpu}" != held]
     came = [schedule.came_from(vcpu, names.exact)[:CONTEXTS] for vcpu in others]
@@ -116,7 +122,7 @@ def contexts(names: Names, schedule: Recorded, hits: Hits) -> Iterator[Hits]:
 
 
 def joined(names: Names, failure: Failure) -> Iterator[Hits]:
-    """Schedules with the one after each, the latest first."""
+    """Each schedule's hits followed by those of the next schedule, the latest first."""
     after: Hits = ()
     for schedule in failure.schedules[:LATEST]:
         whole = schedule.hits(names.exact)
@@ -126,15 +132,15 @@ def joined(names: Names, failure: Failure) -> Iterator[Hits]:
 
 
 def _of_several(hits: Hits) -> bool:
-    """Whether somebody stood first, and somebody else did something."""
+    """Whether the first actor is held at a point, and another actor does something."""
     return len({hit.actor for hit in hits}) > 1 and bool(hits[0].point)
 
 
 def variants(hits: Hits) -> tuple[Steps, ...]:
-    """A schedule's steps, each point at its first hit, and what it may mean beside that.
+    """Return a schedule's steps, each at its point's first hit, and its variants.
 
-    After the last one its actor may have gone on first, or the one before it; and hits may have
-    to be counted.
+    Variants: after the last step, the second-last or the last step's actor goes on first; or hits
+    are counted as recorded.
     """
     counted = steps(hits)
     once = tuple(step.model_copy(update={"hit": 1}) for step in counted)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The schedule that a search recorded before a failure, as the hits that a proof begins with."""
+"""The schedules that a search recorded before a failure, as hits with which a proof begins."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mmrace.hunting.order import Hit
 from mmrace.windows.search import LogStep, StepKind
 
-SLACK = 0.05  # seconds by which the console's and the channel's times may be early
-BEFORE = 2.0  # seconds before the first byte of a report that the kernel may have marked it
-PAUSE = 0.1  # seconds between two marks of one report at most; before a longer pause were others
+SLACK = 0.05  # seconds by which times of the console and the channel may be early
+BEFORE = 2.0  # seconds, at most, from the kernel's mark to the report's first byte
+PAUSE = 0.1  # seconds, at most, between two marks of one report
 _ENDS = (StepKind.TIMEOUT, StepKind.STUCK)
 _OVER = (*_ENDS, StepKind.GO)
 _STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
@@ -18,22 +18,22 @@ _STANDS = (StepKind.HELD, StepKind.SWITCH, StepKind.MEET)
 
 @dataclass(frozen=True)
 class Recorded:
-    """The log of one schedule, in the order of time."""
+    """The log of one schedule, in order of time."""
 
     number: int
     steps: tuple[LogStep, ...]
 
     @property
     def switches(self) -> int:
-        """How often another vCPU went on, as far as the log tells."""
+        """Number of switches between vCPUs in the log."""
         stands = [step.vcpu for step in self.steps if step.kind in _STANDS]
         return sum(one != other for one, other in itertools.pairwise(stands))
 
     def hits(self, name: Callable[[int], str]) -> tuple[Hit, ...]:
-        """Where vCPUs stood, in their order; ``name`` gives the point behind an access.
+        """Where vCPUs were held or met, in order; ``name`` returns the point behind an access.
 
-        A hold that ended by itself is one in which another vCPU went on and came to no point, if
-        it did anything.
+        A hold that ended by a timeout, while another vCPU made accesses, adds a hit without a point
+        for that vCPU.
         """
         found: list[Hit] = []
         for step in self.steps:
@@ -46,7 +46,7 @@ class Recorded:
         return tuple(found)
 
     def holds(self, name: Callable[[int], str]) -> tuple[tuple[Hit, ...], ...]:
-        """Each hold alone in which others did something: a vCPU stood, another one went on."""
+        """Each hold during which another vCPU made accesses: the hold, and the other going on."""
         found = []
         for number, step in enumerate(self.steps):
             own = (one for one in self.steps[number + 1 :] if one.vcpu == step.vcpu)
@@ -58,9 +58,9 @@ class Recorded:
         return tuple(pair for pair in found if pair[0].point)
 
     def came_from(self, vcpu: int, name: Callable[[int], str]) -> tuple[Hit, ...]:
-        """Where a vCPU had been when the schedule began, what it seldom does first.
+        """Places that a vCPU visited at the schedule's start, rarely visited ones first.
 
-        That is what tells a place in a function that is called everywhere from that place here.
+        They tell apart the callers of a function that is called everywhere.
         """
         own = [step for step in self.steps if step.vcpu == vcpu]
         stands = {step.address for step in own if step.kind in _STANDS}
@@ -71,20 +71,21 @@ class Recorded:
 
     @property
     def vcpus(self) -> tuple[int, ...]:
-        """All vCPUs that the log tells of."""
+        """All vCPUs in the log."""
         return tuple(sorted({step.vcpu for step in self.steps}))
 
     def _other(self, vcpu: int) -> int:
-        """The vCPU that went on while this one was held: one that the schedule knows, or any."""
+        """The vCPU that went on while this one was held: one from the log, else any."""
         acted = [step for step in self.steps if step.kind is not StepKind.TRAIL]
         known = [step.vcpu for step in acted if step.vcpu != vcpu]
         return known[-1] if known else (1 if vcpu == 0 else 0)
 
 
 def failed_at(log: Sequence[LogStep], seen: float) -> float:
-    """When the failure happened, which was ``seen`` from outside at that time of the log.
+    """Time of the failure in the log, which was ``seen`` from outside at that time.
 
-    The kernel marks it when it prints the first line, which the console may show much later.
+    The kernel passes a mark when it prints the first line; the console may show that line much
+    later.
     """
     marks = [step.time for step in log if step.kind is StepKind.MARK]
     marks = sorted(time for time in marks if seen - BEFORE <= time <= seen + SLACK)
@@ -97,7 +98,7 @@ def failed_at(log: Sequence[LogStep], seen: float) -> float:
 
 
 def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:
-    """Return the schedules that began before a time, the latest first, without what came after."""
+    """Return schedules begun before ``until``, the latest first, without steps after ``until``."""
     by_number: dict[int, list[LogStep]] = {}
     for step in log:
         if step.time <= until and step.kind is not StepKind.MARK:

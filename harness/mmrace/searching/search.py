@@ -20,18 +20,19 @@ from mmrace.symbols.resolve import Resolved
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import WATCH, SearchPlan, Tactics
 
-PROFILE_SECONDS = 8.0  # of the workload in a boot that only watches
-# A boot that fails early has seen little: more are watched, until there are so many seconds.
+PROFILE_SECONDS = 8.0  # of the workload in a boot that only profiles
+# A boot that fails early adds little to a profile: up to WATCHES boots add up to PROFILE_LEAST s.
 PROFILE_LEAST, WATCHES = 4.0, 3
 BOOT_SECONDS = 30.0  # of the workload in one boot under schedules
 
 
 @dataclass
 class Tried:
-    """What a search has tried so far; ``seconds`` are those of race phases, up to a failure.
+    """What a search has tried so far; ``seconds``: of race phases, each up to a failure.
 
-    ``armed`` are all for which it scheduled, ``held`` those of them in which a vCPU was held.
-    ``failures``: boots with the race's own failure. ``foreign``: other failures by title.
+    ``armed``: seconds in which the director made schedules; ``held``: seconds of these in which a
+    vCPU was held. ``failures``: boots with the race's own failure. ``foreign``: other failures by
+    title.
     """
 
     boots: int = 0
@@ -70,7 +71,7 @@ class Tried:
             self.foreign[judged.title] += 1
 
     def as_json(self) -> dict[str, Any]:
-        """What JSON documents say of it."""
+        """The fields of JSON documents."""
         own = replace(self, foreign=Counter(), coverage=Coverage())
         numbers = {key: value for key, value in asdict(own).items() if key != "coverage"}
         return {
@@ -82,23 +83,23 @@ class Tried:
         }
 
     def missed(self, tactics: Tactics, vcpus: int) -> float:
-        """Probability with which a bug of the tactics' depth was missed, at most.
+        """Greatest probability that a bug of the tactics' depth was missed.
 
-        For a bug within ``length`` first visits of a schedule, by the schedules by priorities.
+        Holds for a bug within ``length`` first visits of a schedule, by schedules by priorities.
         """
         return missed(bound(vcpus, tactics.length, tactics.depth), self.priorities)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A boot that showed the race's failure, and the schedules before it, the latest first."""
+    """A boot that showed the race's failure, and the schedules before the failure, latest first."""
 
     boot: Boot
     schedules: tuple[Recorded, ...]
 
 
 class Search:
-    """Boots of one cell under schedules; ``profile`` grows with each."""
+    """Boots of one cell under schedules; ``profile`` grows with each profiling boot."""
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class Search:
         self._beside = frozenset(site.address for site in sites if site.beside)
         self._marks = marks
         self._seeds = seeds
-        self._chance = random.Random(seed)  # noqa: S311 - nobody has to be kept from guessing it
+        self._chance = random.Random(seed)  # noqa: S311 - may be guessed
         self.tactics = tactics or Tactics()
         self.profile = profile or Profile()
         self.tried = Tried()
@@ -123,13 +124,13 @@ class Search:
 
     @property
     def watched(self) -> bool:
-        """Whether enough is known of what communicates, or watching does not bring more."""
+        """Whether the profile suffices to make schedules, or WATCHES boots did not make it so."""
         known = bool(self._seeds.addresses) or self.profile.seconds >= PROFILE_LEAST
         return known or self._watched >= WATCHES
 
     @property
     def words(self) -> str:
-        """What it is at, in a few words."""
+        """The search's progress in a few words."""
         if not self.tried.boots:
             return "watching for accesses that communicate"
         return (
@@ -138,21 +139,21 @@ class Search:
         )
 
     def begin(self, seconds: float) -> UnderWay[Boot]:
-        """Begin the next boot, for so many seconds of the workload at most.
+        """Begin the next boot, with at most ``seconds`` of the workload.
 
-        As long as too little is known of what communicates, nobody is held in it. What it shows is
-        taken in at its end; until then others may begin with what is known now.
+        While the profile does not suffice, no vCPU is held. The boot's results are added when it
+        ends; boots begun meanwhile use the profile as it is.
         """
         if self.watched:
             return self.once(min(BOOT_SECONDS, seconds))
         return self.watch(min(PROFILE_SECONDS, seconds))
 
     def watch(self, seconds: float = PROFILE_SECONDS) -> UnderWay[Boot]:
-        """Begin a boot in which nobody is held, for the profile."""
+        """Begin a boot in which no vCPU is held, for the profile."""
         return self._begin(make_search(self._sites, WATCH), seconds, self._seen)
 
     def once(self, seconds: float = BOOT_SECONDS) -> UnderWay[Boot]:
-        """Begin a boot under schedules over the profile's accesses."""
+        """Begin a boot under schedules over the accesses of the profile."""
         more, alone = self._seeds.addresses, self._seeds.functions
         scheduled = make_search(self._sites, self.tactics, self.profile, more, alone)
         return self._begin(scheduled, seconds, self.tried.add)
@@ -180,6 +181,6 @@ class Search:
 
 
 def schedules_before(boot: Boot) -> tuple[Recorded, ...]:
-    """The schedules that a failed boot has recorded before its failure, the latest first."""
+    """The schedules that a failed boot recorded before its failure, the latest first."""
     log = boot.searched.log
     return recorded(log, failed_at(log, boot.seconds))

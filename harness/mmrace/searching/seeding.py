@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a search of one kernel begins with beside its own profile: another kernel's, and a change.
+"""Accesses to schedule besides a kernel's own profile: another kernel's, and those of a change.
 
-A fix moves code, and may be wrong where nobody looks for it: the search of a kernel with a fix also
-takes the accesses that communicated without it, and all of the functions that the fix changes.
+A fix moves code, and may leave a hole elsewhere. So the search of a kernel with a fix also
+schedules the accesses that communicated in the kernel without it, and all functions that it
+changes.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +17,8 @@ from mmrace.symbols.accesses import AccessSite
 class Seeds:
     """Addresses of accesses that are scheduled whether or not they were seen to communicate.
 
-    Each access in one of ``functions`` is chosen as often as all those of any other function.
+    Each access in one of ``functions`` is chosen as often as all accesses of another function
+    together.
     """
 
     addresses: frozenset[int] = frozenset()
@@ -34,8 +36,9 @@ def seeds_from(
 ) -> Seeds:
     """Return the seeds for a kernel with the sites ``ours``.
 
-    ``profile`` and ``theirs`` are another kernel's. A function with as many accesses there is taken
-    to have the same ones, in their order; of any other one that communicated all are taken.
+    ``profile`` and ``theirs`` are another kernel's. A function with the same number of accesses in
+    both is taken to have the same accesses, in order; otherwise, if any of its accesses
+    communicated, all are taken.
     """
     there, here = _by_function(theirs), _by_function(ours)
     wanted = profile.addresses

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Windows for race.toml, made from an order that was proven; and orders, made from windows."""
+"""Windows for race.toml made from a proven order, and orders made from windows."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,16 +8,16 @@ from mmrace.definitions.window import Window
 from mmrace.definitions.witness import Step
 from mmrace.hunting.order import going_on
 
-TIMEOUT = 5.0  # milliseconds of a window's hold
+TIMEOUT = 5.0  # milliseconds that a window holds, at most
 
 
 def windows_of(
     order: Sequence[Step], workload: str, partner: Callable[[str], str] = lambda _point: ""
 ) -> tuple[Window, ...]:
-    """Return a window for each step that holds an actor until another one was somewhere.
+    """Return a window for each step that holds its actor until another one reached a point.
 
-    ``partner`` gives a point at which another vCPU meets the access before a point, where the order
-    only tells that it went on; "" for none.
+    Where the order only says that the other actor goes on, ``partner`` returns a point at which
+    another vCPU meets the access before the held point, "" for none.
     """
     found: list[Window] = []
     for number, step in enumerate(order):
@@ -38,7 +38,7 @@ def windows_of(
 
 
 def _until(order: Sequence[Step], number: int) -> str:
-    """The last point that others reach while this step's actor is held."""
+    """The last point that others reach while this step's actor is held, "" for none."""
     last = ""
     for step in order[number + 1 :]:
         if step.actor == order[number].actor:
@@ -48,10 +48,10 @@ def _until(order: Sequence[Step], number: int) -> str:
 
 
 def orders_of(windows: Sequence[Window]) -> tuple[tuple[Step, ...], ...]:
-    """Return what windows may have brought about: all of them in their order, and each alone.
+    """Return orders that windows may have caused: all windows in sequence, and each window alone.
 
-    Where one holds at the place that the one before waited for, that place is one step of the vCPU
-    that came there.
+    Where a window holds at the until point of the window before, both are one step of the same
+    vCPU.
     """
     found = [_chained(windows)] if len(windows) > 1 else []
     for window in windows:
@@ -70,12 +70,12 @@ def _chained(windows: Sequence[Window]) -> tuple[Step, ...]:
 
 
 def _next(steps: Sequence[Step]) -> str:
-    """The actor that is not the last one's."""
+    """The actor that did not make the last step."""
     return "V1" if steps and steps[-1].actor == "V0" else "V0"
 
 
 def render_windows(windows: Sequence[Window]) -> str:
-    """Write windows as they stand in race.toml."""
+    """Return windows as TOML for race.toml."""
     lines: list[str] = []
     for window in windows:
         lines += ["", "[[window]]"]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Between addresses of a kernel and its source, both ways."""
+"""Translates between a kernel's addresses and its source."""

@@ -12,12 +12,12 @@ from mmrace import proc
 from mmrace.errors import InfraError, UserError
 from mmrace.symbols.dwarf import Debug
 
-_GAP = 1 << 16  # bytes of other files' code that objdump reads rather than being started again
+_GAP = 1 << 16  # bytes; smaller gaps between ranges are disassembled by the same objdump
 _LINE = re.compile(r"^ *([0-9a-f]+):\t(\S+)\s*(.*)$")
 _MEMORY = re.compile(r"(%[c-g]s:)?[-0-9a-fx]*\(([^)]*)\)")
-# Prefixes of string instructions call back for each element, and a page's fill is no hint.
+# String instructions call the plugin back for each element; filling a page is no useful hint.
 _STRINGS = re.compile(r"^(rep|repz|repnz|stos|movs[bwlq] +%ds:|ins|outs|scas|cmps|lods)")
-# No access to the memory that the operand names, or a jump through it.
+# These access no memory at their operand, or jump through it.
 _NO_ACCESS = re.compile(
     r"^(lea|nop|prefetch|invlpg|clflush|call|jmp|ltr|lgdt|lidt|fx|xsave|xrstor)"
 )
@@ -27,10 +27,10 @@ _NO_ACCESS = re.compile(
 class AccessSite:
     """An instruction that accesses memory, and the function whose code it is in.
 
-    ``symbol`` is the function's with what the compiler gave it (``f.isra.0``), ``entry`` its
-    address. ``next`` is the address of the instruction after it. ``stack``: it pushes to the stack,
-    and is the first of its function that does; all others access memory otherwise. ``beside``: its
-    source file, where it counts only if it meets an access of which this is empty.
+    ``symbol``: the function's symbol with the compiler's suffix (``f.isra.0``); ``entry``: its
+    address. ``next``: address of the next instruction. ``stack``: the instruction is the function's
+    first push; all other sites access memory otherwise. ``beside``: its source file, if it counts
+    only when it meets an access with ``beside`` empty.
     """
 
     address: int
@@ -43,7 +43,7 @@ class AccessSite:
 
 
 def list_files(debug: Debug) -> tuple[str, ...]:
-    """Source files of which a kernel has code, as ``mm/rmap.c``."""
+    """Return the source files of a kernel's code, as ``mm/rmap.c``."""
     return tuple(sorted({name for name, _ in debug.units() if name.endswith(".c")}))
 
 
@@ -59,7 +59,7 @@ def files_of(debug: Debug, addresses: Sequence[int]) -> tuple[str, ...]:
 
 
 def list_sites(debug: Debug, wanted: Callable[[str], bool]) -> tuple[AccessSite, ...]:
-    """Return the sites in the files chosen, sorted; UserError when there are none."""
+    """Return the sites in the chosen files, sorted; UserError when there are none."""
     ranges = sorted(
         span for name, spans in debug.units() if wanted(name) for span in spans if span[0]
     )
@@ -70,7 +70,7 @@ def list_sites(debug: Debug, wanted: Callable[[str], bool]) -> tuple[AccessSite,
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Ranges that lie close together as one."""
+    """Merge ranges that are less than ``_GAP`` apart."""
     low = high = 0
     for begin, end in ranges:
         if high and begin - high > _GAP:
@@ -102,7 +102,7 @@ def _sites(
 
 
 def accesses(name: str, operands: str) -> bool:
-    """Whether an instruction in AT&T syntax accesses memory, not by %rsp and not per-CPU data."""
+    """Whether an instruction (AT&T syntax) accesses memory, except by %rsp and per-CPU data."""
     text = f"{name} {operands}".partition("#")[0]
     text = text.removeprefix("lock ")
     if _NO_ACCESS.match(text) or _STRINGS.match(text):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a kernel's functions can be counted by kprobes: out of line, and in each inlined copy."""
+"""Where kprobes can count a kernel's functions: out of line, and in each inlined copy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from mmrace.errors import UserError
 from mmrace.symbols.resolve import Resolver
 from mmrace.symbols.unprobeable import Unprobeable
 
-COPIES = 24  # of one function: one with more is a helper that is called everywhere
+COPIES = 24  # inlined copies, at most; a function with more is a helper used everywhere
 
 
 @dataclass(frozen=True)
 class Countable:
-    """Addresses of each function that can be counted; of the others why they cannot."""
+    """Addresses at which each function is counted; of the other functions, why not."""
 
     places: dict[str, tuple[int, ...]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Countable:
 def find_countable(
     resolver: Resolver, unprobeable: Unprobeable, functions: Iterable[tuple[str, str]]
 ) -> Countable:
-    """Look functions (name, file) up in one kernel."""
+    """Look up functions (name, file) in one kernel."""
     found = Countable()
     for name, file in functions:
         where = f"{file}:{name}" if file else name

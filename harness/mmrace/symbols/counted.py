@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel can count, from its files: vmstat's counters, and functions by name."""
+"""What a kernel can count, from its files: vmstat counters, and functions by name."""
 
 import re
 import struct
@@ -12,14 +12,14 @@ from elftools.elf.elffile import ELFFile
 
 from mmrace.errors import UserError
 
-_VMSTAT = "vmstat_text"  # of mm/vmstat.c: the names in /proc/vmstat, in their order
-_LONGEST = 64  # bytes of a counter's name
+_VMSTAT = "vmstat_text"  # in mm/vmstat.c: the names in /proc/vmstat, in order
+_LONGEST = 64  # bytes of a counter's name, at most
 _NAME = re.compile(rb"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
 class KernelCounters:
-    """Names in /proc/vmstat (None: the kernel's files do not tell) and of functions."""
+    """Names in /proc/vmstat (None: not found in the kernel's files), and of functions."""
 
     vmstat: frozenset[str] | None
     functions: frozenset[str]
@@ -30,7 +30,7 @@ def read_counters(vmlinux: Path, symbols: Path) -> KernelCounters:
     try:
         lines = symbols.read_text(encoding="ascii").splitlines()
         known = [(int(word[0], 16), word[1], word[2]) for word in map(str.split, lines) if word[2:]]
-        # gcc appends to the name of a static function whose arguments it changed.
+        # gcc appends a suffix to the name of a static function whose arguments it changed.
         code = {name.partition(".")[0] for _, kind, name in known if kind in "tTwW"}
         table = next((address for address, _, name in known if name == _VMSTAT), None)
         if table is None:
@@ -44,7 +44,7 @@ def read_counters(vmlinux: Path, symbols: Path) -> KernelCounters:
 
 
 def _names(vmlinux: Path, start: int, end: int) -> frozenset[str]:
-    """Read strings by an array of pointers to them, which padding may follow."""
+    """Read the strings of an array of pointers; null pointers (padding) may follow."""
     with vmlinux.open("rb") as file:
         elf = ELFFile(file)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Symbols and addresses of a console log to file:line, functions inlined there among them."""
+"""Translates symbols and addresses in a console log to file:line, with inlined functions."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from mmrace.crash.helpers import SKIP
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of source: its function, its file relative to the kernel's tree, its number."""
+    """A line of source: function, file relative to the kernel's tree, line number."""
 
     function: str
     file: str
@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A function of the kernel: its first address, and its size in bytes as kallsyms has it."""
+    """A function of the kernel: first address, and size in bytes as kallsyms computes it."""
 
     address: int
     size: int
@@ -38,9 +38,9 @@ Source = Callable[[str], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A line of the log as it was; ``places`` innermost first, the last is the function's own.
+    """A line of the log, unchanged; ``places``: innermost first, the last is the function's own.
 
-    ``pointer``: it says where the CPU was, not what had called.
+    ``pointer``: the line says where the CPU was (RIP), not a return address.
     """
 
     text: str
@@ -55,16 +55,17 @@ _SYMBOL = re.compile(
 _ADDRESS = re.compile(r"(?:\[<|0x|^\s*)(?P<address>[0-9a-f]{16}|[0-9a-f]{8})(?=>\]|\s*$)")
 _SLIDE = re.compile(r"Kernel Offset: 0x([0-9a-f]+) from")
 _TRACE = re.compile(r"\s*(?:Call [Tt]race|stack backtrace)")
-_DEEP = 3  # frames of a trace whose source is shown
-_AROUND = 3  # lines of source on either side
+_DEEP = 3  # innermost frames of a trace whose source is shown
+_AROUND = 3  # lines of source shown before and after
 
 
 def decode(lines: Iterable[str], symbols: Symbols, symbolize: Symbolize) -> tuple[Decoded, ...]:
     """Look up all frames and pointers of a log in one batch.
 
-    A return address is the instruction behind the call, so one byte less is looked up. Frames in
-    modules stay as they are: a vmlinux does not know them; so do functions of another size than
-    the log says: that is another kernel's. ``Kernel Offset`` is taken off bare addresses.
+    For a return address, the byte before it is looked up, which belongs to the call. Frames in
+    modules stay unchanged, as a vmlinux does not have them; so do functions whose size in the log
+    differs, as the log is then of another kernel. ``Kernel Offset`` is subtracted from bare
+    addresses.
     """
     texts = list(lines)
     found = [_address(text, symbols) for text in texts]
@@ -84,7 +85,7 @@ def _slid(item: tuple[int, bool, bool] | None, slide: int) -> tuple[int, bool, b
 
 
 def _address(text: str, symbols: Symbols) -> tuple[int, bool, bool] | None:
-    """Address to look up, whether it is a pointer, whether it came as a bare number."""
+    """Address to look up, whether it is a pointer, and whether the log has it as a bare number."""
     message = next(iter(dmesg.split(text.encode(), 0))).text
     pointer = parse_pointer(message) is not None
     if match := _SYMBOL.search(message):
@@ -101,12 +102,12 @@ def _address(text: str, symbols: Symbols) -> tuple[int, bool, bool] | None:
 
 
 def _start(candidates: Sequence[Symbol], size: int) -> int | None:
-    """Where a function begins; another size means another kernel, or another of that name."""
+    """A function's start; None when no candidate has the size in the log."""
     return next((item.address for item in candidates if item.size == size), None)
 
 
 def render(decoded: Iterable[Decoded], source: Source | None = None) -> Iterator[str]:
-    """Lines for people, which ``mmrace.crash`` can read too: inlined functions stand first."""
+    """Lines for people, which ``mmrace.crash`` can parse too: inlined functions come first."""
     left = 0
     for item in decoded:
         left = _DEEP if item.pointer or _TRACE.search(item.text) else left
@@ -126,7 +127,7 @@ def render(decoded: Iterable[Decoded], source: Source | None = None) -> Iterator
 
 
 class SourceFiles:
-    """Files of a kernel's source, each read once; no lines where there is no such file."""
+    """Files of a kernel's source, each read once; empty for a missing file."""
 
     def __init__(self, top: Path) -> None:
         self._top = top

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""x86-64 machine code as far as control flow goes, read with objdump."""
+"""Control flow of x86-64 machine code, read with objdump."""
 
 import re
 from dataclasses import dataclass
@@ -38,12 +38,15 @@ class Insn:
 
     @property
     def tail(self) -> bool:
-        """Whether this jumps to the first byte of a function."""
+        """Whether this is a jump to the first byte of a function."""
         return self.flow is Flow.JUMP and bool(self.symbol)
 
     @property
     def successors(self) -> tuple[int, ...]:
-        """Where control goes within the function; a call comes back."""
+        """Addresses where control goes within the function.
+
+        A call returns to the next instruction.
+        """
         if self.flow in (Flow.NEXT, Flow.CALL):
             return (self.next,)
         if self.flow is Flow.JUMP:
@@ -58,7 +61,7 @@ Code = dict[int, Insn]
 
 @cache
 def disassemble(vmlinux: Path, ranges: tuple[tuple[int, int], ...]) -> Code:
-    """Decode address ranges, by address; InfraError when objdump cannot."""
+    """Decode address ranges; return instructions by address. InfraError when objdump fails."""
     code: Code = {}
     for low, high in ranges:
         argv = ["objdump", "-d", "-w", "--no-show-raw-insn"]
@@ -75,7 +78,7 @@ def disassemble(vmlinux: Path, ranges: tuple[tuple[int, int], ...]) -> Code:
 
 
 def decode(address: int, text: str, following: int) -> Insn:
-    """Read one line of objdump's output in AT&T syntax."""
+    """Parse one line of objdump's output (AT&T syntax)."""
     words = text.split()
     while len(words) > 1 and words[0] in _PREFIXES:
         words = words[1:]
@@ -107,7 +110,7 @@ def _flow(name: str) -> Flow:
 
 
 def reachable(code: Code, starts: set[int], barrier: set[int]) -> set[int]:
-    """Addresses that control can reach from ``starts`` without entering ``barrier``."""
+    """Addresses that control can reach from ``starts`` without passing ``barrier``."""
     seen: set[int] = set()
     pending = [start for start in starts if start not in barrier]
     while pending:
@@ -121,7 +124,7 @@ def reachable(code: Code, starts: set[int], barrier: set[int]) -> set[int]:
 
 @dataclass(frozen=True)
 class Exits:
-    """Where control comes out of a piece of code; ``shared``: it may come there another way."""
+    """Where control leaves a piece of code; ``shared``: it can get there another way too."""
 
     addresses: frozenset[int]
     shared: bool
@@ -130,10 +133,10 @@ class Exits:
 def find_exits(code: Code, start: int, entry: int, inside: set[int]) -> Exits:
     """Find the first instructions after a piece of code that was inlined into a function.
 
-    ``code`` is the whole function, ``start`` its first instruction, ``inside`` what belongs to
-    the piece, ``entry`` its first instruction. The compiler mixes the piece with its
-    surroundings: what runs before ``entry`` was moved up and does not count, and control is out
-    only where it cannot come back without passing ``entry`` again.
+    ``code``: the whole function; ``start``: its first instruction; ``inside``: addresses of the
+    piece; ``entry``: the piece's first instruction. The compiler interleaves the piece with its
+    surroundings: instructions before ``entry`` were hoisted and do not count, and control has left
+    the piece only where it cannot return to it without passing ``entry`` again.
     """
     core = inside - reachable(code, {start}, {entry}) | {entry}
     edges = {after for at in core for after in code[at].successors if after in code} - core

@@ -22,18 +22,18 @@ Ranges = tuple[tuple[int, int], ...]
 _SYMBOL = struct.Struct("<IBBHQQ")
 _STT_FUNC = 2
 _SCOPES = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine", "DW_TAG_lexical_block")
-SOURCE = "/src/"  # where every build sees the kernel's source
+SOURCE = "/src/"  # path of the kernel's source inside the sandbox of every build
 
 
 @dataclass(frozen=True)
 class Body:
     """One copy of a function's code.
 
-    ``ranges`` are half-open addresses, cold parts and all that is inlined into it among them.
-    ``container`` are those of the out-of-line function around it, itself if it is one. ``line``
-    is where its parent calls it, 0 for one out of line. ``inner`` are the functions inlined
-    directly into it. ``file`` is where the function is defined, ``unit`` its compilation unit,
-    ``declared`` the line of its name.
+    ``ranges``: half-open address ranges, with cold parts and all code inlined into it.
+    ``container``: ranges of the out-of-line function around it, its own if it is out of line.
+    ``line``: the parent's line that calls it, 0 if out of line. ``inner``: functions inlined
+    directly into it. ``file``: where the function is defined; ``unit``: its compilation unit;
+    ``declared``: the line of its name.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Body:
         return any(low <= address < high for low, high in self.ranges)
 
     def walk(self) -> Iterator["Body"]:
-        """All copies inlined into this one, at any depth, outermost first."""
+        """All copies inlined into this one, at any depth, outer ones first."""
         for body in self.inner:
             yield body
             yield from body.walk()
 
     def line_of(self, address: int) -> int:
-        """Source line of this function that calls what is inlined at an address, else 0."""
+        """Source line of this function that calls the code inlined at an address, else 0."""
         return next((body.line for body in self.inner if address in body), 0)
 
 
@@ -78,11 +78,11 @@ class Debug:
         if not self._elf.has_dwarf_info() or self._dwarf.debug_info_sec is None:
             raise UserError(f"{vmlinux}: no debug information; build with DEBUG_INFO_DWARF5")
         self._bodies: dict[str, tuple[Body, ...]] = {}
-        self._read: dict[int, tuple[Body, ...]] = {}  # by offset of the unit
+        self._read: dict[int, tuple[Body, ...]] = {}  # by the unit's offset
         self._lines: dict[int, list[tuple[int, int]]] = {}
 
     def bodies(self, function: str) -> tuple[Body, ...]:
-        """All copies of a function's code, none when the kernel has no such code."""
+        """Return all copies of a function's code; empty when the kernel has none."""
         if function not in self._bodies:
             found: dict[tuple[int, Ranges], Body] = {}
             for offset in sorted(self._units_with(function)):
@@ -94,7 +94,7 @@ class Debug:
         return self._bodies[function]
 
     def body_at(self, address: int) -> Body | None:
-        """The out-of-line function around an address, None where no unit says that it has it."""
+        """The out-of-line function around an address, None when no unit has it."""
         aranges = self._dwarf.get_aranges()
         offset = aranges.cu_offset_at_addr(address) if aranges else None
         found = self._unit(offset) if offset is not None else ()
@@ -102,11 +102,11 @@ class Debug:
 
     @property
     def dwarf(self) -> DWARFInfo:
-        """All of the debug information, for what is not here."""
+        """The whole debug information, for callers that need more than this class has."""
         return self._dwarf
 
     def code(self, low: int, high: int) -> bytes:
-        """The bytes between two addresses, none where the file has no code."""
+        """The bytes from ``low`` to ``high``; empty when the file has no code there."""
         for section in self._elf.iter_sections():
             begin = section["sh_addr"]
             if begin and begin <= low and high <= begin + section["sh_size"]:
@@ -115,7 +115,7 @@ class Debug:
         return b""
 
     def scopes(self, address: int) -> Iterator[DIE]:
-        """The function around an address and what is inlined or nested there, outermost first."""
+        """The function around an address, and nested scopes or inlined ones, outermost first."""
         aranges = self._dwarf.get_aranges()
         offset = aranges.cu_offset_at_addr(address) if aranges else None
         inside = [] if offset is None else [self._dwarf.get_CU_at(offset).get_top_DIE()]
@@ -128,7 +128,7 @@ class Debug:
                     inside.append(die)
 
     def line(self, body: Body, address: int) -> int:
-        """Source line of ``body``'s function that an address in it belongs to, 0 if unknown."""
+        """Source line of ``body``'s function for an address in it, 0 if unknown."""
         if line := body.line_of(address):
             return line
         if body.unit not in self._lines:
@@ -141,7 +141,7 @@ class Debug:
         return rows[at][1] if at >= 0 else 0
 
     def stretches(self, body: Body, line: int) -> set[int]:
-        """First addresses of each stretch of a function's own code that belongs to a line."""
+        """First address of each contiguous part of a function's own code that belongs to a line."""
         unit = self._dwarf.get_CU_at(body.unit)
         program = self._dwarf.line_program_for_CU(unit)
         entries = program.get_entries() if program else ()
@@ -155,7 +155,7 @@ class Debug:
         return found
 
     def units(self) -> Iterator[tuple[str, Ranges]]:
-        """Source file of each compilation unit, as ``mm/rmap.c``, and where its code is."""
+        """Source file of each compilation unit, as ``mm/rmap.c``, and its address ranges."""
         for offset in self._unit_offsets:
             top = self._dwarf.get_CU_at(offset).get_top_DIE()
             name = _text(top, "DW_AT_name").removeprefix(SOURCE)
@@ -163,16 +163,16 @@ class Debug:
                 yield name, ranges
 
     def symbol(self, address: int) -> str:
-        """Name of a function symbol at an address, with any suffix that the compiler gave it."""
+        """Name of the function symbol at an address, with the compiler's suffix."""
         return self._symbols.get(address, "")
 
     def symbol_addresses(self, name: str) -> tuple[int, ...]:
-        """Addresses of the function symbols of that very name."""
+        """Addresses of the function symbols of exactly that name."""
         return tuple(address for address, known in self._symbols.items() if known == name)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of all functions that have code of their own, sorted."""
+        """Names of all functions with out-of-line code, sorted."""
         return tuple(sorted({name.partition(".")[0] for name in self._symbols.values()}))
 
     @cached_property
@@ -201,10 +201,10 @@ class Debug:
         return _content(self._dwarf.debug_info_sec)
 
     def _units_with(self, name: str) -> set[int]:
-        """Units that may mention a name: a search for references to its string, in seconds.
+        """Units that may mention a name, found in seconds by references to its string.
 
-        Strings share tails, so the name need not begin where a string of the table does. Names
-        of three letters and less are not in the table; no function of interest has one.
+        Strings share tails, so the name need not begin where a string in the table does. Names of
+        up to three letters are not in the table; no function of interest has one.
         """
         strings = _content(self._dwarf.debug_str_sec)
         return {
@@ -214,7 +214,7 @@ class Debug:
         }
 
     def _unit(self, offset: int) -> tuple[Body, ...]:
-        """The out-of-line functions of a unit: reading one costs milliseconds, so it is kept."""
+        """The out-of-line functions of a unit; cached, as reading a unit takes milliseconds."""
         if offset not in self._read:
             self._read[offset] = tuple(self._read_unit(self._dwarf.get_CU_at(offset)))
         return self._read[offset]
@@ -294,7 +294,7 @@ class Debug:
 
 
 def _origin(die: DIE) -> DIE:
-    """Return the DIE that carries the name."""
+    """Return the DIE that has the name (abstract origin or specification)."""
     for reference in ("DW_AT_abstract_origin", "DW_AT_specification"):
         if reference in die.attributes:
             return _origin(die.get_DIE_from_attribute(reference))

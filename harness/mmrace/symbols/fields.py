@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which field an instruction accesses, where DWARF tells what the registers hold there.
+"""Which field an instruction accesses, if DWARF tells what the registers hold there.
 
-The operand says ``offset(base)``. A variable or a parameter, of the function or of one inlined
-around the instruction, that is a pointer and whose location list has it in that register, says what
-it points to. (DWARF 5, sections 2.6.2 and 4.1; ``perf annotate --data-type`` does it likewise.)
+The operand is ``offset(base)``. If a pointer variable or parameter, of the function or of one
+inlined around the instruction, is in the base register according to its location list, its type
+names the field. (DWARF 5, sections 2.6.2 and 4.1; ``perf annotate --data-type`` works alike.)
 """
 
 import re
@@ -21,24 +21,24 @@ from mmrace import proc
 from mmrace.errors import InfraError
 from mmrace.symbols.dwarf import Debug
 
-# By DWARF's number (System V ABI, AMD64 supplement, figure 3.36).
+# By DWARF register number (System V ABI, AMD64 supplement, figure 3.36).
 _REGISTERS = ["rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp"]
 _REGISTERS += [f"r{number}" for number in range(8, 16)]
 _OPERAND = re.compile(r"(?<![%\w])(-?(?:0x)?[0-9a-f]*)\(%(r\w+)\)")
 _ROW = re.compile(r"^ *([0-9a-f]+):\t(.*)$")
-_PLACE = 32  # bytes for each instruction, which has 15 at most
+_PLACE = 32  # bytes reserved for each instruction, which has 15 at most
 _NOP = b"\x90"
 _VARIABLES = ("DW_TAG_formal_parameter", "DW_TAG_variable")
 _NAMES = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
 _RECORDS = ("DW_TAG_structure_type", "DW_TAG_union_type")
-_DEPTH = 8  # of records inside one another
+_DEPTH = 8  # levels of nested records, at most
 
 
 def fields_of(debug: Debug, spans: Sequence[tuple[int, int]]) -> dict[int, str]:
     """Name the field that each instruction accesses, as ``page.flags``, by its address.
 
-    ``spans`` are the first byte of each and that after it. What DWARF does not tell is left out.
-    Raises InfraError when objdump fails.
+    ``spans``: first address of each instruction and the address after it. Instructions for which
+    DWARF does not tell are left out. Raises InfraError when objdump fails.
     """
     found = {}
     for (address, _), text in zip(spans, _operands(debug, spans), strict=True):
@@ -54,7 +54,7 @@ def fields_of(debug: Debug, spans: Sequence[tuple[int, int]]) -> dict[int, str]:
 
 
 def _operands(debug: Debug, spans: Sequence[tuple[int, int]]) -> list[str]:
-    """The instructions in AT&T syntax, all by one objdump: it reads a vmlinux for a second."""
+    """Disassemble all instructions (AT&T syntax) by one objdump, as reading a vmlinux takes 1 s."""
     if not spans:
         return []
     code = b"".join(debug.code(*span).ljust(_PLACE, _NOP) for span in spans)
@@ -71,16 +71,16 @@ def _operands(debug: Debug, spans: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def _largest_first(held: tuple[DIE, int]) -> int:
-    """A page says more than the counter in it that an inlined function was given."""
+    """Sort key: a struct page says more than a counter inside it that an inlined function got."""
     record = _plain(held[0])
     size = record.attributes.get("DW_AT_byte_size") if record is not None else None
     return -int(size.value) if size else 0
 
 
 def _held(debug: Debug, address: int, register: int) -> Iterator[tuple[DIE, int]]:
-    """Types that variables in a register point to at an address.
+    """Types that variables related to a register point to at an address.
 
-    With each the offset by which the register is before the pointer.
+    With each, the pointer's value minus the register's (bytes).
     """
     for scope in debug.scopes(address):
         for variable in scope.iter_children():
@@ -92,11 +92,11 @@ def _held(debug: Debug, address: int, register: int) -> Iterator[tuple[DIE, int]
 
 
 def _shift(dwarf: DWARFInfo, variable: DIE, address: int, register: int) -> int | None:
-    """How far behind a variable's value a register is at an address; None where it is not there."""
+    """A variable's value minus a register's at an address (bytes); None if unrelated."""
     attribute = variable.attributes.get("DW_AT_location")
     if not attribute:
         return None
-    if attribute.form == "DW_FORM_exprloc":  # everywhere in its scope
+    if attribute.form == "DW_FORM_exprloc":  # valid in the whole scope
         return _of_register(dwarf, attribute.value, register)
     lists = dwarf.location_lists()
     parser = LocationParser(lists)
@@ -121,7 +121,10 @@ def _base(variable: DIE) -> int:
 
 
 def _of_register(dwarf: DWARFInfo, expression: Iterable[int], register: int) -> int | None:
-    """0 for a value in the register, N for one that is the register and N more."""
+    """An expression's value minus the register's: 0 for the register, N for register plus N.
+
+    None for any other expression.
+    """
     operations = DWARFExprParser(dwarf.structs).parse_expr(expression)
     if not operations:
         return None
@@ -138,7 +141,7 @@ def _of_register(dwarf: DWARFInfo, expression: Iterable[int], register: int) -> 
 
 
 def _pointed_to(variable: DIE) -> DIE | None:
-    """What a variable points to, None for one that is no pointer."""
+    """The type that a variable points to, None if it is not a pointer."""
     named = _plain(_referred(_origin(variable), "DW_AT_type"))
     if named is None or named.tag != "DW_TAG_pointer_type":
         return None
@@ -146,7 +149,10 @@ def _pointed_to(variable: DIE) -> DIE | None:
 
 
 def _field(target: DIE, shift: int, offset: int) -> str:
-    """Name what is ``offset`` behind a register that is ``-shift`` behind the pointer, or ""."""
+    """Name the field that ``offset(register)`` accesses, "" when there is none.
+
+    ``shift``: the pointer's value minus the register's (bytes).
+    """
     names: list[str] = []
     at = offset - shift
     for _ in range(_DEPTH):
@@ -169,10 +175,10 @@ def _field(target: DIE, shift: int, offset: int) -> str:
 
 
 def _member(record: DIE, at: int) -> DIE | None:
-    """The last member that begins at or before an offset; of a union the first."""
+    """The last member that begins at or before an offset; of a union the first one."""
     members = [one for one in record.iter_children() if one.tag == "DW_TAG_member"]
     before = [one for one in members if 0 <= _offset(one) <= at]
-    return max(before, key=_offset, default=None)  # of equals the first
+    return max(before, key=_offset, default=None)  # the first of equals
 
 
 def _offset(member: DIE) -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which kernel a console log is of, and which one a vmlinux is: build id, banner, release.
+"""The kernel of a console log, and of a vmlinux: build id, banner, release.
 
-``linux_banner`` (init/version.c) is printed first of all; ``dump_stack_print_info``
+``linux_banner`` (init/version.c) is the first line of a log; ``dump_stack_print_info``
 (lib/dump_stack.c) prints release and build number with each trace, and the build id with
 STACKTRACE_BUILD_ID.
 """
@@ -29,7 +29,7 @@ _STACK = re.compile(
 
 @dataclass(frozen=True)
 class Identity:
-    """One kernel; what is not known is empty. ``number`` is ``#1``, the count of its builds."""
+    """One kernel; unknown fields are empty. ``number``: as ``#1``, the count of its builds."""
 
     release: str = ""
     number: str = ""
@@ -37,7 +37,7 @@ class Identity:
     build_id: str = ""
 
     def differs(self, other: "Identity") -> bool:
-        """Whether both are known to be different kernels; the surest that both know decides."""
+        """Whether both are known to be different kernels, by the strongest field that both have."""
         pairs = (
             (self.build_id, other.build_id),
             (self.banner, other.banner),
@@ -48,12 +48,12 @@ class Identity:
         )
 
     def __str__(self) -> str:
-        """Name it for people."""
+        """The kernel's name for people."""
         return f"{self.release} {self.number}".strip() or f"build id {self.build_id}"
 
 
 def of_log(lines: Iterable[str]) -> tuple[Identity, ...]:
-    """Kernels that a log says it is of, each once: a machine may have booted another one."""
+    """The kernels that a log names, each once; a log may span several boots."""
     found: dict[Identity, None] = {}
     for text in lines:
         if "Linux version " in text or "ainted" in text:
@@ -65,7 +65,7 @@ def of_log(lines: Iterable[str]) -> tuple[Identity, ...]:
 
 
 def of_vmlinux(path: Path) -> Identity:
-    """Read a vmlinux's identity; UserError when it is none."""
+    """Read a vmlinux's identity; UserError when the file is not one."""
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
@@ -96,7 +96,7 @@ def _banner(elf: ELFFile) -> dict[str, str]:
 
 
 def stranger(lines: Iterable[str], path: Path) -> str:
-    """Why a vmlinux is not of the kernel in a log; empty when it is, or when unknown."""
+    """Why a vmlinux is not of the kernel in a log; "" when it is, or when that is unknown."""
     kernel, said = of_vmlinux(path), of_log(lines)
     if not said or not all(kernel.differs(identity) for identity in said):
         return ""

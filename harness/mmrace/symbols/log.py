@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A console log read whole: its crashes and, where the kernel is there, lines of its source."""
+"""A whole console log: its crashes and, with a vmlinux, lines of source."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from mmrace.symbols.symbolizer import Vmlinux
 
 @dataclass(frozen=True)
 class Log:
-    """Crashes of a log; with a ``vmlinux`` all of its lines; ``notes`` say what is missing."""
+    """Crashes of a log; with a ``vmlinux`` also all its decoded lines.
+
+    ``notes``: what is missing.
+    """
 
     crashes: tuple[crash.Crash, ...]
     vmlinux: Path | None = None
@@ -22,7 +25,7 @@ class Log:
 
 
 def read_log(home: Home, data: bytes, vmlinux: Path | None = None) -> Log:
-    """Read a console; lines of another kernel than the vmlinux stay as they are, with a note."""
+    """Parse a console log; with a vmlinux of another kernel, lines are not decoded (noted)."""
     found = tuple(crash.parse(data))
     if not vmlinux:
         return Log(found)
@@ -32,7 +35,7 @@ def read_log(home: Home, data: bytes, vmlinux: Path | None = None) -> Log:
 
 
 def crashes_of(logs: Iterable[Path]) -> dict[Path, tuple[crash.Crash, ...]]:
-    """Return the crashes of console logs of any length, in the order of the logs."""
+    """Return the crashes of console logs of any length, in the order of ``logs``."""
     found = {}
     for log in logs:
         with log.open("rb") as stream:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a window or a witness can name inside a function."""
+"""The places inside a function that a window or a witness can name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class Nameable:
 
 
 def nameable(resolver: Resolver, function: str) -> Nameable:
-    """Return all that can be named; UserError for a function that the kernel does not have."""
+    """Return all places that can be named; UserError when the kernel lacks the function."""
     found = tuple(resolver.occurrences(function))
     return Nameable(found, {str(edge): _edge(resolver, edge, function) for edge in _EDGES})
 
 
 def _edge(resolver: Resolver, where: Where, function: str) -> list[str]:
-    """Addresses of a function's entry or return; none where it has no such place."""
+    """Addresses of a function's entry or return; empty when it has none."""
     try:
         text = str(parse_point(f"{where} of {function}"))
         return [f"{address:#x}" for address in resolver.resolve((text,)).addresses]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a point to addresses in one kernel."""
+"""From a sync point's name to its addresses in one kernel."""
 
 import difflib
 import json
@@ -16,16 +16,16 @@ from mmrace.symbols.disassembly import Code, Flow, disassemble, find_exits
 from mmrace.symbols.dwarf import Body, Debug
 
 _CACHE_VERSION = 2
-_LONGEST_INSN = 16  # bytes
+_LONGEST_INSN = 16  # bytes, at least the longest x86-64 instruction
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A condition on how a vCPU came to a point.
+    """A condition on the path by which a vCPU reached a point.
 
-    Open from when a vCPU passes one of ``entries`` having just passed one of ``calls``, until it
-    passes one of ``entries`` otherwise. A task switch between a call or entry and the point can
-    deceive it; the path between them is short and rarely sleeps.
+    Open from when a vCPU passes one of ``entries`` right after one of ``calls``, until it passes
+    one of ``entries`` otherwise. A task switch between call, entry and point can defeat it; the
+    path between them is short and rarely sleeps.
     """
 
     calls: tuple[int, ...]
@@ -34,7 +34,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A point's instructions in one kernel; control is there before they are executed."""
+    """A point's instructions in one kernel; the vCPU is there before it executes them."""
 
     point: str
     addresses: tuple[int, ...]
@@ -45,7 +45,7 @@ class Resolved:
 class Occurrence:
     """A call, or an inlined copy, of ``name`` in a function, at a source line of that function.
 
-    ``tail``: a call that does not come back here, since nothing was left to do.
+    ``tail``: a tail call, which does not return to this function.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Occurrence:
 
     @property
     def kind(self) -> str:
-        """How the function gets there: a call, a jump, or inlined code."""
+        """How the function gets there: call, jump, or inlined code."""
         if self.inlined:
             return "inlined"
         return "jump" if self.tail else "call"
@@ -67,8 +67,8 @@ class Occurrence:
 class Resolver:
     """Resolves points against one vmlinux; ``kernel`` names it in errors.
 
-    With ``cache``, a file that the caller keeps for this very kernel, a point that was resolved, or
-    that could not be, is not looked up again.
+    ``cache``: a file that the caller keeps for this very kernel; it stores results and failures, so
+    that a point is looked up once.
     """
 
     def __init__(self, vmlinux: Path, kernel: str, cache: Path | None = None) -> None:
@@ -79,7 +79,7 @@ class Resolver:
         self._debug: Debug | None = None
 
     def resolve(self, alternatives: Sequence[str]) -> Resolved:
-        """Return the first of the alternatives that this kernel has; UserError if none."""
+        """Return the first of the alternatives that this kernel has; UserError if it has none."""
         faults = []
         for text in alternatives:
             if text in self._known:
@@ -88,7 +88,7 @@ class Resolver:
                 try:
                     self._known[text] = self._resolve(parse_point(text))
                 except UserError as error:
-                    if self._debug is None:  # the fault is the file's, not this kernel's
+                    if self._debug is None:  # the vmlinux is unreadable; do not cache that
                         raise
                     self._faults[text] = error.message
                 self._save()
@@ -98,7 +98,7 @@ class Resolver:
         raise UserError(f"{self.kernel} lacks a sync point; {'; '.join(faults)}")
 
     def occurrences(self, function: str) -> tuple[Occurrence, ...]:
-        """All that ``before`` and ``after`` can name in a function, by source line."""
+        """Return all that ``before`` and ``after`` can name in a function, by source line."""
         return self._occurrences(self._bodies(Point(Where.ENTRY, function)))
 
     @property
@@ -110,7 +110,7 @@ class Resolver:
 
     def _resolve(self, point: Point) -> Resolved:
         if point.caller and point.where in (Where.ENTRY, Where.RETURN):
-            # Where it comes from is where it is called: no condition at run time is needed.
+            # A copy inlined in the caller has only that caller: no condition at run time is needed.
             side = Where.BEFORE if point.where is Where.ENTRY else Where.AFTER
             turned = self._resolve(Point(side, point.caller, inner=point.function))
             return Resolved(str(point), turned.addresses, turned.gate)
@@ -145,7 +145,7 @@ class Resolver:
         return bodies
 
     def _heads(self, bodies: Iterable[Body]) -> list[Body]:
-        """Leave out what gcc split off a function: it is entered from the function itself."""
+        """Leave out parts that gcc split off a function; they are entered from the function."""
         found = list(bodies)
         split = [body for body in found if ".part." in self.debug.symbol(body.entry)]
         return [body for body in found if body not in split] or found
@@ -168,11 +168,14 @@ class Resolver:
         if not copies:
             return found, None
         exits, gate = self._exits(point, copies, {body.entry for body in copies})
-        # A gate would shut out the returns of the copies that are not inlined.
+        # A gate would exclude the returns of out-of-line copies.
         return found | exits, None if found else gate
 
     def _anywhere(self, bodies: Sequence[Body]) -> set[int]:
-        """Entries, returns, and what ``before`` can name; copies are left where their caller is."""
+        """Entries, returns, and what ``before`` can name.
+
+        Inlined copies are left in their caller.
+        """
         found = {body.entry for body in self._heads(bodies)}
         found |= {item.address for item in self._occurrences(bodies)}
         for body in (item for item in bodies if not item.inlined):
@@ -191,7 +194,7 @@ class Resolver:
         return found
 
     def _at(self, point: Point) -> Resolved:
-        """Resolve what is named as reports do it: by a symbol; a kernel may have several."""
+        """Resolve a symbol+offset as in kernel reports; a kernel may have several such symbols."""
         found = set()
         for entry in self.debug.symbol_addresses(point.function):
             address = entry + point.offset
@@ -251,7 +254,10 @@ class Resolver:
     def _exits(
         self, point: Point, copies: Iterable[Body], before: set[int], after: set[int] | None = None
     ) -> tuple[set[int], Gate | None]:
-        """Where inlined copies are left; a gate if those places are reached otherwise as well."""
+        """Where inlined copies are left.
+
+        With a gate if those places can be reached otherwise too.
+        """
         found: set[int] = set()
         shared = False
         for copy in copies:
@@ -270,15 +276,15 @@ class Resolver:
         return found, Gate(tuple(sorted(before)), tuple(sorted(found | (after or set()))))
 
     def _called_from(self, point: Point) -> tuple[tuple[Body, ...], Gate | None]:
-        """Narrow a function down to what one caller runs of it.
+        """Narrow a function down to the copies that one caller executes.
 
-        Copies inlined there are found in the caller: a header's function has hundreds elsewhere.
+        Inlined copies are looked up in the caller: a function in a header has hundreds elsewhere.
         """
         callers = self._bodies(Point(Where.ENTRY, point.caller))
         calls = [item for item in self._occurrences(callers) if item.name == point.function]
         copies = tuple(item.copy for item in calls if item.copy and _in_file(point.file, item.copy))
         if not calls or (copies and len(copies) < len(calls)):
-            self._bodies(point)  # a function that is not there is the better reason
+            self._bodies(point)  # raises first if the kernel lacks the function
             fault = "both calls and inlines" if calls else "does not call"
             raise UserError(
                 f"`{point}`: {point.caller} {fault} {point.function}; name another caller"
@@ -297,7 +303,7 @@ class Resolver:
 
 
 def _in_file(file: str, body: Body) -> bool:
-    """Whether a function is defined in a source file, as people name it; "" for any."""
+    """Whether a function is defined in a source file, as users name it; "" matches any."""
     return not file or f"/{body.file}".endswith("/" + file)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel's vmlinux as a source of symbols and of lines, by binutils in one batch each.
+"""A vmlinux as a source of symbols and lines, read by binutils in one batch each.
 
-What was looked up once is kept in a file under mmrace's cache, by the kernel's build id.
+Results are cached in mmrace's cache, by the kernel's build id.
 """
 
 import json
@@ -18,22 +18,22 @@ from mmrace.home import Home, write_file
 from mmrace.symbols import identity
 from mmrace.symbols.decode import Place, Symbol
 
-_DEADLINE = 120.0  # seconds; a distribution's vmlinux has 1 GB of DWARF
+_DEADLINE = 120.0  # seconds; a distribution's vmlinux may have 1 GB of DWARF
 _LINE = re.compile(r"(?P<file>.*):(?P<line>\d+)(?: \(discriminator \d+\))?$")
-_ANCHOR = "init/main.c"  # where start_kernel is, whatever the build directory
-_FORMAT = 1  # of the cache
+_ANCHOR = "init/main.c"  # file of start_kernel; its path gives the build directory
+_FORMAT = 1  # version of the cache
 
 
 @dataclass(frozen=True)
 class Vmlinux:
-    """One vmlinux with debugging information; UserError from all of it when it is none."""
+    """One vmlinux with debugging information; all members raise UserError when it is none."""
 
     path: Path
     home: Home | None = None
 
     @cached_property
     def symbols(self) -> Mapping[str, tuple[Symbol, ...]]:
-        """Functions by name; static ones of equal names together."""
+        """Functions by name; static functions of equal names together."""
         if not self._kept["symbols"]:
             self._kept["symbols"] = _symbols(self._run("nm", "-n", str(self.path)))
             self._keep()
@@ -45,7 +45,7 @@ class Vmlinux:
     def places(self, addresses: Sequence[int]) -> dict[int, tuple[Place, ...]]:
         """Lines of source at each address, innermost inlined function first.
 
-        An address that the debugging information does not know is left out.
+        Addresses without debugging information are left out.
         """
         kept: dict[str, list[list[Any]]] = self._kept["places"]
         if new := [address for address in addresses if str(address) not in kept]:
@@ -85,7 +85,7 @@ class Vmlinux:
 
     @cached_property
     def _file(self) -> Path | None:
-        """Where the cache of this kernel is; none for a kernel without a build id."""
+        """Path of this kernel's cache; None for a kernel without a build id."""
         build_id = identity.of_vmlinux(self.path).build_id
         return self.home.cache / "symbols" / f"{build_id}.json" if self.home and build_id else None
 
@@ -104,7 +104,7 @@ class Vmlinux:
 
 
 def _symbols(text: str) -> dict[str, list[tuple[int, int]]]:
-    """Read nm's list; as in kallsyms, a function reaches to the next one."""
+    """Parse nm's output; as in kallsyms, a function extends to the next symbol."""
     rows = [line.split() for line in text.splitlines()]
     known = [(int(row[0], 16), row[2]) for row in rows if len(row) == 3 and row[1] in "tTwW"]
     found: dict[str, list[tuple[int, int]]] = {}
@@ -122,7 +122,7 @@ def _relative(place: Place, top: str) -> Place:
 
 
 def _read(text: str) -> dict[int, tuple[Place, ...]]:
-    """Read addr2line's answer: an address, then pairs of function and file:line."""
+    """Parse addr2line's output: an address, then pairs of function and file:line."""
     found: dict[int, list[Place]] = {}
     places: list[Place] = []
     function = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Code that kprobes refuse: entry code, and what the handling of a probe runs through."""
+"""Code that kprobes cannot probe: entry code, and the code that handles probes."""
 
 import struct
 from bisect import bisect_right
@@ -11,23 +11,23 @@ from elftools.elf.elffile import ELFFile
 from mmrace.errors import UserError
 from mmrace.symbols.resolve import Resolved
 
-# Sections of such code, by the symbols at their bounds.
+# Sections of such code, by their boundary symbols.
 _SECTIONS = ("__kprobes_text", "__noinstr_text", "__entry_text")
 _LIST = ("__start_kprobe_blacklist", "__stop_kprobe_blacklist")
 
 
 @dataclass(frozen=True)
 class Unprobeable:
-    """Half-open ranges of addresses, and the function or section that each is."""
+    """Half-open address ranges, each with the name of its function or section."""
 
     ranges: tuple[tuple[int, int, str], ...]
 
     def why_not(self, address: int) -> str:
-        """Name what an address belongs to that cannot be probed, "" when it can."""
+        """Name the function or section that makes an address unprobeable, "" when none does."""
         return next((name for low, high, name in self.ranges if low <= address < high), "")
 
     def check(self, point: Resolved) -> None:
-        """Raise UserError, naming the point, when kprobes cannot implement it."""
+        """Raise UserError, naming the point, when a kprobe cannot be placed at it."""
         if point.gate:
             raise UserError(
                 f"`{point.point}`: in this kernel that place is reached on other ways as well,"
