@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +58,7 @@ channel # start storm
 channel # out mmrace: race
 channel # out mmrace: count turns 4
 sleep 0.05
+search 7
 {end}
 channel 1..1
 channel # end
@@ -74,6 +76,7 @@ class Lab:
     kills: int = 0
     campaigns: int = 0
     resumed: int = 0
+    moments: tuple[float, ...] = (1.0, 2.5)  # seconds before which kills come
     before: set[str] = field(default_factory=set)
     where: dict[str, int] = field(default_factory=dict)
 
@@ -125,6 +128,10 @@ class Lab:
         self.campaigns = 0
         return warm.name
 
+    def kinds(self, count: int) -> tuple[str, ...]:
+        """Homes in which campaigns begin, for so many kills."""
+        return ("cold", self.warm()) if count > FEW else ("cold",)
+
     def begin(self, kind: str) -> None:
         """Begin a campaign on a home that has its kernels and programs, or not."""
         shutil.rmtree(self.top / "now", ignore_errors=True)
@@ -160,6 +167,7 @@ class Lab:
         pid = self.start(self.words)
         end = time.monotonic() + after
         while time.monotonic() < end:
+            end = end if self.ripe() else time.monotonic() + after
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 self.finished(os.waitstatus_to_exitcode(status))
@@ -173,6 +181,10 @@ class Lab:
             self.counted_once()
         self.inspect()
         return not told
+
+    def ripe(self) -> bool:
+        """Whether seconds are counted already."""
+        return True
 
     def told(self) -> bool:
         """Whether the campaign's result was told: the next such command begins a new one."""
@@ -247,7 +259,7 @@ class Lab:
         return found
 
     def finished(self, code: int) -> None:
-        """The campaign has come to its end: FIXED, and each run counted once."""
+        """The campaign has come to its end: the kernel held, and each run counted once."""
         assert code == 0, (self.top / "err").read_text()
         self.counted_once()
         self.no_process_left()
@@ -263,18 +275,18 @@ class Lab:
         assert document["after"]["failures"] == 0
 
 
-def main(count: int, seed: int) -> None:
+def main(count: int, seed: int, make: Callable[[Path], Lab] = Lab) -> None:
     """Kill so many times; prints what was done."""
     chance = random.Random(seed)  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="kills-") as top:
-        lab = Lab(Path(top))
+        lab = make(Path(top))
         lab.prepare()
-        kinds = ("cold", lab.warm()) if count > FEW else ("cold",)
+        kinds = lab.kinds(count)
         started = time.monotonic()
-        lab.begin("cold")
+        lab.begin(kinds[0])
         while lab.kills < count:
             # Kernels are built in the first second or two of a campaign on a cold home.
-            if not lab.round(chance.uniform(0, chance.choice((1.0, 2.5)))):
+            if not lab.round(chance.uniform(0, chance.choice(lab.moments))):
                 lab.begin(chance.choice(kinds))
         while lab.round(600):
             pass

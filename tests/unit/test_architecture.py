@@ -108,8 +108,9 @@ def test_one_module_starts_qemu_and_one_makes_pairs():
 
     assert users("proc.console(") == {"guests/guest.py"}
     assert users("Campaign(") - {"verdicts/campaign.py"} == {"experiments/verification.py"}
-    # Pairs, and the runs before them from which a reproducer's failure is learnt.
-    campaigns = {"experiments/verification.py", "experiments/reproducing.py"}
+    # Pairs, the runs before them from which a reproducer's failure is learnt, and the attack.
+    names = ("verification", "reproducing", "attack")
+    campaigns = {f"experiments/{name}.py" for name in names}
     assert users("campaign_slots(") - {"runs/slots.py"} == campaigns
 
 

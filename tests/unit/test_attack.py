@@ -1,149 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An attack on a fix, with boots that a test makes; and what it does to a verdict."""
 
-import itertools
 import json
 from collections import Counter
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from made_runs import BUG, FAILED, PASSED, made_run
-from made_session import made_session, quiet_step
+from fakes.attacks import FOREIGN, RACE, SPOILT, FakeHunter, Guests
+from made_runs import FAILED, PASSED
 from mmrace.answers.verdict import attack_row
 from mmrace.definitions.race import Race, load_race, race_names
-from mmrace.errors import InfraError, NotHereError, UserError
-from mmrace.executors.executor import UnderWay
-from mmrace.executors.local import LocalExecutor
-from mmrace.experiments import attack as attacking
-from mmrace.experiments.attack import (
-    CONTROLS,
-    FREE,
-    LOST,
-    SEARCH,
-    WINDOWS,
-    Attack,
-    attackable,
-    check_attackable,
-)
+from mmrace.errors import InfraError, UserError
+from mmrace.experiments.attack import CONTROLS, LOST, attackable, check_attackable
 from mmrace.experiments.attacked import Attacked
-from mmrace.experiments.session import Session
-from mmrace.home import Home
-from mmrace.outcome import Judgement, Outcome, VmEnd
+from mmrace.experiments.attempts import FREE, SEARCH, WATCH, WINDOWS
+from mmrace.outcome import Judgement, Outcome
 from mmrace.reports.attack import details, rows, sections
-from mmrace.runs.exercise import Touched
-from mmrace.runs.options import RunOptions
-from mmrace.searching.boots import Boot
-from mmrace.searching.profile import Profile
 from mmrace.searching.search import Tried
 from mmrace.verdicts.campaign import Campaign, Combined
-from mmrace.verdicts.facing import NONE, Faced, Titles, face, regressions, titles_of
+from mmrace.verdicts.facing import Faced, Titles, face, regressions, titles_of
 from mmrace.verdicts.verdict import Arm, Rules, Verdict
-
-RACE = load_race("hugetlb-uffd")
-FOREIGN = {"console": BUG.replace(b"made_to_fail", b"elsewhere"), "channel": PASSED}
-SPOILT = {"channel": "", "console": b"", "end": VmEnd.QEMU_DIED}
-
-
-def ended(result: Any) -> "Future[Any]":
-    """A future that holds its result already."""
-    future: Future[Any] = Future()
-    future.set_result(result)
-    return future
-
-
-class Guests:
-    """Boots of an attack: ``fails`` says what the boot of that number, arm and way looks like."""
-
-    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch, fails: Any = None) -> None:
-        self.top, self.fails = top, fails or (lambda *_: {})
-        self.made: list[tuple[Arm, str, str]] = []
-        self.sown: dict[str, Any] = {}
-        self.proofs: list[float] = []
-        self.by_windows: list[str] = []
-        self.absent: set[str] = set()
-        self.home = Home(top / "cache", top / "data")
-        self.arms: Any = {arm: self._kernel(arm) for arm in Arm}
-        monkeypatch.setattr(attacking, "touched_by", lambda *_: Touched((("changed", "mm/x.c"),)))
-        monkeypatch.setattr(attacking, "plan_search", self._plan)
-        monkeypatch.setattr(attacking, "Hunter", lambda *cell: FakeHunter(self, *cell))
-        monkeypatch.setattr(Session, "begin", self._begin)
-        clock = itertools.count()  # a second passes at each look
-        monkeypatch.setattr(attacking, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-
-    def _kernel(self, arm: Arm) -> Any:
-        kernel = SimpleNamespace(id=str(arm), has_debug_info=True, release="6.1.192")
-        return SimpleNamespace(kernel=kernel, applied=SimpleNamespace(commit=str(arm)), arm=arm)
-
-    def _plan(self, _session: Any, built: Any, _race: Any, workload: Any, _options: Any) -> Any:
-        if workload.name in self.absent:
-            raise NotHereError("no such selftest")
-        return built.arm, workload.name
-
-    def _begin(self, built: Any, _race: Any, workload: Any, options: RunOptions) -> Any:
-        return ended((self.boot(built.arm, workload.name, WINDOWS if options.steer else FREE),))
-
-    def boot(self, arm: Arm, workload: str, way: str) -> Any:
-        self.made.append((arm, workload, way))
-        number = len(self.made)
-        fields = self.fails(number, arm, workload, way)
-        run = made_run(self.home.runs, name=f"run-{number}", **fields.get("made", fields))
-        if judged := fields.get("judged"):
-            run.store(judged)
-        return run
-
-    def attack(self, seconds: float = 40, known: Titles = NONE, slots: int = 1) -> Attacked:
-        session = made_session(self.home, executor=LocalExecutor(self.home, quiet_step, slots))
-        with Attack(session, self.arms, RACE, RunOptions(seed=1)) as one:
-            return one.run(seconds, known)
-
-
-class FakeHunter:
-    """A search whose boots are made runs, and whose second failure is proven."""
-
-    def __init__(self, guests: Guests, _session: Any, _built: Any, cell: Any, _seed: int) -> None:
-        self._guests = guests
-        self._arm, self._workload = cell
-        self.proven = False
-        self.finding = None
-        self.missed = 0.5
-        self.ground = SimpleNamespace(sites=())
-        self.search = SimpleNamespace(
-            watched=False, profile=Profile(), tried=Tried(), words="at work"
-        )
-
-    def __enter__(self) -> "FakeHunter":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def sow(self, seeds: Any) -> None:
-        self._guests.sown[self._workload] = seeds
-
-    def begin(self, _seconds: float) -> UnderWay[Boot]:
-        return UnderWay(ended(()), self._boot)
-
-    def _boot(self) -> Boot:
-        run = self._guests.boot(self._arm, self._workload, SEARCH)
-        if self.search.watched:
-            self.search.tried.boots += 1
-            self.search.tried.schedules += 9
-            self.search.tried.foreign[run.judgement().title] += 1
-        self.search.watched = True
-        return Boot(run.judgement(), SimpleNamespace(), 1.0, 1.0, run)  # type: ignore[arg-type]
-
-    def prove_windows(self, _seconds: float, _tell: Any) -> None:
-        self._guests.by_windows.append(self._workload)
-        self.proven = True
-
-    def prove(self, _boot: Boot, seconds: float, _tell: Any) -> None:
-        self._guests.proofs.append(seconds)
-        self.proven = len(self._guests.proofs) == 2
 
 
 def test_each_way_has_its_turn_and_the_search_begins_with_what_is_known_of_before(
@@ -193,8 +72,6 @@ def test_several_boots_under_way_end_before_a_failure_is_proven_and_all_of_them_
     guests = Guests(tmp_path, monkeypatch, fails)
     done = guests.attack(seconds=60, slots=3)
     assert done.failure
-    assert done.failure.boot
-    assert done.failure.boot.run == done.failure.run
     assert len([one for one in done.attempts if one.arm is Arm.AFTER]) == 3 + 1  # one to prove it
     assert len(guests.proofs) == 2
     assert len({one.run.id for one in done.attempts}) == len(guests.made) == len(done.attempts)
@@ -251,7 +128,8 @@ def test_what_cannot_run_is_left_out_and_a_broken_host_ends_it(
 
 
 def _boots(done: Attacked) -> list[tuple[Arm, str, str]]:
-    return [(one.arm, one.workload, one.way) for one in done.attempts]
+    ways = {WATCH: SEARCH}
+    return [(one.arm, one.workload, ways.get(one.way, one.way)) for one in done.attempts]
 
 
 def test_ways_that_the_host_spoils_are_left_and_the_others_go_on(

@@ -16,6 +16,7 @@ from mmrace.errors import InfraError
 from mmrace.executors.executor import Runs, UnderWay, as_ended
 from mmrace.experiments import hunt as hunting
 from mmrace.outcome import Judgement, Outcome
+from mmrace.runs.record import RunDir
 from mmrace.runs.searched import read_searched, write_searched
 from mmrace.searching.boots import Boot, read_boot
 from mmrace.searching.search import Search
@@ -37,13 +38,14 @@ class Boots:
         self.begun: list[Future[Runs]] = []
         self.plans: list[Any] = []
 
-    def __call__(self, plan: Any, _seed: int, _seconds: float) -> UnderWay[Boot]:
+    def __call__(self, plan: Any, _seed: int, _seconds: float, _slot: str) -> UnderWay[Boot]:
         number = len(self.begun)
         self.plans.append(plan.search)
         self.begun.append(Future())
         failed = number in self.fails
         judged = Judgement(Outcome.CRASH if failed else Outcome.PASS, signature_matched=failed)
-        boot = Boot(judged, searched(replace(NEAR)), 5.0, 5.0, NO_RUN)
+        run = RunDir(Path(f"none-{number}"))
+        boot = Boot(judged, searched(replace(NEAR)), 5.0, 5.0, run)
         return UnderWay(self.begun[-1], lambda: boot)
 
     def end(self, *numbers: int) -> None:

@@ -170,13 +170,14 @@ class Boots:
         self.fails = fails
         self.plans = []
 
-    def __call__(self, plan, seed, seconds):
+    def __call__(self, plan, seed, seconds, slot=""):
         self.plans.append(plan)
         failed = len(self.plans) == self.fails
         outcome = Outcome.CRASH if failed else Outcome.PASS
         log = (step(1.0, 0, StepKind.HELD, 1), step(1.5, 0, StepKind.GO, 1))
         judged = Judgement(outcome, signature_matched=failed)
-        return ended(Boot(judged, searched(NEAR, log=log), 2.0, 2.5, NO_RUN))
+        run = RunDir(Path(f"none-{len(self.plans)}"))
+        return ended(Boot(judged, searched(NEAR, log=log), 2.0, 2.5, run))
 
 
 def ended(boot: Boot) -> UnderWay[Boot]:
@@ -204,7 +205,7 @@ def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
 
 
 def test_a_search_counts_what_else_failed_and_schedules_at_once_what_it_knows() -> None:
-    def foreign(_plan, _seed, _seconds):
+    def foreign(_plan, _seed, _seconds, _slot):
         return ended(Boot(Judgement(Outcome.HANG, "stall"), searched(NEAR), 1.0, 1.0, NO_RUN))
 
     search = Search(foreign, SITES, None, Profile(seconds=9.0, pairs=(NEAR,)))

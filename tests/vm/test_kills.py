@@ -27,6 +27,15 @@ def test_two_hundred_kills_lose_nothing_and_count_nothing_twice():
     print(done.stdout)
 
 
+def test_fifty_kills_of_attacks_lose_nothing_and_count_nothing_twice():
+    env = {**os.environ, "PYTHONPATH": f"{TOP}/harness:{TOP}/tests"}
+    words = [sys.executable, "-m", "fakes.attackkills", "50", str(secrets.randbelow(2**31))]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}\n{done.stderr}"
+    assert re.match(r"50 kills in \d+ campaigns", done.stdout)
+    print(done.stdout)
+
+
 def qemus():
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

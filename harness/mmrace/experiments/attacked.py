@@ -6,37 +6,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mmrace.definitions.race import Race
+from mmrace.experiments.attempts import Attempt
 from mmrace.experiments.hunter import Finding
-from mmrace.outcome import Outcome
-from mmrace.runs.record import NotRun, RunDir
-from mmrace.searching.boots import Boot
+from mmrace.runs.record import NotRun
 from mmrace.searching.search import Tried
-from mmrace.verdicts.facing import Faced, title_of
+from mmrace.verdicts.facing import Faced
 from mmrace.verdicts.verdict import Arm
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One boot of an attack: the kernel's arm, the workload, the way, and the run.
-
-    ``boot``: the search's record of the boot, only of a boot that failed under a search.
-    """
-
-    arm: Arm
-    workload: str
-    way: str
-    run: RunDir
-    boot: Boot | None = None
-
-    @property
-    def title(self) -> str:
-        """The failure's title, "" for none."""
-        return title_of(self.run.judgement())
-
-    @property
-    def held(self) -> bool:
-        """Whether the run was exercised and nothing failed."""
-        return self.run.judgement().outcome is Outcome.PASS
 
 
 @dataclass(frozen=True)

@@ -152,11 +152,14 @@ class Session:
         return self.begin(built, race, workload, options).result()[0]
 
     def begin(
-        self, built: Built, race: Race, workload: Workload, options: RunOptions
+        self, built: Built, race: Race, workload: Workload, options: RunOptions, slot: str = ""
     ) -> "Future[tuple[RunDir, ...]]":
-        """Have one workload run once, as soon as a slot is free; the future holds its one run."""
-        planner = self.planner
-        return self.executor.submit(lambda: (planner.plan(built, race, workload, options),))
+        """Have one workload run once, as soon as a slot is free; the future holds its one run.
+
+        ``slot``: its place in a campaign.
+        """
+        plan = self.planner.plan
+        return self.executor.submit(lambda: (plan(built, race, workload, options, slot=slot),))
 
     def run_cell(self, plan: Callable[[], Cell]) -> RunDir:
         """Plan and run one cell, and wait for its run; raises what planning and running raise."""

@@ -9,6 +9,7 @@ one.
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,16 +25,24 @@ _MEMORY = 3 << 30  # bytes of host memory for a guest with two NUMA nodes, and f
 
 @dataclass(frozen=True)
 class Slots:
-    """One campaign: its name, and the runs that it had when it was begun or resumed."""
+    """One campaign: its name, and the runs that it had when it was begun or resumed.
+
+    ``seed``: a random number, drawn when the campaign was begun.
+    """
 
     name: str
     runs: dict[str, RunDir]
     path: Path
     number: int
+    seed: int
 
     def slot(self, place: str) -> str:
         """Return the name that a run at this place records."""
         return f"{self.name}/{place}"
+
+    def place(self, slot: str) -> str:
+        """Return the place of a run with this name; the reverse of ``slot``."""
+        return slot.removeprefix(f"{self.name}/")
 
     def end(self) -> None:
         """End the campaign, as the user has its result; the next one is new."""
@@ -64,19 +73,20 @@ def campaign_slots(home: Home, key: str, waiting: Callable[[str], None]) -> Iter
     """
     with home.lock(f"campaign-{key}", waiting):
         path = home.data / "campaigns" / f"{key}.json"
-        number, is_open = _state(path)
+        number, is_open, seed = _state(path)
         number += 0 if is_open else 1
+        seed = seed if is_open else secrets.randbelow(2**31)
         name = f"{key}-{number}"
-        write_file(path, json.dumps({"number": number, "open": True}))
-        yield Slots(name, _runs(home, name) if is_open else {}, path, number)
+        write_file(path, json.dumps({"number": number, "open": True, "seed": seed}))
+        yield Slots(name, _runs(home, name) if is_open else {}, path, number, seed)
 
 
-def _state(path: Path) -> tuple[int, bool]:
+def _state(path: Path) -> tuple[int, bool, int]:
     try:
         content = json.loads(path.read_bytes())
-        return int(content["number"]), bool(content["open"])
+        return int(content["number"]), bool(content["open"]), int(content.get("seed", 0))
     except (OSError, ValueError, KeyError, TypeError):
-        return 0, False
+        return 0, False, 0
 
 
 def _runs(home: Home, name: str) -> dict[str, RunDir]:

@@ -39,10 +39,24 @@ class Boot:
         return self.judgement.signature_matched
 
 
-class BootMaker(Protocol):
-    """Begins a boot with a plan for the director and at least ``seconds`` of the workload."""
+@dataclass(frozen=True)
+class Slot:
+    """A boot's slot in a campaign ("" for none) and its seed (None for any)."""
 
-    def __call__(self, plan: Plan, seed: int, seconds: float) -> UnderWay[Boot]:
+    name: str = ""
+    seed: int | None = None
+
+
+ANY = Slot()
+
+
+class BootMaker(Protocol):
+    """Begins a boot with a plan for the director and at least ``seconds`` of the workload.
+
+    ``slot``: name of the boot's slot in a campaign, "" for none.
+    """
+
+    def __call__(self, plan: Plan, seed: int, seconds: float, slot: str = "") -> UnderWay[Boot]:
         """Begin the boot; its ``end`` raises InfraError when QEMU cannot be started."""
         ...
 
@@ -54,13 +68,14 @@ class CellBoots:
     executor: Executor
     cell: Cell
 
-    def __call__(self, plan: Plan, seed: int, seconds: float) -> UnderWay[Boot]:
+    def __call__(self, plan: Plan, seed: int, seconds: float, slot: str = "") -> UnderWay[Boot]:
         """Begin a run of the cell with this plan."""
         spec = self.cell.spec
         own = spec.model_copy(
             update={
                 "id": new_id(spec.race.name, spec.workload.name),
                 "seed": seed,
+                "slot": slot,
                 "notes": (*spec.notes, HELD if plan.search and plan.search.holds else WATCHED),
                 "options": spec.options.with_(seconds=seconds, at_most=seconds),
             }

@@ -18,19 +18,25 @@ _FORMAT = 1
 class Profile:
     """Communicating accesses, as addresses of their instructions in one kernel.
 
-    ``boots``, ``seconds`` (of race phase) and ``accesses``: what was watched for it.
+    ``boots``, ``seconds`` (of race phase) and ``accesses``: what was watched for it. ``runs``: ids
+    of these boots, where they had one; no boot is added twice.
     """
 
     boots: int = 0
     seconds: float = 0.0
     accesses: int = 0
     pairs: tuple[Pair, ...] = ()
+    runs: tuple[str, ...] = ()
 
-    def merged(self, searched: Searched, seconds: float, beside: Collection[int] = ()) -> "Profile":
-        """Return this profile with the pairs of one more boot.
+    def merged(
+        self, searched: Searched, seconds: float, beside: Collection[int] = (), run: str = ""
+    ) -> "Profile":
+        """Return this profile with the pairs of one more boot; ``run``: the boot's id.
 
         A pair counts only if one of its two addresses is outside ``beside``.
         """
+        if run in self.runs:
+            return self
         seen = (
             pair for pair in searched.pairs if not (pair.first in beside and pair.second in beside)
         )
@@ -39,6 +45,7 @@ class Profile:
             seconds=self.seconds + seconds,
             accesses=self.accesses + searched.counts.accesses,
             pairs=_merged((*self.pairs, *seen)),
+            runs=(*self.runs, *filter(None, (run,))),
         )
 
     def ranked(self) -> tuple[Pair, ...]:
@@ -126,7 +133,7 @@ def load_profile(path: Path) -> Profile:
         Pair(**{**fields, "stores": (fields["stores"][0], fields["stores"][1])})
         for fields in kept.pop("pairs")
     )
-    return Profile(pairs=tuple(pairs), **kept)
+    return Profile(pairs=tuple(pairs), runs=tuple(kept.pop("runs", ())), **kept)
 
 
 def save_profile(path: Path, profile: Profile) -> None:

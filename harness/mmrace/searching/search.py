@@ -9,7 +9,7 @@ from typing import Any
 
 from mmrace.executors.executor import UnderWay
 from mmrace.outcome import Outcome
-from mmrace.searching.boots import Boot, BootMaker
+from mmrace.searching.boots import ANY, Boot, BootMaker, Slot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.profile import Profile, make_search
@@ -138,30 +138,35 @@ class Search:
             f" {len(self.tried.coverage.pairs)} pairs"
         )
 
-    def begin(self, seconds: float) -> UnderWay[Boot]:
+    def begin(self, seconds: float, slot: Slot = ANY) -> UnderWay[Boot]:
         """Begin the next boot, with at most ``seconds`` of the workload.
 
         While the profile does not suffice, no vCPU is held. The boot's results are added when it
         ends; boots begun meanwhile use the profile as it is.
         """
         if self.watched:
-            return self.once(min(BOOT_SECONDS, seconds))
-        return self.watch(min(PROFILE_SECONDS, seconds))
+            return self.once(min(BOOT_SECONDS, seconds), slot)
+        return self.watch(min(PROFILE_SECONDS, seconds), slot)
 
-    def watch(self, seconds: float = PROFILE_SECONDS) -> UnderWay[Boot]:
+    def watch(self, seconds: float = PROFILE_SECONDS, slot: Slot = ANY) -> UnderWay[Boot]:
         """Begin a boot in which no vCPU is held, for the profile."""
-        return self._begin(make_search(self._sites, WATCH), seconds, self._seen)
+        return self._begin(make_search(self._sites, WATCH), seconds, slot, self._seen)
 
-    def once(self, seconds: float = BOOT_SECONDS) -> UnderWay[Boot]:
+    def once(self, seconds: float = BOOT_SECONDS, slot: Slot = ANY) -> UnderWay[Boot]:
         """Begin a boot under schedules over the accesses of the profile."""
         more, alone = self._seeds.addresses, self._seeds.functions
         scheduled = make_search(self._sites, self.tactics, self.profile, more, alone)
-        return self._begin(scheduled, seconds, self.tried.add)
+        return self._begin(scheduled, seconds, slot, self.tried.add)
+
+    def take(self, boot: Boot, *, watched: bool) -> None:
+        """Add the results of a boot of an earlier process; ``watched``: no vCPU was held."""
+        (self._seen if watched else self.tried.add)(boot)
 
     def _begin(
-        self, search: SearchPlan, seconds: float, take: Callable[[Boot], None]
+        self, search: SearchPlan, seconds: float, slot: Slot, take: Callable[[Boot], None]
     ) -> UnderWay[Boot]:
-        begun = self._boots(Plan(search=search, marks=self._marks), self._seed(), seconds)
+        seed = self._seed() if slot.seed is None else slot.seed
+        begun = self._boots(Plan(search=search, marks=self._marks), seed, seconds, slot.name)
 
         def end() -> Boot:
             boot = begun.end()
@@ -172,7 +177,8 @@ class Search:
 
     def _seen(self, boot: Boot) -> None:
         self._watched += 1
-        self.profile = self.profile.merged(boot.searched, boot.seconds, self._beside)
+        seen, seconds = boot.searched, boot.seconds
+        self.profile = self.profile.merged(seen, seconds, self._beside, boot.run.id)
         self.tried.seconds += boot.seconds
         self.tried.failures += boot.failed
 
