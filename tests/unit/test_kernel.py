@@ -207,7 +207,7 @@ def test_a_bench_that_was_configured_otherwise_is_not_shared(
         BuildDirectory, "has_built", lambda *words: next(answers, False) and first(*words)
     )
     lab.build("b", configs=same_in_other_words(tmp_path))
-    assert len(lab.compiled()) == 3
+    assert len([one for one in lab.benches() if (one.build / "mm/rmap.o").is_file()]) == 2
     assert len(bench.configured) == 1
 
 

@@ -13,7 +13,7 @@ from mmrace.building.choice import (
     Progress,
     check_out_in,
     choose_directory,
-    copy_model,
+    copy_built,
     lock_build,
     report_full_disk,
 )
@@ -100,7 +100,9 @@ def _join(twin: BuildDirectory, directory: BuildDirectory, order: Request, confi
     if not twin.has_built(config):
         return False
     twin.remember(configured=[*twin.configured, order.asked])
-    BuildDirectory(directory.home, directory.model or directory.name).remember(**{SAME: twin.name})
+    asked = BuildDirectory(directory.home, directory.model or directory.name)
+    asked.remember(**{SAME: twin.name})
+    asked.drop_near()
     return True
 
 
@@ -121,7 +123,7 @@ def _build(
     try:
         before = make_room(directory.home, _NEW if not directory.build.is_dir() else _MORE)
         progress(str(before) or "checking out")
-        copy_model(directory, progress)
+        copy_built(directory, order, progress)
         with directory.at_work():
             progress("checking out")
             check_out_in(directory, order.base, order.commit, progress)
@@ -151,7 +153,8 @@ def _build(
 def _compile(
     directory: BuildDirectory, touched: Mapping[str, str], config: str, progress: Progress
 ) -> tuple[str, ...]:
-    whole = not directory.state.get("objects")
+    near = directory.state.get("near")
+    whole = not directory.state.get("objects") and not near
     counted = directory.home.kernels / "objects" / digest([dict(directory.env), config])
     known = _number(counted)
     there = sum(1 for _ in directory.build.rglob("*.o")) if whole else 0  # a killed build's
@@ -178,6 +181,8 @@ def _compile(
     if whole:
         directory.remember(objects=there + done)
         write_file(counted, str(there + done))
+    elif near:
+        directory.remember(objects=sum(1 for _ in directory.build.rglob("*.o")), near=None)
     return warnings(lines)
 
 

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from mmrace.errors import BuildError, UserError
-from mmrace.home import Home, write_file
+from mmrace.home import Home, publish, write_file
 from mmrace.proc import Bind, Completed, Sandbox, run
 from mmrace.sandbox import Limits
 from mmrace.storage import SIZE, measure
@@ -241,17 +241,54 @@ class BuildDirectory:
         overlay is not: this directory is built in by another user.
         """
         model = BuildDirectory(self.home, self.model, self.env)
-        state = model.state
-        whole = state.get("objects") and not state.get("building")
-        if not self.model or not whole or model._misdated(Clock.now()):
+        if not self.model or not model.trusted:
             return False
-        shutil.rmtree(self.build, ignore_errors=True)
-        argv = ["cp", "-a", "--reflink=auto", str(model.build), str(self.build)]
-        if run(argv, deadline=DEADLINE).returncode:
+        self._copy("cp -a --reflink=auto", model.build, self.build)
+        write_file(self.folder / "state.json", json.dumps(model.state))
+        return self.build.is_dir()
+
+    def copy_near(self, near: "BuildDirectory") -> bool:
+        """Begin with source and objects of one with another config; False where it has none.
+
+        Kbuild knows which options each object depends on, and makes those again that the configs
+        differ in. The caller has the locks of both.
+        """
+        if not near.trusted:
+            return False
+        self.remember(near=near.name, latest=near.state.get("latest"))
+        if not self.source.is_dir() and near.source.is_dir():
+            if near.index.is_file():
+                shutil.copy2(near.index, self.index)
+            self._copy("cp -al", near.source, self.source)
+        if self.source.is_dir():
+            self._copy("cp -a --reflink=auto", near.build, self.build)
+        return self.build.is_dir()
+
+    def drop_near(self) -> None:
+        """Drop what was copied for a config that another directory turned out to have."""
+        if self.state.get("near"):
             shutil.rmtree(self.build, ignore_errors=True)
-            return False
-        write_file(self.folder / "state.json", json.dumps(state))
-        return True
+            self.remember(near=None)
+
+    @property
+    def index(self) -> Path:
+        """Git's record of what is checked out as the source."""
+        return self.source.with_name(f"{self.source.name}.index")
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it holds a whole build, and make can go by the times of its files."""
+        state = self.state
+        whole = state.get("objects") and not state.get("building")
+        return bool(whole) and not self._misdated(Clock.now())
+
+    def _copy(self, words: str, there: Path, here: Path) -> None:
+        """Copy a directory in place of another one, whole or not at all."""
+        shutil.rmtree(here, ignore_errors=True)
+        with self.home.scratch(here.parent) as made:
+            copied = made / here.name
+            if not run([*words.split(), str(there), str(copied)], deadline=DEADLINE).returncode:
+                publish(copied, here)
 
     def _misdated(self, now: Clock) -> bool:
         """Whether files may be dated later than now, or a killed build's files be unknown."""

@@ -10,7 +10,7 @@ from mmrace.building.choice import (
     Progress,
     check_out_in,
     choose_directory,
-    copy_model,
+    copy_built,
     lock_build,
     report_full_disk,
 )
@@ -53,7 +53,7 @@ def build_module(
         directory = choose_directory(home, order)
         with report_full_disk(home), lock_build(directory, progress):
             try:
-                copy_model(directory, progress)
+                copy_built(directory, order, progress)
                 with directory.at_work():
                     progress("checking out")
                     check_out_in(directory, base.name, commit, progress)
