@@ -82,7 +82,7 @@ def _is_argument(one: click.Parameter) -> bool:
 
 
 def _list(pairs: tuple[tuple[str, str], ...]) -> list[str]:
-    return [line for word, told in pairs for line in (".TP", f"\\fB{_text(word)}\\fR", _text(told))]
+    return [line for word, text in pairs for line in (".TP", f"\\fB{_text(word)}\\fR", _text(text))]
 
 
 def _paragraphs(text: str | None) -> list[str]:

@@ -72,8 +72,8 @@ class Shown:
 
     def __repr__(self) -> str:
         """What an assertion that fails shows: outcome, title and directory."""
-        told = f"{self.judgement.outcome} {self.judgement.title}".strip()
-        return f"<{told}, {self.run.folder}>"
+        result = f"{self.judgement.outcome} {self.judgement.title}".strip()
+        return f"<{result}, {self.run.folder}>"
 
     @property
     def outcome(self) -> Outcome:
@@ -107,13 +107,15 @@ def errors_end_test() -> Iterator[None]:
 class Vm:
     """Boots the kernel of a test; every run is recorded in the home, as ``mmrace run`` does it."""
 
-    def __init__(self, home: Home, built: Built, wish: Wish, slot: str, said: list[str]) -> None:
+    def __init__(
+        self, home: Home, built: Built, wish: Wish, slot: str, messages: list[str]
+    ) -> None:
         self.built = built
         self._home = home
         self._wish = wish
         self._slot = slot  # lock of the home: its holder may run a guest
-        self._said = said
-        self._session = Session(home, self._step, said.append)
+        self._messages = messages
+        self._session = Session(home, self._step, messages.append)
 
     def run(
         self,
@@ -195,34 +197,34 @@ class Vm:
             source.parent,
             [source.name],
             workload.argv[0],
-            self._said.append,
+            self._messages.append,
             self.built.guest_cc,
         )
         origin = shlex.join(("pytest", str(source or race.name)))
-        with self._home.lock(self._slot, self._said.append):
+        with self._home.lock(self._slot, self._messages.append):
             planned = self._session.planner.plan(
                 self.built, race, workload, options, origin=origin, program=program or None
             )
             run = self._session.run_cell(lambda: planned)
         judged = run.judgement()
-        self._said.append(f"{ENDED}{judged.outcome} {judged.title}".strip())
-        self._said.append(f"run directory: {run.folder}")
+        self._messages.append(f"{ENDED}{judged.outcome} {judged.title}".strip())
+        self._messages.append(f"run directory: {run.folder}")
         return Shown(run, judged)
 
     @contextmanager
     def _step(self, title: str) -> Iterator[Tell]:
-        yield progress_teller(title, self._said)
+        yield progress_teller(title, self._messages)
 
 
-def progress_teller(title: str, said: list[str], show: Tell = lambda _text: None) -> Tell:
-    """Keep a step's result in ``said``; ``show`` its state now and then, when it takes long."""
+def progress_teller(title: str, messages: list[str], show: Tell = lambda _text: None) -> Tell:
+    """Keep a step's result in ``messages``; ``show`` its state now and then, when it takes long."""
     started = last = time.monotonic()
 
     def tell(text: str) -> None:
         nonlocal last
         now = time.monotonic()
         if text.startswith("="):
-            said.append(f"{title}: {text[1:].strip()}")
+            messages.append(f"{title}: {text[1:].strip()}")
         elif now - last > PLAIN_INTERVAL:
             last = now
             left = time_left(text, now - started)

@@ -68,7 +68,7 @@ def examine_host(home: Home) -> tuple[Check, ...]:
 
 
 def examine(
-    wanted: tuple[Package, ...],
+    packages: tuple[Package, ...],
     *,
     cpus: int,
     memory: int,
@@ -92,7 +92,7 @@ def examine(
             str(package.file) if package.file.exists() else "",
             "" if package.file.exists() else f"apt-get install {package.name} ({package.purpose})",
         )
-        for package in wanted
+        for package in packages
     ]
     checks.append(_qemu(version))
     checks.append(

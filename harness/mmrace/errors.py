@@ -48,9 +48,9 @@ class InfraError(MmraceError):
     exit_code = 69
 
 
-def no_room(said: str) -> bool:
+def no_room(output: str) -> bool:
     """Whether a program failed because the disk was full, or the user's part of it."""
-    return any(words in said for words in _NO_ROOM)
+    return any(words in output for words in _NO_ROOM)
 
 
 def disk_full(path: object) -> InfraError:

@@ -60,10 +60,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show, beside a failure, which kernels and runs it is about."""
     report = yield
-    said = getattr(item, "mmrace_said", None)
-    if said and report.failed:
-        report.sections.append(("mmrace", "\n".join(said)))
-        ended = [text.removeprefix(ENDED) for text in said if text.startswith(ENDED)]
+    messages = getattr(item, "mmrace_messages", None)
+    if messages and report.failed:
+        report.sections.append(("mmrace", "\n".join(messages)))
+        ended = [text.removeprefix(ENDED) for text in messages if text.startswith(ENDED)]
         place = getattr(report.longrepr, "reprcrash", None)
         if place and ended:
             place.message = f"{ended[-1]}: {place.message}"
@@ -102,7 +102,7 @@ def mmrace_tree(request: pytest.FixtureRequest, mmrace_home: Home) -> Tree:
 def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree: Tree) -> Built:
     """The kernel of the test's mark: built once, whichever worker comes first."""
     wish, built = wish_of(request.node), request.config.stash[_KERNELS]
-    said = _messages_of(request.node)
+    messages = _messages_of(request.node)
     with errors_end_test():
         race = wish.find_race(mmrace_home)
         own = race.fragments() if race else ()
@@ -111,7 +111,7 @@ def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree
 
         @contextmanager
         def step(title: str) -> Iterator[Tell]:
-            yield progress_teller(title, said, lambda text: _show(request.config, text))
+            yield progress_teller(title, messages, lambda text: _show(request.config, text))
 
         try:
             built[key] = kernels.build(mmrace_home, *key[1:], step)
@@ -121,7 +121,7 @@ def mmrace_kernel(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_tree
     with errors_end_test():
         if isinstance(found, MmraceError):
             raise found
-    said.append(f"kernel {found.kernel.release} {found.kernel.id}")
+    messages.append(f"kernel {found.kernel.release} {found.kernel.id}")
     return found
 
 
@@ -142,6 +142,6 @@ def mmrace_vm(request: pytest.FixtureRequest, mmrace_home: Home, mmrace_kernel: 
 
 
 def _messages_of(item: pytest.Item) -> list[str]:
-    if not hasattr(item, "mmrace_said"):
-        item.mmrace_said = []  # type: ignore[attr-defined]
-    return item.mmrace_said  # type: ignore[attr-defined,no-any-return]
+    if not hasattr(item, "mmrace_messages"):
+        item.mmrace_messages = []  # type: ignore[attr-defined]
+    return item.mmrace_messages  # type: ignore[attr-defined,no-any-return]

@@ -87,8 +87,8 @@ def run(
     with sandbox.handed_over():
         done = _run(words, command, deadline, cwd, None, stdin, on_line, sandbox)
     if done.returncode and done.stderr.startswith(b"bwrap: "):
-        said = done.errors.splitlines()[0]
-        raise InfraError(f"the sandbox cannot be set up: {said}; see mmrace doctor")
+        message = done.errors.splitlines()[0]
+        raise InfraError(f"the sandbox cannot be set up: {message}; see mmrace doctor")
     return done
 
 

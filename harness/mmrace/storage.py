@@ -59,20 +59,20 @@ class Dropped:
 
     def __str__(self) -> str:
         """One line; empty when nothing was dropped and the home is under its limit."""
-        said = []
+        parts = []
         if self.items:
             counts = ", ".join(
                 f"{sum(item.kind == kind for item in self.items)} {_WORDS[kind]}"
                 for kind in REBUILT
                 if any(item.kind == kind for item in self.items)
             )
-            said.append(f"dropped {counts} ({size_text(sum(item.size for item in self.items))})")
+            parts.append(f"dropped {counts} ({size_text(sum(item.size for item in self.items))})")
         if self.held > self.limit:
-            said.append(
+            parts.append(
                 f"the home holds {size_text(self.held)}, its limit is {size_text(self.limit)}; "
                 "`mmrace clean` shows what is in it"
             )
-        return "; ".join(said)
+        return "; ".join(parts)
 
 
 _WORDS = {
@@ -162,8 +162,8 @@ def clean(home: Home, kinds: Sequence[str], days: int | None, *, really: bool) -
     return Cleaned(totals(held), tuple(chosen), tuple(kept), really)
 
 
-def make_room(home: Home, wanted: int = 0) -> Dropped:
-    """Drop what was used longest ago until the home, and ``wanted`` bytes more, are in its limit.
+def make_room(home: Home, more_bytes: int = 0) -> Dropped:
+    """Drop what was used longest ago until the home, and ``more_bytes`` more, are below its limit.
 
     On a disk that others have filled the limit is what the disk has.
     """
@@ -177,12 +177,12 @@ def make_room(home: Home, wanted: int = 0) -> Dropped:
         if item.kind in _DROPPED and (item.kind != "downloads" or item.age > _FRESH)
     ]
     for item in sorted(candidates, key=lambda one: -one.age):
-        if total + wanted <= limit:
+        if total + more_bytes <= limit:
             break
         if drop(home, item):
             gone.append(item)
             total -= item.size
-    if total + wanted > limit and not any(home.builds.glob("[!.]*")):
+    if total + more_bytes > limit and not any(home.builds.glob("[!.]*")):
         for item in held:  # their files are linked to by no build directory any more
             if item.kind == "sources" and drop(home, item):
                 gone.append(item)

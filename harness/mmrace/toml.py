@@ -43,5 +43,5 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        said = (str(path), where, first["msg"])
-        raise UserError(": ".join(filter(None, said))) from error
+        parts = (str(path), where, first["msg"])
+        raise UserError(": ".join(filter(None, parts))) from error

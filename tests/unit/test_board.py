@@ -23,10 +23,10 @@ def shown(board: Board) -> list[list[str]]:
 def test_a_row_for_each_worker_with_its_cell_its_state_and_its_runs() -> None:
     board = Board()
     with board.group(["1", "2"], "race/storm"), board.group(["3"], "race/other"):
-        board.heard({"cell": "1", "at": "b", "state": BEGUN})
-        board.heard({"cell": "1", "at": "b", "state": "booting"})
-        board.heard({"cell": "3", "at": "a", "state": BEGUN})
-        board.heard({"cell": "4", "at": "c", "state": "of another user"})
+        board.record_event({"cell": "1", "at": "b", "state": BEGUN})
+        board.record_event({"cell": "1", "at": "b", "state": "booting"})
+        board.record_event({"cell": "3", "at": "a", "state": BEGUN})
+        board.record_event({"cell": "4", "at": "c", "state": "of another user"})
         assert shown(board) == [
             ["worker", "runs", "now", "s"],
             ["a", "0", "race/other", "begun", "0"],
@@ -36,7 +36,7 @@ def test_a_row_for_each_worker_with_its_cell_its_state_and_its_runs() -> None:
         assert shown(board)[2] == ["b", "2", "waits"]
         assert board.begun("1") == board.begun("2") == ("b",)
     assert board.begun("1") == ()
-    board.heard({"cell": "1", "at": "b", "state": "late"})
+    board.record_event({"cell": "1", "at": "b", "state": "late"})
     assert shown(board)[2] == ["b", "2", "waits"]
 
 

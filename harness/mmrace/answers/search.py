@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmrace.answers.answer import Answer, Block, Page, fields
 from mmrace.experiments.attacked import Attacked
-from mmrace.experiments.hunt import Hunted, told
+from mmrace.experiments.hunt import Hunted, summarise
 from mmrace.reports import attack, hunt
 from mmrace.searching.explanation import columns
 from mmrace.searching.windowing import render_windows
@@ -18,7 +18,7 @@ def hunt_result(done: Hunted, out: Path, *, windows: bool) -> Answer:
     text += ["\n".join(columns(done.story))] if done.story else []
     text += [made] if made else []
     document = {**done.document(str(out)), "windows": made}
-    name = f"hunt for {done.race.name}/{done.workload.name}: {told(done)}"
+    name = f"hunt for {done.race.name}/{done.workload.name}: {summarise(done)}"
     page = Page(name, done.runs, sections=hunt.sections(done)) if done.runs else None
     return Answer(document, text, 0 if done.proof.holds else 3, page=page, watched=True)
 

@@ -146,8 +146,8 @@ class Bisection:
         elif tally.failures >= self.settings.learn_failures or left <= 0:
             self.phase = Phase.SEARCH
         else:
-            wanted = self.settings.learn_failures - tally.failures
-            self._ask(end, min(left, wanted))
+            missing = self.settings.learn_failures - tally.failures
+            self._ask(end, min(left, missing))
 
     def _search(self) -> None:
         best = self.belief.best

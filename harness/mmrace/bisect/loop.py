@@ -85,7 +85,7 @@ def command_probe(clone: Path, argv: Sequence[str], deadline: float) -> Probe:
         raise UserError("no command to run; give one after --")
     last = ""
 
-    def probe(revision: str, _wanted: int) -> Result:
+    def probe(revision: str, _limit: int) -> Result:
         nonlocal last
         if revision != last:
             revisions.checkout(clone, revision)

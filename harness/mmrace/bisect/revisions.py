@@ -35,9 +35,11 @@ def git(repo: Path, *argv: str) -> str:
     """Run git in a repository; UserError with git's own first line when it refuses."""
     done = proc.run(["git", "-C", repo, *argv], deadline=_DEADLINE, env=_ENV)
     if done.returncode:
-        said = next((line for line in done.errors.splitlines() if line.strip()), "no reason given")
+        reason = next(
+            (line for line in done.errors.splitlines() if line.strip()), "no reason given"
+        )
         raise UserError(
-            f"git {argv[0]} in {repo}: {said}; check --repo and the revisions", done.errors
+            f"git {argv[0]} in {repo}: {reason}; check --repo and the revisions", done.errors
         )
     return done.text
 

@@ -99,10 +99,10 @@ def _join(twin: BuildDirectory, directory: BuildDirectory, order: Request, confi
     """
     if not twin.has_built(config):
         return False
-    twin.remember(configured=[*twin.configured, order.asked])
-    asked = BuildDirectory(directory.home, directory.model or directory.name)
-    asked.remember(**{SAME: twin.name})
-    asked.drop_near()
+    twin.remember(configured=[*twin.configured, order.config_digest])
+    missing = BuildDirectory(directory.home, directory.model or directory.name)
+    missing.remember(**{SAME: twin.name})
+    missing.drop_near()
     return True
 
 
@@ -128,7 +128,7 @@ def _build(
             progress("checking out")
             check_out_in(directory, order.base, order.commit, progress)
             progress("configuring")
-            config, notes = configure(directory, order.config, order.asked)
+            config, notes = configure(directory, order.config, order.config_digest)
             kernel_id = order.kernel_id(config)
             twin = None if alone else _twin(directory, order.base, config)
             if kernel := load_kernel(directory.home, kernel_id):

@@ -22,7 +22,7 @@ SAME = "same_as"  # in a directory's state.json: the directory that is used in i
 
 def choose_directory(home: Home, order: Request) -> BuildDirectory:
     """Return the directory of a request; that of an untrusted series is shared with nothing."""
-    name = f"{order.base}-{order.asked[:8]}"
+    name = f"{order.base}-{order.config_digest[:8]}"
     same = BuildDirectory(home, name).state.get(SAME)
     if order.sandboxed and isinstance(same, str) and (home.builds / same / "build").is_dir():
         name = same

@@ -113,16 +113,16 @@ def parse_fragment(fragment: Fragment, version: Version) -> tuple[Option, ...]:
     names the line that is neither an option nor a comment, and what may have been meant.
     """
     options = []
-    wanted = True
+    applies = True
     for number, raw in enumerate(fragment.text.splitlines(), 1):
         line = raw.strip()
         where = f"{fragment.name}:{number}"
         if not line:
-            wanted = True
+            applies = True
         elif match := _CONDITION.fullmatch(line):
-            wanted = _holds(match[1], version, where)
+            applies = _holds(match[1], version, where)
         elif match := _SET.fullmatch(line) or _UNSET.fullmatch(line):
-            if wanted:
+            if applies:
                 value = match[2] if match.re is _SET else "n"
                 options.append(Option(match[1], value, fragment.name, fragment.rank, number))
         elif not line.startswith("#"):
@@ -176,11 +176,11 @@ def built_in(options: Iterable[Option]) -> tuple[Option, ...]:
     )
 
 
-def not_stuck(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Option, ...]:
+def not_stuck(options: Iterable[Option], config: Mapping[str, str]) -> tuple[Option, ...]:
     """Return the requests that are not in a finished config (one absent there counts as n)."""
     return tuple(
         option
-        for option in wanted
+        for option in options
         if config.get(option.name, "n") != option.value
         # an int of 0 is how older trees say what newer ones say with n
         and not (option.value == "n" and config[option.name] == "0")

@@ -51,23 +51,23 @@ def configure(
     final = directory.build / ".config"
     began = time.time()
     if digest in directory.configured and final.is_file() and not _stale(directory):
-        told = directory.state.get("dropped")
-        return directory.read(".config"), tuple(map(str, told if isinstance(told, list) else ()))
+        found = directory.state.get("dropped")
+        return directory.read(".config"), tuple(map(str, found if isinstance(found, list) else ()))
     makefile = (directory.source / "Makefile").read_text(encoding="utf-8", errors="replace")
-    wanted = merge(request.fragments, kernel_version(makefile))
+    options = merge(request.fragments, kernel_version(makefile))
     if request.lenient:
-        wanted = built_in(wanted)
+        options = built_in(options)
     whole, dropped = _without_keys(request.whole, directory.source)
-    lines = "".join(f"{assignment(option.name, option.value)}\n" for option in wanted)
+    lines = "".join(f"{assignment(option.name, option.value)}\n" for option in options)
     write_file(directory.build / _FRAGMENT, lines)
     directory.remember(configured=None)
     _run_kconfig(directory, replace(request, whole=whole), lines)
     text = directory.read(_DRAFT)
     config = parse_config(text)
-    missed = not_stuck(wanted, config)
+    missed = not_stuck(options, config)
     if refused := [option for option in missed if not _may_go(option, request)]:
         raise _refusal(directory, refused, config)
-    missed += _find_lost(whole, wanted, config)
+    missed += _find_lost(whole, options, config)
     reasons = explain(directory, missed) if missed else {}
     dropped += [_line(option, config, reasons) for option in missed]
     if request.users and config.get("DEBUG_INFO") != "y":
@@ -85,13 +85,13 @@ def _may_go(option: Option, request: ConfigRequest) -> bool:
     return request.users and option.name in dispensable()
 
 
-def _find_lost(whole: str, wanted: Sequence[Option], config: dict[str, str]) -> tuple[Option, ...]:
+def _find_lost(whole: str, options: Sequence[Option], config: dict[str, str]) -> tuple[Option, ...]:
     """What a whole config has switched on, and this tree or compiler has not."""
-    asked = {option.name for option in wanted}
+    names = {option.name for option in options}
     return tuple(
         Option(name, value, "the config")
         for name, value in parse_config(whole).items()
-        if value in ("y", "m") and name not in asked and config.get(name, "n") == "n"
+        if value in ("y", "m") and name not in names and config.get(name, "n") == "n"
     )
 
 

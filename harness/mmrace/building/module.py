@@ -57,7 +57,7 @@ def build_module(
                 with directory.at_work():
                     progress("checking out")
                     check_out_in(directory, base.name, commit, progress)
-                    configure(directory, order.config, order.asked)
+                    configure(directory, order.config, order.config_digest)
                     progress(f"building {sources.name}")
                     _make_module(directory, files)
                     with home.scratch(home.programs) as made:

@@ -22,11 +22,12 @@ RECIPE = 1
 
 @dataclass(frozen=True)
 class Request:
-    """A kernel that is asked for; all that a build of it takes but the tree's objects.
+    """A request for a kernel: everything that a build needs, except for the tree's objects.
 
-    ``asked`` hashes all but the tree, ``inputs`` are for the id. ``env`` is what the base adds;
-    ``outside`` says that patches came from elsewhere; ``touched`` names the patch that changes a
-    file. Without ``sandboxed`` makefiles have all the rights that mmrace has.
+    ``config_digest``: SHA-256 over everything except the tree. ``inputs``: what the kernel id is
+    made of. ``env``: what the base adds to the environment. ``outside``: whether patches came from
+    outside. ``touched``: by file, the patch that changes it. Without ``sandboxed`` makefiles have
+    all rights of mmrace.
     """
 
     base: str
@@ -34,7 +35,7 @@ class Request:
     commit: str
     tree_hash: str
     config: ConfigRequest
-    asked: str
+    config_digest: str
     inputs: tuple[object, ...]
     touched: Mapping[str, str] = field(default_factory=dict)
     outside: bool = False
@@ -43,7 +44,7 @@ class Request:
     @property
     def key(self) -> str:
         """A name for it, the same for equal requests."""
-        return f"build-{digest([self.tree_hash, self.asked])[:16]}"
+        return f"build-{digest([self.tree_hash, self.config_digest])[:16]}"
 
     def kernel_id(self, config: str) -> str:
         """Return the id of its kernel once its .config is known."""
@@ -62,11 +63,22 @@ def request_kernel(
     sandboxed: bool = True,
 ) -> Request:
     """Return a request; UserError for conflicting fragments, InfraError for missing tools."""
-    config, inputs, asked = read_configs(home, tree_hash, base, configs, sandboxed=sandboxed)
+    config, inputs, config_digest = read_configs(
+        home, tree_hash, base, configs, sandboxed=sandboxed
+    )
     env = tuple(sorted(base.build.env.items()))
     touches = dict(touched)
     return Request(
-        base.name, env, commit, tree_hash, config, asked, inputs, touches, outside, sandboxed
+        base.name,
+        env,
+        commit,
+        tree_hash,
+        config,
+        config_digest,
+        inputs,
+        touches,
+        outside,
+        sandboxed,
     )
 
 
@@ -83,10 +95,10 @@ def read_configs(
     needs = [line for need in find_needs(home, tree_hash) for line in need.lines]
     name = "patches/make.toml" if needs else f"patches/{base.name}/BASE.toml"
     config = config_request(configs, extra=(*base.build.config, *needs), extra_name=name)
-    asked = asdict(config)
+    fields = asdict(config)
     if not config.lenient:
-        del asked["lenient"]  # as requests were before there was the word
-    return config, inputs, digest([*inputs, asked])
+        del fields["lenient"]  # as requests were before there was the word
+    return config, inputs, digest([*inputs, fields])
 
 
 def check_inputs(order: Request) -> None:
@@ -114,23 +126,23 @@ def _tools(inputs: Sequence[object]) -> str:
 
 def recall(home: Home, order: Request) -> Kernel | None:
     """Return the kernel of a request that was built before; None when it is not there."""
-    return _recall(home, order.tree_hash, order.asked)
+    return _recall(home, order.tree_hash, order.config_digest)
 
 
 def remember(home: Home, order: Request, kernel: Kernel) -> None:
     """Note which kernel a request came to."""
-    memo = _memo(home, order.tree_hash, order.asked)
+    memo = _memo(home, order.tree_hash, order.config_digest)
     write_file(memo, "\n".join((kernel.id, *kernel.notes)))
 
 
-def _memo(home: Home, tree_hash: str, asked: str) -> Path:
+def _memo(home: Home, tree_hash: str, config_digest: str) -> Path:
     """File that remembers which kernel a request came to."""
-    return home.kernels / "requests" / digest([tree_hash, asked])
+    return home.kernels / "requests" / digest([tree_hash, config_digest])
 
 
-def _recall(home: Home, tree_hash: str, asked: str) -> Kernel | None:
+def _recall(home: Home, tree_hash: str, config_digest: str) -> Kernel | None:
     try:
-        memo = _memo(home, tree_hash, asked)
+        memo = _memo(home, tree_hash, config_digest)
         kernel_id, *notes = memo.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None

@@ -97,10 +97,10 @@ class _Verify:
             Arm.AFTER: _build(cell, job, session, cell.series),
         }
         workload = cell.workload.name if cell.workload else None
-        asked, pairs = cell.check.options(job.ltp), cell.check.pairs
-        self._learnt = learn_for_arms(session, arms, cell.race, asked, pairs)
+        options, pairs = cell.check.options(job.ltp), cell.check.pairs
+        self._learnt = learn_for_arms(session, arms, cell.race, options, pairs)
         works, undecided = works_of(
-            self._learnt.race, asked, arms[Arm.BEFORE].kernel.release, workload
+            self._learnt.race, options, arms[Arm.BEFORE].kernel.release, workload
         )
         rules = Rules(alpha=job.alpha, pairs=pairs)
         self._pairs = Verification(session, arms, works, rules, undecided)
@@ -170,7 +170,7 @@ class _Hold:
             raise UserError(done.not_run[0].why)
 
     def result(self) -> Result:
-        made, wanted = tuple(self._made), self.cell.check.runs
+        made, needed = tuple(self._made), self.cell.check.runs
         if not made:
             return Result(self.cell, "INCONCLUSIVE", "no time was left for it", UNSTARTED)
         outcome = worst_outcome(run.judgement().outcome for run in made)
@@ -180,8 +180,8 @@ class _Hold:
             reason = judged.title or "; ".join(judged.notes)
             code = judged.outcome.exit_code
             return Result(self.cell, str(judged.outcome), reason, code, made, (worst,))
-        reason = f"{len(made)} of {wanted} runs passed"
-        if len(made) < wanted:
+        reason = f"{len(made)} of {needed} runs passed"
+        if len(made) < needed:
             return Result(self.cell, "INCONCLUSIVE", reason, UNSTARTED, made)
         return Result(self.cell, str(judged.outcome), reason, 0, made)
 

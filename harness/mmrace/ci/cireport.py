@@ -64,20 +64,20 @@ def _case(result: Result, decoded: Traces | None) -> TestCase:
     race = result.cell.race.name
     name = result.cell.name.removeprefix(race).lstrip("/ ")
     case = TestCase(printable(name), f"mmrace.{race}", round(result.seconds, 3))
-    said = printable(f"{result.word}: {result.reason}")
+    result_text = printable(f"{result.word}: {result.reason}")
     runs = read_all(result.blamed, decoded) if result.blamed else []
-    text = "\n\n".join(junit_runs.explain(run) for run in runs) or said
+    text = "\n\n".join(junit_runs.explain(run) for run in runs) or result_text
     if result.exit_code == 1:
-        failure = Failure(said, result.word)
+        failure = Failure(result_text, result.word)
         failure.text = text
         case.result = [failure]
     elif result.exit_code == 3:
-        case.result = [Skipped(said)]
+        case.result = [Skipped(result_text)]
     elif result.exit_code:
-        error = Error(said, result.word)
+        error = Error(result_text, result.word)
         error.text = text
         case.result = [error]
-    case.system_out = printable("\n".join([said, *(f"run {run.id}" for run in result.runs)]))
+    case.system_out = printable("\n".join([result_text, *(f"run {run.id}" for run in result.runs)]))
     return case
 
 

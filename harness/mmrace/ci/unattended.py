@@ -125,9 +125,9 @@ def _call_now(call: Callable[[], None]) -> "Future[None]":
 
 
 def _state_line(one: Deciding, left: float) -> str:
-    said, need = one.result(), one.need()
+    result, need = one.result(), one.need()
     more = "" if need.done else f", about {need.total:.0f} s more"
-    return f"{one.cell.name}: {said.word}: {said.reason}{more}; {left:.0f} s are left"
+    return f"{one.cell.name}: {result.word}: {result.reason}{more}; {left:.0f} s are left"
 
 
 @dataclass(frozen=True)

@@ -114,15 +114,15 @@ def verify(
         work = Work.choose(race, options, "", workload, witness)
         done = verify_prefixes(session, tree, before, after, work, rules.seed)
         return verdict.prefixes(done, race.name)
-    wanted = attack_for if attack or (attack is None and not witness) else 0.0
-    out = witness_place(None, f"{race.name}-attack") if wanted else Path()
-    said = decide(
-        session, tree, before, after, race, options, rules, workload, witness, wanted,
+    attack_seconds = attack_for if attack or (attack is None and not witness) else 0.0
+    out = witness_place(None, f"{race.name}-attack") if attack_seconds else Path()
+    decided = decide(
+        session, tree, before, after, race, options, rules, workload, witness, attack_seconds,
         verdict.Pace(app.note),
     )  # fmt: skip
-    if said.attacked and said.attacked.finding:
-        save_witness(out, said.attacked.finding.proven.witness)
-    return verdict.verdict_answer(said, race.name, tree, out)
+    if decided.attacked and decided.attacked.finding:
+        save_witness(out, decided.attacked.finding.proven.witness)
+    return verdict.verdict_answer(decided, race.name, tree, out)
 
 
 @command("matrix")

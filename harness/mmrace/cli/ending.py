@@ -41,14 +41,14 @@ def _end(kind: str, message: str, code: int) -> int:
     `git bisect run` takes any code but 0, 1 and 125 for a bad revision, or for the end.
     """
     click.echo(f"mmrace: {message}", err=True)
-    if code != INTERRUPTED and _asked("--bisect-exit"):
+    if code != INTERRUPTED and _is_given("--bisect-exit"):
         code = SKIP
-    if _asked("--json") and not PRINTED:
+    if _is_given("--json") and not PRINTED:
         print_document(error_document(kind, message, code))
     return code
 
 
-def _asked(option: str) -> bool:
+def _is_given(option: str) -> bool:
     """Whether an option was given; a usage error comes before click has read it."""
     words = sys.argv[1:]
     return option in words[: words.index("--") if "--" in words else None]

@@ -91,8 +91,8 @@ def _run_options(
 ) -> RunOptions:
     if chosen.get("at_most") is not None and chosen["at_most"] < chosen["seconds"]:
         raise UserError("--at-most is less than --for; name a longer time")
-    wanted = (*configs, *checks, *([LENIENT] if lenient else []))
-    return RunOptions(configs=wanted, sandbox=not no_sandbox, **chosen)
+    kernel_configs = (*configs, *checks, *([LENIENT] if lenient else []))
+    return RunOptions(configs=kernel_configs, sandbox=not no_sandbox, **chosen)
 
 
 _TLS = tuple(

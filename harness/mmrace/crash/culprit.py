@@ -53,20 +53,20 @@ def choose_loop(names: Sequence[str], skip: Names = SKIP_TICKING) -> str:
     socket's method, a timer, queued work) has handed on to what is meant. A page fault inside a
     system call belongs to that call.
     """
-    asked = faulting = ""
+    requester = faulting = ""
     for name in names:
         if _ANSWERS.match(name):
             return "smp_call_function"
         if name in FAULTS:
-            asked, faulting = "", faulting or asked
-        elif asked and name in DISPATCHES:
+            requester, faulting = "", faulting or requester
+        elif requester and name in DISPATCHES:
             break
         elif not (name in skip or name in GENERAL or name in DISPATCHES):
-            asked = name
-    asked = asked or faulting
-    if call := _SYSCALL.match(asked):
+            requester = name
+    requester = requester or faulting
+    if call := _SYSCALL.match(requester):
         return f"sys_{call['name']}"
-    return asked or choose(names, skip)
+    return requester or choose(names, skip)
 
 
 def choose_wait(names: Sequence[str], skip: Names = SKIP_BLOCKING) -> str:

@@ -12,23 +12,23 @@ def titles(
     form: Format,
     header: re.Match[str],
     kind: Kind,
-    said: str,
+    stated: str,
     access: str,
     function: str,
     others: Iterable[str],
 ) -> tuple[str, ...]:
     """Name a crash by its header; the names after the first are other ones for the same.
 
-    ``said`` are a prelude's words, ``access`` is KASAN's Read or Write, ``others``
+    ``stated`` are a prelude's words, ``access`` is KASAN's Read or Write, ``others``
     functions by which people may know it too.
     """
     groups = {name: value or "" for name, value in header.groupdict().items()}
     words = form.title.format_map(groups).strip(" :.").replace("  ", " ")
     end = f" in {function}" if function else ""
     if kind is Kind.VM_BUG_ON:
-        found = [words + end, said]
-    elif said:
-        found = [said + end, words + end]
+        found = [words + end, stated]
+    elif stated:
+        found = [stated + end, words + end]
     else:
         found = [words + end]
     if access:

@@ -145,8 +145,8 @@ def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
 def with_min_counts(race: Race, counts: Mapping[str, int]) -> Race:
     """Return the race with these min counts added, by counter."""
     workload = race.workload[0]
-    wanted = {**workload.min_counts, **counts}
-    changed = workload.model_copy(update={"min_counts": wanted})
+    min_counts = {**workload.min_counts, **counts}
+    changed = workload.model_copy(update={"min_counts": min_counts})
     return race.model_copy(update={"workload": (changed,)})
 
 

@@ -53,7 +53,7 @@ class Board:
                 for cell in ids:
                     self._groups.pop(cell, None)
 
-    def heard(self, event: Mapping[str, Any]) -> None:
+    def record_event(self, event: Mapping[str, Any]) -> None:
         """Record a worker's event about a cell; ignore cells of other submitters."""
         with self._lock:
             group = self._groups.get(event["cell"])

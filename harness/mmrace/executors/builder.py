@@ -25,17 +25,17 @@ def _build(task: Task, mine: CellWorker, text: str) -> Answer:
     request, home = order.request, mine.cache.home
     check_inputs(request)
     with mine.cache.with_trees():
-        wanted = lacking(home, order.packs)
-        files = {name: order.files[name] for _, name in wanted}
+        packs = lacking(home, order.packs)
+        files = {name: order.files[name] for _, name in packs}
         with mine.cache.with_files(files, order.store) as missing:
             if missing:
                 return answer(Receipt(worker=task.name, missing=missing)), ()
             task.tell(request.key, BEGUN)
-            take_packs(home, wanted)
+            take_packs(home, packs)
         # The worker lacks the submitter's commit; a build needs only its tree.
         here = replace(request, commit=request.tree_hash)
         try:
-            made = build_requested(home, here, lambda said: task.tell(request.key, said))
+            made = build_requested(home, here, lambda state: task.tell(request.key, state))
         except (BuildError, UserError) as error:
             why = (error.message, error.detail)
             blames = isinstance(error, UserError)

@@ -69,9 +69,9 @@ class RemoteBuilds:
 
 def _publish(home: Home, request: Request, receipt: Receipt, archives: tuple[bytes, ...]) -> Kernel:
     """Publish a kernel that arrived; InfraError when its id is not that of the request."""
-    ((kernel_id, wanted),), (data,) = receipt.runs, archives
+    ((kernel_id, sha256),), (data,) = receipt.runs, archives
     with home.scratch(home.kernels) as made:
-        unpack_files(f"kernel {kernel_id}", wanted, data, made)
+        unpack_files(f"kernel {kernel_id}", sha256, data, made)
         if request.kernel_id((made / "config").read_text(encoding="utf-8")) != kernel_id:
             raise InfraError(f"worker {receipt.worker} sent another kernel than was asked for")
         facts = json.loads((made / "kernel.json").read_text(encoding="utf-8"))

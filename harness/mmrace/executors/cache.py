@@ -34,10 +34,10 @@ class WorkerCache:
         with using(self._objects(files)):
             yield tuple(self._missing(files))
 
-    def keep(self, name: str, wanted: str, data: bytes) -> None:
+    def keep(self, name: str, sha256: str, data: bytes) -> None:
         """Store a file, and drop others to stay below the limit; InfraError on a wrong SHA-256."""
         make_room(self.home, len(data))
-        keep_object(self.home, name, wanted, data)
+        keep_object(self.home, name, sha256, data)
 
     def forget_runs(self) -> None:
         """Remove all runs but the newest ``KEPT_RUNS``."""
@@ -54,12 +54,12 @@ class WorkerCache:
             yield
 
     def _missing(self, files: Mapping[str, str]) -> dict[str, str]:
-        return {n: wanted for n, wanted in files.items() if not has_object(self.home, n, wanted)}
+        return {n: sha256 for n, sha256 in files.items() if not has_object(self.home, n, sha256)}
 
     def _pull(self, files: Mapping[str, str], store: str) -> None:
-        for name, wanted in files.items():
-            if store and (data := read_stored(store, wanted)) is not None:
-                self.keep(name, wanted, data)
+        for name, sha256 in files.items():
+            if store and (data := read_stored(store, sha256)) is not None:
+                self.keep(name, sha256, data)
 
     def _objects(self, names: Iterable[str]) -> set[Path]:
         """The directories and files to protect: the cache drops a whole directory at a time."""

@@ -55,7 +55,7 @@ class ClusterExecutor:
             raise InfraError(
                 f"no workers at {address.url}: {error}; start `mmrace worker {address.url}`"
             ) from error
-        self._client.subscribe_topic(TOPIC, self._heard)
+        self._client.subscribe_topic(TOPIC, self._record_event)
         self._looked = 0.0
         self._slots = 0
         self._dispatch = Dispatch(home, self._client, self.board, store, note)
@@ -105,8 +105,8 @@ class ClusterExecutor:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close(timeout=5)
 
-    def _heard(self, event: tuple[float, Any]) -> None:
-        self.board.heard(event[1])
+    def _record_event(self, event: tuple[float, Any]) -> None:
+        self.board.record_event(event[1])
 
     def _settle(self, made: "Future[Runs]", plan: Plan, step: Step) -> None:
         """Run a group and set the future's result or exception, unless the future is cancelled."""
@@ -121,19 +121,23 @@ class ClusterExecutor:
             with suppress(InvalidStateError):
                 made.set_result(runs)
 
-    def _run(self, plan: Plan, step: Step, asked: "Future[Runs]") -> Runs:
+    def _run(self, plan: Plan, step: Step, result: "Future[Runs]") -> Runs:
         with self._planning:
             cells = plan()
         there = {cell.id: find_finished(self._home, cell.id) for cell in cells}
-        wanted = tuple(cell for cell in cells if there[cell.id] is None)
-        title = ", ".join(f"{cell.spec.race.name}/{cell.spec.workload.name}" for cell in wanted)
+        unfinished = tuple(cell for cell in cells if there[cell.id] is None)
+        title = ", ".join(f"{cell.spec.race.name}/{cell.spec.workload.name}" for cell in unfinished)
         with step(title or "nothing to run") as tell:
             try:
-                made = {run.id: run for run in self._cells.run(wanted, asked)} if wanted else {}
+                made = (
+                    {run.id: run for run in self._cells.run(unfinished, result)}
+                    if unfinished
+                    else {}
+                )
             except InfraError:
-                if asked.cancelled():
+                if result.cancelled():
                     tell("= not needed any more")
                 raise
-            said = (run.judgement() for run in made.values())
-            tell("= " + "; ".join(f"{one.outcome} {one.title}".strip() for one in said))
+            judgements = (run.judgement() for run in made.values())
+            tell("= " + "; ".join(f"{one.outcome} {one.title}".strip() for one in judgements))
         return tuple(made.get(cell.id) or RunDir(self._home.runs / cell.id) for cell in cells)

@@ -67,24 +67,23 @@ class Dispatch:
         self._under_way = 0
         self._skewed: set[str] = set()
 
-    def deliver(self, job: Job, asked: "Future[Any] | None" = None) -> Arrived:
+    def deliver(self, job: Job, waiting: "Future[Any] | None" = None) -> Arrived:
         """Have one worker do a job; send it the files that it lacks.
 
-        ``asked``: the future of the experiment that waits for the job; when it is cancelled, so is
-        the job. Raises InfraError, naming the workers, when TRIES workers or all workers have
-        failed.
+        ``waiting``: the future of the experiment that waits for the job; cancelling it cancels the
+        job. Raises InfraError, naming the workers, when TRIES workers or all workers have failed.
         """
         if self.store:
             for name in job.files:
                 write_stored(self.store, place_of(self._home, name))
         with self._board.group(job.ids, job.title):
-            return self._deliver(job, asked or Future())
+            return self._deliver(job, waiting or Future())
 
-    def _deliver(self, job: Job, asked: "Future[Any]") -> Arrived:
+    def _deliver(self, job: Job, waiting: "Future[Any]") -> Arrived:
         tried: dict[str, str] = {}
         given: list[str] = []
         while True:
-            receipt, archives = self._send(job, tuple(tried), asked)
+            receipt, archives = self._send(job, tuple(tried), waiting)
             fault = receipt.failure or receipt.spoilt
             if receipt.missing:
                 fault = self._give(receipt, job.files, given)
@@ -100,7 +99,7 @@ class Dispatch:
                 raise InfraError(f"{job.what} failed on every worker tried: {_each(tried)}")
             return receipt, archives
 
-    def _send(self, job: Job, tried: tuple[str, ...], asked: "Future[Any]") -> Arrived:
+    def _send(self, job: Job, tried: tuple[str, ...], waiting: "Future[Any]") -> Arrived:
         """Submit a job, preferably to a worker that has not failed on it; await its receipt."""
         there = self._addresses().items() if tried else ()
         others = [url for name, url in there if name not in tried]
@@ -119,7 +118,7 @@ class Dispatch:
                 workers=others or None,
                 allow_other_workers=bool(others),
             )
-            receipt, archives = self._arrived(future, job, asked)
+            receipt, archives = self._arrived(future, job, waiting)
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -127,11 +126,11 @@ class Dispatch:
         self._look_at_clock(receipt)
         return receipt, archives
 
-    def _arrived(self, future: "Remote[Any]", job: Job, asked: "Future[Any]") -> Arrived:
+    def _arrived(self, future: "Remote[Any]", job: Job, waiting: "Future[Any]") -> Arrived:
         try:
-            if not _ended(future, lambda: len(self._board.begun(job.ids[0])) > TRIES, asked):
+            if not _ended(future, lambda: len(self._board.begun(job.ids[0])) > TRIES, waiting):
                 raise self._killed(job)
-            if asked.cancelled():
+            if waiting.cancelled():
                 raise InfraError(f"{job.what} was given up")
             text, archives = future.result()
             return Receipt.model_validate_json(text), archives
@@ -157,18 +156,18 @@ class Dispatch:
             given.append(f"{receipt.worker} {name}")
             if given.count(given[-1]) > GIVEN:
                 return f"it does not keep {name}; raise MMRACE_HOME_LIMIT there"
-            if said := self._give_file(receipt.worker, name, files[name]):
-                return said
+            if error := self._give_file(receipt.worker, name, files[name]):
+                return error
         return ""
 
-    def _give_file(self, name: str, file: str, wanted: str) -> str:
+    def _give_file(self, name: str, file: str, sha256: str) -> str:
         at = self._addresses().get(name)
         if at is None:
             return ""  # the worker is gone; Dask moves its task to another one
         data = place_of(self._home, file).read_bytes()
         try:
             moved = self._client.scatter(data, workers=[at], direct=True, hash=False)
-            kept = self._client.submit(worker.keep, file, wanted, moved, workers=[at], pure=False)
+            kept = self._client.submit(worker.keep, file, sha256, moved, workers=[at], pure=False)
             if _ended(kept, lambda: self._addresses().get(name) != at):
                 return str(kept.result())
         except GONE:
@@ -192,17 +191,17 @@ class Dispatch:
 
 
 def _ended(
-    future: "Remote[Any]", hopeless: Callable[[], bool], asked: "Future[Any] | None" = None
+    future: "Remote[Any]", hopeless: Callable[[], bool], waiting: "Future[Any] | None" = None
 ) -> bool:
     """Wait for a task; return False, and cancel it, as soon as ``hopeless`` returns True.
 
-    Also returns once ``asked``, the future that waits for the task, is cancelled. Does not use
+    Also returns once ``waiting``, the future that waits for the task, is cancelled. Does not use
     ``result(timeout=...)``, which fails on a busy host in distributed 2026.8.
     """
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
-    if asked:
-        asked.add_done_callback(lambda _: done.set())
+    if waiting:
+        waiting.add_done_callback(lambda _: done.set())
     while not done.wait(POLL):
         if hopeless():
             future.cancel()

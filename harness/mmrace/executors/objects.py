@@ -46,15 +46,15 @@ def place_of(home: Home, name: str) -> Path:
     return home.cache / name
 
 
-def has_object(home: Home, name: str, wanted: str) -> bool:
-    """Whether the cache has an object of this name whose SHA-256 is ``wanted``."""
+def has_object(home: Home, name: str, sha256: str) -> bool:
+    """Whether the cache has an object of this name whose SHA-256 is ``sha256``."""
     path = place_of(home, name)
-    return path.is_file() and file_digest(path) == wanted
+    return path.is_file() and file_digest(path) == sha256
 
 
-def keep_object(home: Home, name: str, wanted: str, data: bytes) -> None:
-    """Write an object by rename; InfraError when its SHA-256 is not ``wanted``."""
-    if digest(data) != wanted:
+def keep_object(home: Home, name: str, sha256: str, data: bytes) -> None:
+    """Write an object by rename; InfraError when its SHA-256 is not ``sha256``."""
+    if digest(data) != sha256:
         raise InfraError(f"object {name} arrived with another SHA-256 than announced; not kept")
     path = place_of(home, name)
     write_file(path, data)
@@ -72,9 +72,9 @@ def pack_files(folder: Path, files: Iterable[Path] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_files(what: str, wanted: str, data: bytes, folder: Path) -> None:
-    """Unpack an archive; InfraError, naming ``what``, when its SHA-256 is not ``wanted``."""
-    if digest(data) != wanted:
+def unpack_files(what: str, sha256: str, data: bytes, folder: Path) -> None:
+    """Unpack an archive; InfraError, naming ``what``, when its SHA-256 is not ``sha256``."""
+    if digest(data) != sha256:
         raise InfraError(f"{what} arrived damaged; the same command makes it again")
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
@@ -91,13 +91,13 @@ def unpack_runs(home: Home, arrived: Iterable[tuple[str, str, bytes]]) -> tuple[
     """
     with ExitStack() as stack:
         made = []
-        for run_id, wanted, data in arrived:
+        for run_id, sha256, data in arrived:
             if not _RUN.fullmatch(run_id):
                 raise InfraError(
                     f"run {run_id!r} arrived damaged; its name cannot be that of a run"
                 )
             folder = stack.enter_context(home.scratch(home.runs))
-            unpack_files(f"run {run_id}", wanted, data, folder)
+            unpack_files(f"run {run_id}", sha256, data, folder)
             if (folder / "spec.json").is_file():  # the worker lacks the series
                 keep_with_run(home, RunDir(folder).spec().series, folder / SERIES)
             made.append((folder, home.runs / run_id))

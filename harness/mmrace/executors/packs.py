@@ -27,9 +27,9 @@ def make_packs(home: Home, base: str, tree_hash: str) -> Packs:
         if tree_hash != whole:
             beside = home.packs / f"{tree_hash}-{whole}.pack"
             found.append((tree_hash, beside, [tree_hash, f"^{whole}"]))
-        for _, path, wanted in found:
+        for _, path, revs in found:
             if not keep(path):
-                _make(home, path, wanted)
+                _make(home, path, revs)
     return tuple((tree, f"{home.packs.name}/{path.name}") for tree, path, _ in found)
 
 
@@ -64,11 +64,11 @@ def _whole(home: Home, base: str) -> str | None:
     return None
 
 
-def _make(home: Home, path: Path, wanted: Iterable[str]) -> None:
+def _make(home: Home, path: Path, revs: Iterable[str]) -> None:
     with home.scratch(home.packs) as scratch:
-        asked = "".join(f"{one}\n" for one in wanted)
+        revisions = "".join(f"{one}\n" for one in revs)
         words = ("pack-objects", "--quiet", "--revs", scratch / "made")
-        store(home).git(*words, stdin=asked.encode(), deadline=_DEADLINE)
+        store(home).git(*words, stdin=revisions.encode(), deadline=_DEADLINE)
         (made,) = scratch.glob("*.pack")
         made.rename(path)
     keep(path)

@@ -25,10 +25,10 @@ class RemoteCells:
         self._dispatch = dispatch
         self._sender = this_host("", __version__)
 
-    def run(self, cells: tuple[Cell, ...], asked: "Future[Any]") -> tuple[RunDir, ...]:
+    def run(self, cells: tuple[Cell, ...], waiting: "Future[Any]") -> tuple[RunDir, ...]:
         """Have one worker run cells, and publish their runs; raises as ``Dispatch.deliver`` does.
 
-        ``asked``: the future of the experiment that waits for the runs; cancelling it cancels the
+        ``waiting``: the future of the experiment that waits for the runs; cancelling it cancels the
         group.
         """
         files = {name: file_digest(place_of(self._home, name)) for name in self._files(cells)}
@@ -41,11 +41,11 @@ class RemoteCells:
 
         spec, ids = cells[0].spec, tuple(cell.id for cell in cells)
         title = f"{spec.race.name}/{spec.workload.name}"
-        wanted = {worker.RESOURCE: 1}
+        resources = {worker.RESOURCE: 1}
         if any(cell.accel.name == "kvm" for cell in cells):
-            wanted["kvm"] = 1
-        job = Job(ids, f"run {ids[0]}", title, worker.run_shipment, sent, files, wanted)
-        receipt, archives = self._dispatch.deliver(job, asked)
+            resources["kvm"] = 1
+        job = Job(ids, f"run {ids[0]}", title, worker.run_shipment, sent, files, resources)
+        receipt, archives = self._dispatch.deliver(job, waiting)
         if tuple(run for run, _ in receipt.runs) != ids:
             raise InfraError(f"worker {receipt.worker} sent other runs than were asked for")
         arrived = zip(receipt.runs, archives, strict=True)

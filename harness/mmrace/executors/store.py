@@ -15,14 +15,14 @@ from mmrace.executors.objects import file_digest
 EXTRAS = {"sftp": "sftp", "ssh": "sftp", "s3": "s3"}  # URL scheme to extra of mmrace's package
 
 
-def read_stored(store: str, wanted: str) -> bytes | None:
+def read_stored(store: str, sha256: str) -> bytes | None:
     """Read the object with this SHA-256; None when the store does not have it.
 
     Raises InfraError when the store cannot be read.
     """
     with _faults(store):
         try:
-            with fsspec.open(f"{store.rstrip('/')}/{wanted}", "rb") as file:
+            with fsspec.open(f"{store.rstrip('/')}/{sha256}", "rb") as file:
                 data: bytes = file.read()
                 return data
         except FileNotFoundError:
@@ -60,5 +60,5 @@ def _faults(url: str) -> Iterator[None]:
     except (InfraError, UserError):
         raise
     except Exception as error:  # each fsspec backend raises errors of its own
-        said = str(error) or type(error).__name__
-        raise InfraError(f"store {store}: {said}; check its URL and its credentials") from error
+        reason = str(error) or type(error).__name__
+        raise InfraError(f"store {store}: {reason}; check its URL and its credentials") from error

@@ -47,7 +47,7 @@ class Task:
     def __init__(self) -> None:
         self._worker = get_worker()
         self._key = self._worker.get_current_task()
-        self._told = 0.0
+        self._last_event = 0.0
         self.name = str(self._worker.name)
 
     @property
@@ -55,8 +55,10 @@ class Task:
         """The worker's CellWorker; InfraError on a plain Dask worker."""
         found = self._worker.plugins.get(CellWorker.name)
         if not isinstance(found, CellWorker):
-            said = f"{self.name} is a plain Dask worker; start `mmrace worker` on its host instead"
-            raise InfraError(said)
+            message = (
+                f"{self.name} is a plain Dask worker; start `mmrace worker` on its host instead"
+            )
+            raise InfraError(message)
         return found
 
     def tell(self, what: str, state: str) -> None:
@@ -64,11 +66,11 @@ class Task:
         task = self._worker.state.tasks.get(self._key)
         if not task or task.state == "cancelled" or self._worker.status is not Status.running:
             raise InfraError(f"{what} was given up")
-        if state == BEGUN or time.monotonic() - self._told > TELLS:
-            self._told = time.monotonic()
+        if state == BEGUN or time.monotonic() - self._last_event > TELLS:
+            self._last_event = time.monotonic()
             # Dask accepts str only, not its subclasses such as Counted.
-            said = {"cell": what, "at": self.name, "state": str(state)}
-            self._worker.log_event(TOPIC, said)
+            event = {"cell": what, "at": self.name, "state": str(state)}
+            self._worker.log_event(TOPIC, event)
 
 
 def run_shipment(text: str) -> Answer:
@@ -93,10 +95,10 @@ def answered(work: Callable[[Task, CellWorker, str], Answer], text: str) -> Answ
         return _failed(task.name, f"{error or 'out of memory'}; free space or memory there")
 
 
-def keep(name: str, wanted: str, data: bytes) -> str:
+def keep(name: str, sha256: str, data: bytes) -> str:
     """Store a file that the submitter sent (a Dask task); return an error message or ""."""
     try:
-        Task().plugin.cache.keep(name, wanted, data)
+        Task().plugin.cache.keep(name, sha256, data)
     except MmraceError as error:
         return error.message
     except OSError as error:

@@ -134,9 +134,9 @@ class KernelCases:
     def _ready(self, found: Sequence[revisions.Commit], base: Base) -> tuple[str, ...]:
         """Revisions whose kernels are in the home, built by any bisection."""
         trees = [one.tree for one in found]
-        wanted = (*kernels.fragments(), *self._work.race.own_config)
+        fragments = (*kernels.fragments(), *self._work.race.own_config)
         there = built_among(
-            self._session.home, trees, base, (*wanted, *self._work.options.kernel_configs)
+            self._session.home, trees, base, (*fragments, *self._work.options.kernel_configs)
         )
         return tuple(one.id for one in found if one.tree in there)
 
@@ -179,11 +179,11 @@ def bisect(session: Session, case: Case, limits: Limits, learn_runs: int | None 
 
 def _progress(case: Case, now: Bisection) -> str:
     step, where = now.steps[-1], now.answer()
-    said = "skipped" if step.skipped else f"{step.failures} of {step.runs} failed"
-    said += f", {step.void} not exercised" if step.void else ""
+    result = "skipped" if step.skipped else f"{step.failures} of {step.runs} failed"
+    result += f", {step.void} not exercised" if step.void else ""
     best, posterior = where.suspects[0]
     return (
-        f"{step.phase} {case.title(step.revision)}: {said}; likeliest {case.title(best)} "
+        f"{step.phase} {case.title(step.revision)}: {result}; likeliest {case.title(best)} "
         f"{posterior:.3f}, no culprit {where.no_culprit:.3f}"
     )
 

@@ -59,13 +59,13 @@ def choose_operations(
     for name in operations:
         if name not in known:
             raise UserError(f"no operation named {name!r}; known: {', '.join(known) or 'none'}")
-    wanted = [
+    chosen = [
         (race, tuple(item for item in race.cost if not operations or item.name in operations))
         for race in found
     ]
-    if not any(costs for _, costs in wanted):
+    if not any(costs for _, costs in chosen):
         raise UserError(f"{', '.join(races)} names no operation; add a [[cost]] to race.toml")
-    return [(race, costs) for race, costs in wanted if costs]
+    return [(race, costs) for race, costs in chosen if costs]
 
 
 def operations_of(

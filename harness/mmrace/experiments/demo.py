@@ -156,7 +156,7 @@ def _begin(
     first = session.run(arms[Arm.BEFORE], race, workload, options)
     # Only time in the race phase counts: set-up proves nothing, and is slow on a busy host.
     failed = first.judgement().stressed
-    wanted = options.seconds if failed is None else max(LEAST, PROOF * failed)
-    least = min(wanted, options.seconds)
+    target = options.seconds if failed is None else max(LEAST, PROOF * failed)
+    least = min(target, options.seconds)
     longer = options.with_(seconds=least, at_most=options.cap)
     return _Begun(race, path, first, session.begin(arms[Arm.AFTER], race, workload, longer))

@@ -128,7 +128,7 @@ def hunt_race(
         session.step(f"hunt {race.name}/{workload.name}") as tell,
     ):
         hunted = _hunt(hunter, session.executor, options.seconds, tell)
-        tell(f"= {told(hunted)}")
+        tell(f"= {summarise(hunted)}")
     return hunted
 
 
@@ -177,7 +177,7 @@ def _hunt(hunter: Hunter, executor: Executor, seconds: float, tell: Tell) -> Hun
     )
 
 
-def told(hunted: Hunted) -> str:
+def summarise(hunted: Hunted) -> str:
     """The end of a hunt in a few words."""
     if not hunted.finding:
         failures = hunted.tried.failures

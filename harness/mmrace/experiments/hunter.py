@@ -162,7 +162,7 @@ class Hunter:
         end = time.monotonic() + seconds
         found = prove_failure(self._ready_prover(), suspects, lambda: end - time.monotonic(), tell)
         if found and (not self.finding or found.proof.shown > self.finding.proof.shown):
-            self.finding = self._told(found)
+            self.finding = self._describe(found)
         self.lost += not self.proven
         return self.finding
 
@@ -201,7 +201,7 @@ class Hunter:
             self.control = self._prover.calibrate()
         return self._prover
 
-    def _told(self, proven: Proven) -> Finding:
+    def _describe(self, proven: Proven) -> Finding:
         resolver = self._built.resolver()
         vmlinux = Vmlinux(self._built.kernel.vmlinux, self._session.home)
         ranked = self.search.profile.ranked()

@@ -200,11 +200,11 @@ def _steering_chosen(session: Session, found: Learnt) -> Race:
         steered: sum(map(_failed, runs)) / len(runs) for steered, runs in kinds.items() if runs
     }
     if len(rates) > 1:
-        said = [
+        counts = [
             f"{sum(map(_failed, kinds[steered]))} of {len(kinds[steered])} runs failed {how}"
             for steered, how in ((False, "unsteered"), (True, "with delays in these functions"))
         ]
-        session.note("; ".join(said))
+        session.note("; ".join(counts))
     steered = max(rates, key=lambda kind: rates[kind])  # unsteered if both are equal
     return found.race if steered else found.race.model_copy(update={"delays": None})
 
@@ -260,7 +260,7 @@ def _trouble(
 ) -> str:
     """Why the failure could not be learnt, and what may help."""
     seen = ", ".join(f"{title} ({count})" for title, count in learning.titles)
-    said = f"only: {seen}" if seen else "not once"
+    seen_titles = f"only: {seen}" if seen else "not once"
     kasan = "CONFIG_KASAN=y" in bad.kernel.config.read_text(encoding="utf-8").splitlines()
     cpus = load_machine(options.machine or race.machine).cpus
     helps = advice(kasan, cpus, options.seconds)
@@ -268,5 +268,5 @@ def _trouble(
     how = f", {steered} of them steered" if steered else ""
     return (
         f"the failure was not seen {WANTED} times in {learning.runs} runs of the kernel before"
-        f"{how} ({said}); what may help: {helps}"
+        f"{how} ({seen_titles}); what may help: {helps}"
     )

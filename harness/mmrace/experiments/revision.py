@@ -51,7 +51,7 @@ class KernelProbe:
         self._booted: set[str] = set()
         self.runs: list[tuple[str, RunDir]] = []
 
-    def __call__(self, revision: str, wanted: int) -> Result:
+    def __call__(self, revision: str, ahead: int) -> Result:
         """Return the result of one run; InfraError when ATTEMPTS runs end with INFRA."""
         if revision != self._of:
             self._drop()
@@ -64,7 +64,7 @@ class KernelProbe:
         except (BuildError, UserError) as error:
             self._note(f"{revision[:12]} is skipped: {error.message}")
             return Result.SKIP
-        run = self._run(revision, wanted if revision in self._booted else 1)
+        run = self._run(revision, ahead if revision in self._booted else 1)
         if revision not in self._booted and not _started(run):
             title = run.judgement().title
             self._note(f"{revision[:12]} did not come to the workload, {title}")
@@ -82,9 +82,9 @@ class KernelProbe:
             if one not in self._built and one not in self._building:
                 self._building[one] = self._pool.submit(self._build, one)
 
-    def _run(self, revision: str, wanted: int) -> RunDir:
+    def _run(self, revision: str, ahead: int) -> RunDir:
         for _ in range(ATTEMPTS):
-            while len(self._begun) < max(1, min(wanted, self._slots())):
+            while len(self._begun) < max(1, min(ahead, self._slots())):
                 seed = secrets.randbelow(2**31)
                 self._begun.append(self._make(self._built[revision], seed))
             (run,) = self._begun.popleft().result()

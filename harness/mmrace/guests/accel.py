@@ -23,21 +23,21 @@ class Accel:
 
 
 def choose(
-    home: Home, wanted: str, version: str, probe: Callable[[], str], device: Path = KVM
+    home: Home, choice: str, version: str, probe: Callable[[], str], device: Path = KVM
 ) -> Accel:
     """Choose an accelerator.
 
-    ``wanted`` is ``auto``, ``kvm`` or ``tcg``; ``version`` QEMU's. ``probe`` boots a guest under
+    ``choice`` is ``auto``, ``kvm`` or ``tcg``; ``version`` QEMU's. ``probe`` boots a guest under
     KVM with a short deadline and returns what went wrong, nothing when it worked; its answer is
     remembered for this host and this QEMU. Raises UserError when ``kvm`` is wanted and does not
     work.
     """
-    if wanted == "tcg":
+    if choice == "tcg":
         return Accel("tcg", "steering needs it, or --accel chose it")
     fault = _fault(home, version, probe, device)
     if not fault:
         return Accel("kvm", "a probe guest booted under KVM")
-    if wanted == "kvm":
+    if choice == "kvm":
         raise UserError(f"KVM does not work here ({fault}); use --accel tcg")
     return Accel("tcg", fault)
 

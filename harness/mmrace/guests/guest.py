@@ -123,8 +123,8 @@ class Guest:
             self._monitor.settimeout(MONITOR_SECONDS)
         except (OSError, QMPError, TimeoutError) as error:
             self.logs[0].write(_drain(self._child.child_fd))
-            said = last_line(self.console) or str(error)
-            raise StartError(f"QEMU does not start: {said}") from error
+            message = last_line(self.console) or str(error)
+            raise StartError(f"QEMU does not start: {message}") from error
         self._link = links[0]
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._selector.register(self._child.child_fd, selectors.EVENT_READ)

@@ -118,8 +118,8 @@ class Scheduler:
                 if turns.over:
                     return got(number + 1)
                 continue
-            wanted = _Wanted(placed, own, tasks.get(step.task))
-            stand = _arrive(turns, wanted, going, standing, end)
+            target = _Wanted(placed, own, tasks.get(step.task))
+            stand = _arrive(turns, target, going, standing, end)
             if stand is None:
                 why = f"{step.actor} did not come to `{step.point[0]}` in time"
                 return got(number, number > 0, why)
@@ -147,12 +147,12 @@ class _Wanted:
 
 
 def _arrive(
-    turns: Turns, wanted: _Wanted, going: Sequence[str], held: Mapping[str, Stand], end: float
+    turns: Turns, target: _Wanted, going: Sequence[str], held: Mapping[str, Stand], end: float
 ) -> Stand | None:
     """Run vCPUs until the right one is at the step's point often enough."""
     hits = 0
-    while stand := turns.run(going, wanted.placed.addresses, held, end):
-        hits += wanted(stand)
-        if hits == wanted.placed.step.hit and wanted(stand):
+    while stand := turns.run(going, target.placed.addresses, held, end):
+        hits += target(stand)
+        if hits == target.placed.step.hit and target(stand):
             return stand
     return None

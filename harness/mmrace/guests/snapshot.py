@@ -148,8 +148,8 @@ def _run_to_race(guest: Guest, announced: bool, seconds: float) -> None:
         panicked = is_over(guest.console)
         if panicked or time.monotonic() > end:
             when = "before the kernel panicked" if panicked else f"in {seconds:.0f} s"
-            said = last_line(guest.console) or "nothing"
-            raise NotReachedError(f"the race did not start {when}; last on the console: {said}")
+            last = last_line(guest.console) or "nothing"
+            raise NotReachedError(f"the race did not start {when}; last on the console: {last}")
         guest.listen(0.5)
 
 

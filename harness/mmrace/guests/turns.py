@@ -102,23 +102,23 @@ class Turns:
         self._resume(self.threads, {})
         self._away.clear()
         begun = time.monotonic()
-        end, heard = begun + seconds, len(self._guest.console)
+        end, console_length = begun + seconds, len(self._guest.console)
         while not (self.failure or self._off) and (left := end - time.monotonic()) > 0:
             self._listen(left)
             self._ask()
-            if len(self._guest.console) > heard:
-                heard = len(self._guest.console)
+            if len(self._guest.console) > console_length:
+                console_length = len(self._guest.console)
                 end = max(end, min(time.monotonic() + _REPORT_PAUSE, begun + _REPORT_SECONDS))
         self._stop()
-        self._ask(silent=heard > 0)
+        self._ask(silent=console_length > 0)
         return self.failure
 
-    def _insert(self, wanted: frozenset[int]) -> None:
-        for address in self._inserted - wanted:
+    def _insert(self, addresses: frozenset[int]) -> None:
+        for address in self._inserted - addresses:
             self._stub.remove(address)
-        for address in wanted - self._inserted:
+        for address in addresses - self._inserted:
             self._stub.insert(address)
-        self._inserted = set(wanted)
+        self._inserted = set(addresses)
 
     def _resume(self, threads: Iterable[str], held: Mapping[str, Stand]) -> None:
         """Let vCPUs run; one that was seen at a breakpoint is first led past it, if not held there.

@@ -95,17 +95,17 @@ def _first(orders: Iterable[Steps], attempt: Callable[[Steps], Trial]) -> Steps 
     only sometimes or too early is followed by its variants (``_better``).
     """
     dead: set[Steps] = set()
-    for wanted in orders:
-        if any(wanted[:length] in dead for length in range(1, len(wanted) + 1)):
+    for steps_tried in orders:
+        if any(steps_tried[:length] in dead for length in range(1, len(steps_tried) + 1)):
             continue
-        tried, trial = wanted, attempt(wanted)
+        tried, trial = steps_tried, attempt(steps_tried)
         for _ in range(_BETTER):
             if trial.failed or not (better := _better(tried, trial)):
                 break
             tried, trial = better, attempt(better)
         if trial.failed:
             return tried
-        if tried == wanted and trial.steps < len(tried):
+        if tried == steps_tried and trial.steps < len(tried):
             dead.add(tried[: trial.steps + 1])
     return None
 

@@ -39,7 +39,7 @@ class Iteration:
 
 
 @dataclass(frozen=True)
-class Said:
+class OutputLine:
     """A line of the workload's output, and its offset in the channel (bytes)."""
 
     offset: int
@@ -65,8 +65,8 @@ class Channel:
     raced: int | None = None
     iterations: tuple[Iteration, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
-    failures: tuple[Said, ...] = ()
-    output: tuple[Said, ...] = ()
+    failures: tuple[OutputLine, ...] = ()
+    output: tuple[OutputLine, ...] = ()
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
     bailed: str = ""
@@ -129,8 +129,8 @@ class Reader:
         self.iterations: list[Iteration] = []
         self.counters = Counters()
         self.cut_raced = 0.0
-        self.failures: list[Said] = []
-        self.output: list[Said] = []
+        self.failures: list[OutputLine] = []
+        self.output: list[OutputLine] = []
         self.before: dict[str, int] = {}
         self.after: dict[str, int] = {}
         self.bailed = ""
@@ -168,11 +168,11 @@ class Reader:
     def _add_output(self, text: str, offset: int) -> None:
         """Parse a line of the workload's output."""
         if self._keep_output:
-            self.output.append(Said(offset, text))
+            self.output.append(OutputLine(offset, text))
         if self.counters.take(text):
             return
         if text.startswith("mmrace: fail"):
-            self.failures.append(Said(offset, text[13:].strip()))
+            self.failures.append(OutputLine(offset, text[13:].strip()))
         elif text == "mmrace: race":
             self.races.append(offset)
 

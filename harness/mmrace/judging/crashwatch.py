@@ -26,33 +26,33 @@ class CrashWatch:
         self._parser = Parser()
         self._settled: list[Crash] = []
         self._closed: set[tuple[int, str]] = set()
-        self._heard = bytearray()
+        self._console = bytearray()
         self._begun: int | None = None  # console offset at the workload's start
         self._seen: set[int] = set()  # signatures that a crash matches by title and report
         self._shown: set[int] = set()  # the same for crashes that count
-        self._said = {n for n, item in enumerate(self._signatures) if not item.output}
+        self._in_output = {n for n, item in enumerate(self._signatures) if not item.output}
 
     @property
     def own(self) -> bool:
         """Whether the console has the race's own crash, complete."""
-        return bool(self._shown & self._said)
+        return bool(self._shown & self._in_output)
 
     def line(self, text: str) -> None:
         """Take a whole line of the result channel."""
         if self._begun is None and text.startswith("# start"):
-            self._begun = len(self._heard)
-        if len(self._said) == len(self._signatures) or not text.startswith("# out "):
+            self._begun = len(self._console)
+        if len(self._in_output) == len(self._signatures) or not text.startswith("# out "):
             return
         reader = Reader()
         reader.line(text, 0)
-        for said in reader.output:
-            self._said |= {
-                number for number, item in enumerate(self._signatures) if in_output(item, said.text)
+        for line in reader.output:
+            self._in_output |= {
+                number for number, item in enumerate(self._signatures) if in_output(item, line.text)
             }
 
     def console(self, data: bytes) -> tuple[Crash, ...]:
         """Take the next bytes of the console; return the crashes that are complete with them."""
-        self._heard += data
+        self._console += data
         before = self._parser.closed
         settled = self._parser.feed(data)
         self._settled += settled
@@ -70,7 +70,7 @@ class CrashWatch:
 
         Unchanged if its console is not the one that was watched.
         """
-        if self._heard != evidence.console:
+        if self._console != evidence.console:
             return evidence
         left = self._parser.finish()
         self._look(left)
@@ -83,6 +83,6 @@ class CrashWatch:
             early = self._begun is None or crash.start < self._begun
             found = self._shown if crash.kind.fatal or not early else self._seen
             for number, signature in enumerate(self._signatures):
-                if number not in found and in_report(signature, crash, self._heard):
+                if number not in found and in_report(signature, crash, self._console):
                     self._seen.add(number)
                     found.add(number)

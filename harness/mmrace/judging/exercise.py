@@ -20,14 +20,14 @@ class Exercise:
         """``min_counts`` maps names of counters to their minimum."""
         self._min_counts = min_counts
         self._reader = Reader(keep_output=False)
-        self._told = False
+        self._sent = False
 
     def line(self, text: str) -> bytes | None:
         """Take a whole line; return ENOUGH once, when all min counts are reached, else None."""
         self._reader.line(text, 0)
-        if self._told or self._reader.started is None or self.missing():
+        if self._sent or self._reader.started is None or self.missing():
             return None
-        self._told = True
+        self._sent = True
         return ENOUGH
 
     def missing(self) -> dict[str, int]:

@@ -165,8 +165,8 @@ def _end(case: Case) -> Finding | None:
         own = FailsBy.HANG in evidence.workload.execution.fails_by
         return Finding(Outcome.HANG, f"no progress for {evidence.workload.silence} s", own)
     if evidence.end is VmEnd.BOOT_STALL and not started:
-        said = _last_message(evidence.console)
-        return Finding(Outcome.HANG, f"the boot hangs {said}")
+        last_message = _last_message(evidence.console)
+        return Finding(Outcome.HANG, f"the boot hangs {last_message}")
     if evidence.end is VmEnd.RESET:
         when = "" if started else " while it booted"
         return Finding(Outcome.CRASH, f"guest reset{when} without a report")

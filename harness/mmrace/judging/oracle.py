@@ -37,12 +37,12 @@ class Oracle:
         console was silent for a while, so that its last report is complete.
         """
         part, ended = self._console.take(console)
-        _, said = self._channel.take(channel)
+        _, reported = self._channel.take(channel)
         closed = self._watch.console(part)
         self.stalls += sum(item.kind.hang for item in closed)
         self.dead = self.dead or any(item.kind.fatal for item in closed)
         failing = self._watch.own or any(not item.kind.hang for item in closed)
-        if not (failing or ended or said or silent):
+        if not (failing or ended or reported or silent):
             return None
         return self._judge(bytes(console), bytes(channel))
 

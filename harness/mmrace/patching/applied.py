@@ -54,7 +54,7 @@ def apply_series(home: Home, tree: Tree, series: Sequence[Series], progress: Pro
             bench = _Bench(home, tree, placed, scratch)
             bench.note(notes)
             for item in placed:
-                bench.apply_asked(item, progress)
+                bench.apply_series(item, progress)
             made = bench.result(_base(tree))
         ref = f"refs/mmrace/applied/{key}"
         store(home).set_ref(ref, made.commit)
@@ -122,7 +122,7 @@ class _Bench:
         self._scratch = scratch
         offers = [offer for item in series for offer in (item, *item.instead)]
         self._files = sorted({f for s in offers for p in s.patches + s.opposite for f in p.files})
-        self._asked = tuple(patch for item in series for patch in item.patches)
+        self._all_patches = tuple(patch for item in series for patch in item.patches)
         self._git = self._lay_out()
 
     def _lay_out(self) -> Repository:
@@ -144,7 +144,7 @@ class _Bench:
         """Add a note about the outcome."""
         self._notes += notes
 
-    def apply_asked(self, series: Series, progress: Progress) -> None:
+    def apply_series(self, series: Series, progress: Progress) -> None:
         """Apply one series, and see to what it says that it was made on."""
         wants = [*self._missing(series), *self._made_on(series)]
         try:
@@ -159,18 +159,18 @@ class _Bench:
             return []
         ids = set()
         for patch in (*self._applied, *series.patches):
-            said = self._git.git("patch-id", "--stable", stdin=patch.diff, check=False).text
-            ids |= set(said.split()[:1])
+            patch_id = self._git.git("patch-id", "--stable", stdin=patch.diff, check=False).text
+            ids |= set(patch_id.split()[:1])
         absent = [needed for needed in series.needs if needed not in ids]
         return [f"it needs the patch with id {needed[:12]} first; give it too" for needed in absent]
 
     def _made_on(self, series: Series) -> list[str]:
-        wanted = series.base_commit
-        if not wanted or self._tree.identity.startswith(wanted):
+        commit = series.base_commit
+        if not commit or self._tree.identity.startswith(commit):
             return []
-        trees = [t.name for t in list_trees(self._home) if t.identity.startswith(wanted)]
+        trees = [t.name for t in list_trees(self._home) if t.identity.startswith(commit)]
         where = f"which is tree {trees[0]}" if trees else "which is none of the trees here"
-        return [f"it was made on base-commit {wanted[:12]}, {where}"]
+        return [f"it was made on base-commit {commit[:12]}, {where}"]
 
     def apply(self, series: Series, progress: Progress) -> None:
         """Apply one series; what is there already, as a group or patch by patch, is passed by."""
@@ -260,8 +260,8 @@ class _Bench:
             self._git.git("am", "--abort", check=False)
             around = differences(patch, self._text_or_none)
             if around is None:
-                said = last_line(done.errors)
-                raise explain(self._home, self._tree, self._git, patch, said, self._asked)
+                message = last_line(done.errors)
+                raise explain(self._home, self._tree, self._git, patch, message, self._all_patches)
             self._already.append(patch.name)
             self._notes.append(f"{patch.label}: already there; {'; '.join(around[:3])}")
             return

@@ -52,15 +52,15 @@ def text_of(message: email.message.Message, raw: bytes) -> bytes:
     return unquoted_crlf(payload) if isinstance(payload, bytes) else raw
 
 
-def one_part(name: str, parts: tuple[Part, ...], wanted: str) -> tuple[Part, ...]:
+def one_part(name: str, parts: tuple[Part, ...], part_name: str) -> tuple[Part, ...]:
     """Choose among the parts of one mail; UserError listing them when there is no telling.
 
     Several attachments that are the numbered mails of a series are all taken.
     """
-    if wanted:
-        chosen = [part for part in parts if part.name == wanted]
+    if part_name:
+        chosen = [part for part in parts if part.name == part_name]
         if len(chosen) != 1:
-            raise UserError(f"{name}: no attachment {wanted!r} with a patch; {_names_of(parts)}")
+            raise UserError(f"{name}: no attachment {part_name!r} with a patch; {_names_of(parts)}")
         return tuple(chosen)
     same = {b"".join(part.raw[found.start() :].split()) for part in parts if (found := _at(part))}
     if len(parts) < 2 or len(same) == 1:

@@ -60,7 +60,7 @@ def _mail(text: bytes) -> bytes:
     message = re.sub(rb"^    ", b"", rest[: begin.start()] if begin else rest, flags=re.M)
     subject, _, body = message.strip().partition(b"\n\n")
     lines = [b"Subject: " + b" ".join(subject.split())] if subject else []
-    for key, wanted in ((b"From", (b"Author",)), (b"Date", (b"AuthorDate", b"Date"))):
-        lines += [key + b": " + fields[name] for name in wanted if name in fields][:1]
+    for key, fields_tried in ((b"From", (b"Author",)), (b"Date", (b"AuthorDate", b"Date"))):
+        lines += [key + b": " + fields[name] for name in fields_tried if name in fields][:1]
     lines += [b"Content-Type: text/plain; charset=UTF-8", b"", body, b"---", below]
     return b"\n".join(lines)

@@ -71,17 +71,17 @@ def _with_needs(source: Source, mails: Sequence[Mail], revision: int | None, dep
     """Read one series, and before it those that it names by message-id."""
     thread = choose(source.name, mails, revision)
     posted = [patch for mail in thread.patches for patch in mail_patches(mail, source.attachment)]
-    said, patches = _with_trailers(source, thread, posted)
-    notes = [*_notes_of(thread), _attestation(source, thread, said)]
+    output, patches = _with_trailers(source, thread, posted)
+    notes = [*_notes_of(thread), _attestation(source, thread, output)]
     first: list[Patch] = []
-    for wanted in thread.needs_mails:
-        above = _of_thread(source, wanted)
+    for message_id in thread.needs_mails:
+        above = _of_thread(source, message_id)
         if not above or not depth:
-            notes.append(f"needs <{wanted}> first, which is not here")
+            notes.append(f"needs <{message_id}> first, which is not here")
             continue
-        needed = _with_needs(replace(source, name=wanted), above, None, depth - 1)
+        needed = _with_needs(replace(source, name=message_id), above, None, depth - 1)
         first += needed.patches
-        notes.append(f"on top of <{wanted}>, which it needs: {len(needed.patches)} patches")
+        notes.append(f"on top of <{message_id}>, which it needs: {len(needed.patches)} patches")
     pinned = f"{source.name.partition('#')[0]}#v{thread.revision}"
     return Series(
         pinned,
@@ -93,12 +93,12 @@ def _with_needs(source: Source, mails: Sequence[Mail], revision: int | None, dep
     )
 
 
-def _of_thread(source: Source, wanted: str) -> tuple[Mail, ...]:
+def _of_thread(source: Source, message_id: str) -> tuple[Mail, ...]:
     """Mails of the thread that a message-id belongs to."""
     if source.online:
         server = re.match(r"https?://[^/]+/[^/]+/", source.name)
-        return _fetch(f"{server[0]}{quote(wanted, safe='@')}/" if server else wanted)
-    return connected(source.mails, wanted)
+        return _fetch(f"{server[0]}{quote(message_id, safe='@')}/" if server else message_id)
+    return connected(source.mails, message_id)
 
 
 def _fetch(name: str) -> tuple[Mail, ...]:
@@ -146,12 +146,12 @@ def _with_trailers(
     Only trailers are b4's: it reads a diff as text, and files of a kernel are not all UTF-8.
     """
     read_as = {place(mail.raw).inferred and mail.place.revision > 1 for mail in thread.patches}
-    wanted = [] if True in read_as else [f"-v{thread.revision}"]
-    others = [mail for mail in thread.others if wanted or not mail.diff or mail.reply]
+    revision_option = [] if True in read_as else [f"-v{thread.revision}"]
+    others = [mail for mail in thread.others if revision_option or not mail.diff or mail.reply]
     box = b"".join(_boxed(mail) for mail in (*others, *thread.patches))
     with tempfile.TemporaryDirectory(prefix="mmrace-") as scratch:
         words = ["am", "-m", "-", "-M", "-o", "out", "-n", "series", "--no-partial-reroll"]
-        done = _b4(Path(scratch), [*words, *wanted], online=source.online, stdin=box)
+        done = _b4(Path(scratch), [*words, *revision_option], online=source.online, stdin=box)
         ready = _read_maildir(Path(scratch) / "out" / "series.maildir")
     if done.returncode:
         reason = last_line(done.errors)
@@ -200,9 +200,9 @@ def _notes_of(thread: Thread) -> list[str]:
     return [f"v{thread.revision}{left}", *alone]
 
 
-def _attestation(source: Source, thread: Thread, said: str) -> str:
+def _attestation(source: Source, thread: Thread, output: str) -> str:
     """What b4 found out about who sent it."""
-    found = dict.fromkeys(_ATTESTED.findall(said))
+    found = dict.fromkeys(_ATTESTED.findall(output))
     if found:
         return f"attestation: {', '.join(found)}"
     signed = any(re.search(rb"^DKIM-Signature:", m.raw, re.M | re.I) for m in thread.patches)

@@ -65,9 +65,9 @@ def _there(name: str) -> bool:
 
 def series_notes(series: Iterable[Series]) -> list[str]:
     """What people should know about series from outside, and about their patches."""
-    told = []
+    notes = []
     for item in series:
-        told += [f"{item.name}: {note}" for note in item.notes]
+        notes += [f"{item.name}: {note}" for note in item.notes]
         if item.outside:
-            told += [f"{patch.name}: {note}" for patch in item.patches for note in patch.notes]
-    return told
+            notes += [f"{patch.name}: {note}" for patch in item.patches for note in patch.notes]
+    return notes

@@ -94,9 +94,9 @@ def _as_mail(name: str, raw: bytes) -> bytes:
     return b"MIME-Version: 1.0\n\n" + raw[: found.start()] + b"---\n" + raw[found.start() :]
 
 
-def _fields(said: bytes) -> dict[str, str]:
+def _fields(output: bytes) -> dict[str, str]:
     """What git has found, without what it would not take as an author's date."""
-    lines = [decode_as_git(line).partition(": ") for line in said.split(b"\n")]
+    lines = [decode_as_git(line).partition(": ") for line in output.split(b"\n")]
     found = {key: value.strip() for key, _, value in lines if value.strip()}
     return {key: value for key, value in found.items() if key != "Date" or _is_date(value)}
 

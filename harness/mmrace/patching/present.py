@@ -52,7 +52,7 @@ def differences(patch: Patch, text: Callable[[str], str | None]) -> tuple[str, .
 
     ``text`` gives a file of the tree, None when there is no such file.
     """
-    told: list[str] = []
+    differences: list[str] = []
     files = parse(patch.diff)
     if {file.path for file in files} != set(patch.files):
         return None  # git reads the diff otherwise
@@ -60,8 +60,8 @@ def differences(patch: Patch, text: Callable[[str], str | None]) -> tuple[str, .
         here = _of_file(file, text)
         if here is None:
             return None
-        told += here
-    return tuple(told)
+        differences += here
+    return tuple(differences)
 
 
 def _of_file(file: FileDiff, text: Callable[[str], str | None]) -> list[str] | None:
@@ -74,15 +74,15 @@ def _of_file(file: FileDiff, text: Callable[[str], str | None]) -> list[str] | N
     if not file.old:
         whole = [line[1:] for hunk in file.hunks for line in hunk.lines if line[:1] == "+"]
         return [] if whole == lines else None
-    told: list[str] = []
+    differences: list[str] = []
     last = -1
     for hunk in file.hunks:
         found = find_hunk(lines, hunk)
         if not found or found[0] <= last:
             return None
         last = found[-1]
-        told += _around(file.path, lines, hunk, found[0])
-    return told
+        differences += _around(file.path, lines, hunk, found[0])
+    return differences
 
 
 def find_hunk(lines: Sequence[str], hunk: Hunk) -> tuple[int, ...] | None:
@@ -203,13 +203,13 @@ def _around(path: str, lines: Sequence[str], hunk: Hunk, at: int) -> list[str]:
     sides = _sides(hunk)
     begin = max(0, at - sides.blocks[0].begin)
     here = [line.strip() for line in lines[begin : begin + len(sides.new)]]
-    wanted = [line.strip() for line in sides.new]
-    told = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, wanted, here, False).get_opcodes():
+    new = [line.strip() for line in sides.new]
+    differences = []
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, new, here, False).get_opcodes():
         if kind in ("replace", "delete"):
             instead = f"has {_short(here[k:m])}, not" if kind == "replace" else "has no"
-            told.append(f"{path}:{begin + k + 1} {instead} {_short(wanted[i:j])}")
-    return told[:2]
+            differences.append(f"{path}:{begin + k + 1} {instead} {_short(new[i:j])}")
+    return differences[:2]
 
 
 def _short(lines: Sequence[str]) -> str:

@@ -18,20 +18,22 @@ _AT = re.compile(r"patch failed: (.+):(\d+)$", re.M)
 
 
 def explain(
-    home: Home, tree: Tree, git: Repository, patch: Patch, said: str, asked: Sequence[Patch]
+    home: Home, tree: Tree, git: Repository, patch: Patch, message: str, patches: Sequence[Patch]
 ) -> UserError:
     """Return the error for a patch that does not fit at the HEAD of ``git``.
 
-    ``asked`` are all patches that were to be applied; a tree takes them when it takes each.
+    ``patches``: all that were to be applied; a tree takes them when it takes each.
     """
     done = git.git("apply", "--cached", "--check", "-", stdin=patch.diff, check=False)
     where = f"{patch.label} does not apply to {tree.name}"
-    takers = _find_other_trees(home, tree, git, asked)
-    what, it = ("the whole series applies", "all of it") if len(asked) > 1 else ("it applies", "it")
+    takers = _find_other_trees(home, tree, git, patches)
+    what, it = (
+        ("the whole series applies", "all of it") if len(patches) > 1 else ("it applies", "it")
+    )
     other = f"{what} to {takers}" if takers else f"no other tree here would take {it}"
     found = _AT.search(done.errors)
     if not found:
-        reason = last_line(done.errors) if done.returncode else said
+        reason = last_line(done.errors) if done.returncode else message
         return UserError(f"{where}: {reason}; {other}")
     file, line = found[1], int(found[2])
     number, hunk = _hunk(patch, file, line)
@@ -59,7 +61,7 @@ def _state(now: list[str], hunk: Hunk) -> list[str]:
     """Which of the lines that the hunk changes the file has, and which not."""
     if find_hunk(now, hunk):
         return ["what this hunk changes is there already"]
-    told = ["of the hunk's lines the file has:"]
+    lines = ["of the hunk's lines the file has:"]
     for line in hunk.lines:
         places = [n for n, text in enumerate(now, 1) if text.rstrip() == line[1:].rstrip()]
         if not re.search(r"\w\w", line) or (line[:1] == " " and places):
@@ -67,8 +69,8 @@ def _state(now: list[str], hunk: Hunk) -> list[str]:
         listed = f"{', '.join(map(str, places[:3]))}{', ...' if len(places) > 3 else ''}"
         state = f"already there, line {listed}" if places else "not there"
         state = state.replace("already", "still") if line[:1] == "-" else state
-        told.append(f"{line.rstrip()}    ({state})")
-    return told
+        lines.append(f"{line.rstrip()}    ({state})")
+    return lines
 
 
 def _place(now: list[str], hunk: Hunk | None, line: int) -> int:
@@ -81,10 +83,10 @@ def _place(now: list[str], hunk: Hunk | None, line: int) -> int:
     return max(starts, key=lambda n: (sum(known[n - 1 : n - 1 + hunk.length]), -abs(n - line)))
 
 
-def _find_other_trees(home: Home, tree: Tree, git: Repository, asked: Sequence[Patch]) -> str:
+def _find_other_trees(home: Home, tree: Tree, git: Repository, patches: Sequence[Patch]) -> str:
     """Name the other trees here, and their bases, where all patches would fit."""
     names = []
-    files = sorted({file for patch in asked for file in patch.files})
+    files = sorted({file for patch in patches for file in patch.files})
     for other in list_trees(home):
         if other.kind != "linux" or other.commit == tree.commit:
             continue
@@ -93,7 +95,7 @@ def _find_other_trees(home: Home, tree: Tree, git: Repository, asked: Sequence[P
         listed = probe.git("ls-tree", "-z", other.commit, "--", *files).stdout
         probe.git("update-index", "-z", "--index-info", stdin=listed)
         words = ("apply", "--cached", "-")
-        if all(not probe.git(*words, stdin=p.diff, check=False).returncode for p in asked):
+        if all(not probe.git(*words, stdin=p.diff, check=False).returncode for p in patches):
             names.append(f"{other.name} (base {_base_name(other)})")
     return ", ".join(names)
 

@@ -89,12 +89,12 @@ def with_build(names: tuple[str, ...], base: Base) -> tuple[str, ...]:
 def _choose(whole: Series, numbers: str) -> Series:
     """Take some patches out of a series, in its order."""
     name = f"{whole.name}[{numbers}]"
-    wanted = {int(number) for number in numbers.split(",") if number}
-    if missing := sorted(wanted - set(range(1, len(whole.patches) + 1))):
+    chosen = {int(number) for number in numbers.split(",") if number}
+    if missing := sorted(chosen - set(range(1, len(whole.patches) + 1))):
         raise UserError(
             f"{name}: series has {len(whole.patches)} patches; patch {missing[0]} does not exist"
         )
-    patches = tuple(p for number, p in enumerate(whole.patches, 1) if number in wanted)
+    patches = tuple(p for number, p in enumerate(whole.patches, 1) if number in chosen)
     groups = {patch.group for patch in patches}
     opposite = tuple(patch for patch in whole.opposite if patch.group in groups)
     return replace(whole, name=name, patches=patches, opposite=opposite, instead=())

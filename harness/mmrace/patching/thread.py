@@ -118,20 +118,20 @@ def choose(name: str, mails: Iterable[Mail], revision: int | None = None) -> Thr
     known = _one_series(name, _below_covers(sorted(once.values(), key=_order)))
     posted = [mail for mail in known if mail.diff and not mail.reply] or _from_reply(name, known)
     revisions = tuple(sorted({mail.place.revision for mail in posted}))
-    wanted = revision or revisions[-1]
-    if wanted not in revisions:
+    chosen = revision or revisions[-1]
+    if chosen not in revisions:
         listed = ", ".join(f"v{number}" for number in revisions)
-        raise UserError(f"{name}: no revision v{wanted} in it; it has: {listed}")
-    posted = [mail for mail in posted if mail.place.revision == wanted]
+        raise UserError(f"{name}: no revision v{chosen} in it; it has: {listed}")
+    posted = [mail for mail in posted if mail.place.revision == chosen]
     numbered = [mail for mail in posted if mail.place.total] or posted
     patches = numbered if _is_alone(known) else _in_order(name, numbered)
     strays = {mail.id for mail in posted} - {mail.id for mail in patches}
     others = [mail for mail in known if mail not in patches and mail.id not in strays]
-    covers = [m for m in others if m.place.revision == wanted and not m.reply and not m.diff]
+    covers = [m for m in others if m.place.revision == chosen and not m.reply and not m.diff]
     first = b"\n".join(mail.body for mail in (*covers, patches[0]))
     base = _BASE.search(first)
     return Thread(
-        revision=wanted,
+        revision=chosen,
         revisions=revisions,
         patches=tuple(patches),
         others=tuple(others),
@@ -141,9 +141,9 @@ def choose(name: str, mails: Iterable[Mail], revision: int | None = None) -> Thr
     )
 
 
-def connected(mails: Iterable[Mail], wanted: str) -> tuple[Mail, ...]:
+def connected(mails: Iterable[Mail], message_id: str) -> tuple[Mail, ...]:
     """Mails that hang together with the one of an id, by what they are replies to."""
-    return next((tuple(found) for found in _threads(list(mails)) if wanted in _ids(found)), ())
+    return next((tuple(found) for found in _threads(list(mails)) if message_id in _ids(found)), ())
 
 
 def _ids(mails: Iterable[Mail]) -> set[str]:
@@ -168,16 +168,16 @@ def _one_series(name: str, mails: list[Mail]) -> list[Mail]:
     threads = [thread for thread in _threads(mails) if any(m.diff and not m.reply for m in thread)]
     threads = _join_unthreaded(threads)
     needed = {i.decode() for m in mails for i in _MESSAGE_ID.findall(m.body)}
-    wanted = [thread for thread in threads if not needed & _ids(thread)] or threads
-    if not wanted:
+    chosen = [thread for thread in threads if not needed & _ids(thread)] or threads
+    if not chosen:
         return mails
-    topics = [{mail.topic for mail in thread} for thread in wanted]
-    for other, topic in zip(wanted[1:], topics[1:], strict=True):
+    topics = [{mail.topic for mail in thread} for thread in chosen]
+    for other, topic in zip(chosen[1:], topics[1:], strict=True):
         if not any(topic & seen for seen in topics if seen is not topic):
-            first = wanted[0][0].subject, other[0].subject
+            first = chosen[0][0].subject, other[0].subject
             raise UserError(f"{name}: several series, {first[0]!r} and {first[1]!r}; give one")
     loose = [m for m in mails if not any(m in thread for thread in threads)]
-    return [*(mail for thread in wanted for mail in thread), *loose]
+    return [*(mail for thread in chosen for mail in thread), *loose]
 
 
 def _order(mail: Mail) -> tuple[bool, int, int, str]:

@@ -56,5 +56,5 @@ def details(done: Attacked) -> tuple[str, ...]:
 def sections(done: Attacked) -> list[Section]:
     """Return what an attack tried and found."""
     line = Markup("<p>{}</p>").format(done.line)
-    told = story(done.finding.story if done.finding else ())
-    return [Section("Attack", str(line + facts(rows(done, "witness")) + told))]
+    steps = story(done.finding.story if done.finding else ())
+    return [Section("Attack", str(line + facts(rows(done, "witness")) + steps))]

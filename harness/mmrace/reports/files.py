@@ -36,8 +36,8 @@ def write_reports(
     Without any, HTML and JUnit go to the home. ``origin`` is the user's name in KCIDB; ``github``
     asks for annotations as well. Raises UserError as ``kcidb.document`` does.
     """
-    wanted = {kind: path for kind, path in paths.items() if path}
-    if not wanted and not github:
+    chosen = {kind: path for kind, path in paths.items() if path}
+    if not chosen and not github:
         made = publish(home, runs, title)
         return Written({"html": made.html, "junit": made.junit})
     decoded = functools.cache(lambda: traced.traces(home, runs))
@@ -48,8 +48,8 @@ def write_reports(
         "kcidb": lambda: kcidb.document(runs, origin),
         "markdown": lambda: summary.markdown(runs, title, decoded=decoded()),
     }
-    texts = {kind: makers[kind]() for kind in wanted}
-    files = {kind: path for kind, path in wanted.items() if path != STDOUT}
+    texts = {kind: makers[kind]() for kind in chosen}
+    files = {kind: path for kind, path in chosen.items() if path != STDOUT}
     for kind, path in files.items():
         write_file(path, texts.pop(kind))
     annotations = summary.annotations(runs, decoded()) if github else ()

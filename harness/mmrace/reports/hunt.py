@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from mmrace.experiments.hunt import Hunted, told
+from mmrace.experiments.hunt import Hunted, summarise
 from mmrace.hunting.proof import CONTROLS
 from mmrace.reports.report import Section
 from mmrace.reports.story import facts, story
@@ -55,5 +55,5 @@ def _found(done: Hunted, witness: str) -> Iterator[Row]:
 
 def sections(done: Hunted) -> list[Section]:
     """Return what a hunt tried and found."""
-    line = Markup("<p>{}</p>").format(told(done))
+    line = Markup("<p>{}</p>").format(summarise(done))
     return [Section("Hunt", str(line + facts(rows(done, "witness")) + story(done.story)))]

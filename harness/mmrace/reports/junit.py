@@ -80,8 +80,8 @@ def _case(item: Account, name: str) -> TestCase:
         case.result = [_result(Error(f"{outcome}: {title}", str(outcome)), explain(item))]
     elif outcome is not Outcome.PASS:
         case.result = [Skipped(f"{outcome}: {printable('; '.join(item.judged.notes) or title)}")]
-    said = [line.text for line in item.channel.output[-OUTPUT:]]
-    case.system_out = printable("\n".join([*_facts(item), "", *said]))
+    output = [line.text for line in item.channel.output[-OUTPUT:]]
+    case.system_out = printable("\n".join([*_facts(item), "", *output]))
     return case
 
 

@@ -97,8 +97,8 @@ def _says_nothing(item: Account) -> bool:
 
 def _details(accounts: Sequence[Account]) -> dict[str, _Detail]:
     """Show the long parts of failures first, of others while there is room."""
-    wanted = sorted(accounts, key=lambda item: not item.judged.outcome.failed)[:DETAILED]
-    return {item.run.id: _detail(item) for item in wanted}
+    detailed = sorted(accounts, key=lambda item: not item.judged.outcome.failed)[:DETAILED]
+    return {item.run.id: _detail(item) for item in detailed}
 
 
 def _detail(item: Account) -> _Detail:

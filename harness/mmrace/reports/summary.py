@@ -153,11 +153,11 @@ def _annotation(group: Group) -> str:
         file, _, line = place.location.rpartition(":")
         fields = [f"file={_property(file)}", f"line={_property(line)}", *fields]
     others = f", and {len(group.runs) - 1} more" if len(group.runs) > 1 else ""
-    told = [f"{_name(item)}{_after(item)}{others}"]
+    lines = [f"{_name(item)}{_after(item)}{others}"]
     if place:
-        told.append(f"in {place.function}{place.offset}")
-    told.append(f"again: {item.elsewhere}")
-    return f"::error {','.join(fields)}::{_data(chr(10).join(told))}"
+        lines.append(f"in {place.function}{place.offset}")
+    lines.append(f"again: {item.elsewhere}")
+    return f"::error {','.join(fields)}::{_data(chr(10).join(lines))}"
 
 
 def _data(text: str) -> str:

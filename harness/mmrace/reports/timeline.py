@@ -52,10 +52,10 @@ def read(account: Account) -> Timeline:
     failed = None
     if started is not None and account.judged.seconds_to_failure is not None:
         failed = started + account.judged.seconds_to_failure
-    wanted = list(account.spec.workload.min_counts)
+    required = list(account.spec.workload.min_counts)
     counters = samples(account.run.channel(), times)
-    names = [name for name in wanted if name in counters]
-    names += sorted(name for name in counters if name not in wanted)
+    names = [name for name in required if name in counters]
+    names += sorted(name for name in counters if name not in required)
     return Timeline(
         end=end,
         phases=tuple(_phases(started, raced, failed, end)),

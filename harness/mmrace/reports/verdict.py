@@ -15,31 +15,31 @@ from mmrace.verdicts.verdict import Arm, Statement
 _HEAD = ("path", "verdict", "before failed", "after failed", "p", "alpha")
 
 
-def sections(said: Combined, runs: Sequence[tuple[Arm, RunDir]]) -> list[Section]:
+def sections(verdict: Combined, runs: Sequence[tuple[Arm, RunDir]]) -> list[Section]:
     """Return the verdict with a row for each path, and the survival curves of both arms."""
-    made = [Section("Verdict", str(_verdict(said)))]
+    made = [Section("Verdict", str(_verdict(verdict)))]
     arms = {str(arm): [run for own, run in runs if own is arm] for arm in Arm}
     if drawn := survival.picture(arms):
         made.append(Section("How long they held", str(drawn)))
     return made
 
 
-def _verdict(said: Combined) -> Markup:
+def _verdict(verdict: Combined) -> Markup:
     words = [
-        f"{one.path}: {text}" for one in said.paths for text in (*exclusions(one), *_others(one))
+        f"{one.path}: {text}" for one in verdict.paths for text in (*exclusions(one), *_others(one))
     ]
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in _HEAD)
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(
             Markup("").join(Markup("<td>{}</td>").format(cell) for cell in _row(one))
         )
-        for one in said.paths
+        for one in verdict.paths
     )
     listed = Markup("").join(Markup("<li>{}</li>").format(text) for text in words)
     return Markup(
         "<p><strong>{}</strong></p><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>"
         "<ul>{}</ul>"
-    ).format(said.line, head, body, listed)
+    ).format(verdict.line, head, body, listed)
 
 
 def _row(one: Statement) -> tuple[str, ...]:

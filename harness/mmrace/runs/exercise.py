@@ -118,7 +118,7 @@ def name_counters(race: Race, workload: Workload, kernel: KernelCounters, releas
     has alternatives of its own. NotHereError names a counter that the kernel does not have, before
     a run would find only zeros.
     """
-    wanted = {}
+    counts = {}
     for counter, least in workload.min_counts.items():
         named = counter
         kind, _, name = counter.partition(":")
@@ -129,8 +129,8 @@ def name_counters(race: Race, workload: Workload, kernel: KernelCounters, releas
             named = f"vmstat:{here[0]}"
         elif kind == "probe":
             _check_probe(race, workload, name, kernel, release)
-        wanted[named] = least
-    return workload.model_copy(update={"min_counts": wanted})
+        counts[named] = least
+    return workload.model_copy(update={"min_counts": counts})
 
 
 def _check_probe(
@@ -153,10 +153,10 @@ def fit_to_kernel(workload: Workload, countable: Countable) -> Fitted:
     """Drop probes of functions that the kernel does not have or cannot count."""
     refused = countable.refused
     absent = {f"probe:{name}" for name in workload.probes if name in refused}
-    wanted = {name: count for name, count in workload.min_counts.items() if name not in absent}
+    counts = {name: count for name, count in workload.min_counts.items() if name not in absent}
     if not countable.places:
-        wanted.pop(FUNCTIONS, None)
+        counts.pop(FUNCTIONS, None)
     notes = tuple(
         f"{name} is not counted: {refused[name]}" for name in workload.probes if name in refused
     )
-    return Fitted(workload.model_copy(update={"min_counts": wanted}), countable.places, notes)
+    return Fitted(workload.model_copy(update={"min_counts": counts}), countable.places, notes)

@@ -72,8 +72,8 @@ class Built:
 
 def fragments() -> tuple[str, ...]:
     """Names of the fragments of all races, so that they share one kernel."""
-    wanted = [name for race in map(load_race, race_names()) for name in race.config]
-    return tuple(dict.fromkeys([*DEFAULT_FRAGMENTS, *wanted]))
+    needed = [name for race in map(load_race, race_names()) for name in race.config]
+    return tuple(dict.fromkeys([*DEFAULT_FRAGMENTS, *needed]))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def build(
     configs = tuple(configs)
     if tree_name.startswith(OWN):
         return _own(home, tree_name, tuple(series))
-    wanted = (*fragments(), *configs)
+    all_configs = (*fragments(), *configs)
     prepared = prepare(home, tree_name, series, step, intake, building=True)
     tree, base, applied = prepared.tree, prepared.base, prepared.applied
     outside = any(item.outside for item in prepared.resolved)
@@ -127,7 +127,7 @@ def build(
             applied.commit,
             applied.tree_hash,
             base,
-            wanted,
+            all_configs,
             outside=outside,
             progress=tell,
             touched=applied.touched,
@@ -136,7 +136,7 @@ def build(
         how = (", reused" if kernel.reused else "") + (f"; {kernel.dropped}" * bool(kernel.dropped))
         tell("\n  ".join((f"= {kernel.id[:12]}{how}", *kernel.notes)))
     module = None
-    if DELAY_CONFIG in wanted:
+    if DELAY_CONFIG in all_configs:
         with step("the module that delays") as tell:
             module = build_module(
                 home,
@@ -144,7 +144,7 @@ def build(
                 applied.commit,
                 applied.tree_hash,
                 base,
-                wanted,
+                all_configs,
                 data_dir("qemu") / "kprobe-delay",
                 outside=outside,
                 progress=tell,

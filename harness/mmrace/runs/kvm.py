@@ -27,8 +27,8 @@ def probe_kvm(home: Home, machine: Machine, kernel: Path, image: Path) -> str:
         boot = Boot(machine, kernel, initrd, machine.boot, "kvm")
         limits = Limits(boot=PROBE_SECONDS, silence=5, total=2 * PROBE_SECONDS)
         ended, _ = run_vm(boot, folder, limits, Hooks(line=line))
-        said = (folder / "console.log").read_bytes().decode(errors="replace").splitlines()
+        lines = (folder / "console.log").read_bytes().decode(errors="replace").splitlines()
     if reached:
         return ""
-    fault = next((text.strip() for text in said if "KVM" in text), ended.message)
+    fault = next((text.strip() for text in lines if "KVM" in text), ended.message)
     return f"a probe guest under KVM ended with {ended.end}: {fault}"

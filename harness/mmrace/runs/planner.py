@@ -63,8 +63,8 @@ def steers(
 
 def shell_for(workload: Workload) -> Path | None:
     """Return the guest's /bin/sh: reproducers may call system(3), other workloads do not."""
-    wanted = workload.source is Source.REPRODUCER
-    return BUSYBOX if wanted and BUSYBOX.is_file() else None
+    needs_shell = workload.source is Source.REPRODUCER
+    return BUSYBOX if needs_shell and BUSYBOX.is_file() else None
 
 
 def _no_points(race: Race, workload: Workload) -> str:
@@ -120,9 +120,9 @@ class Planner:
         source tree that was not named, or the race another kernel.
         """
         if not built.suits(race):
-            wanted = ", ".join(race.own_config)
+            configs = ", ".join(race.own_config)
             raise NotHereError(
-                f"the race needs a kernel of its own ({wanted}); name it with --race"
+                f"the race needs a kernel of its own ({configs}); name it with --race"
             )
         workload = self._with_kernel_names(built, race, workload)
         machine = like.machine if like else load_machine(options.machine or race.machine)
@@ -131,8 +131,8 @@ class Planner:
         shell = shell_for(workload)
         image = make_image(self._home, self._guest_init(built), program.files, shell)
         fitted = self._fit_to_kernel(built, race, workload)
-        wanted = wanted_accel(race, workload, options, debug_info=built.kernel.has_debug_info)
-        chosen = self._accelerator(wanted, machine, built.kernel, image)
+        choice = wanted_accel(race, workload, options, debug_info=built.kernel.has_debug_info)
+        chosen = self._accelerator(choice, machine, built.kernel, image)
         spec = Spec(
             id=record.new_id(race.name, workload.name),
             race=race,
@@ -235,20 +235,20 @@ class Planner:
 
     def _fit_to_kernel(self, built: Built, race: Race, workload: Workload) -> Fitted:
         """Look up counted functions, which may be inlined; without any the kernel is not read."""
-        wanted = tuple(
+        functions = tuple(
             (probe.function[0], probe.file)
             for probe in race.probe
             if probe.every and probe.name in workload.probes
         )
-        if not wanted:
+        if not functions:
             return Fitted(workload)
-        key = built.kernel.id, wanted
+        key = built.kernel.id, functions
         if key not in self._countable:
             with self._step("functions to count") as tell:
                 tell("reading the kernel's debug information")
                 kernel = built.kernel
                 refused = read_unprobeable(kernel.vmlinux, kernel.folder / "System.map")
-                self._countable[key] = find_countable(built.resolver(), refused, wanted)
+                self._countable[key] = find_countable(built.resolver(), refused, functions)
         return fit_to_kernel(workload, self._countable[key])
 
     def _guest_init(self, built: Built) -> Path:
@@ -282,19 +282,19 @@ class Planner:
         raise NotHereError("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
 
     def _accelerator(
-        self, wanted: str, machine: Machine, kernel: Kernel, image: Path
+        self, choice: str, machine: Machine, kernel: Kernel, image: Path
     ) -> accel.Accel:
-        if wanted not in self._accel:
+        if choice not in self._accel:
             with self._step("accelerator") as tell:
                 found = accel.choose(
                     self._home,
-                    wanted,
+                    choice,
                     self._qemu,
                     lambda: probe_kvm(self._home, machine, kernel.image, image),
                 )
                 tell(f"= {found.name}: {found.reason}")
-            self._accel[wanted] = found
-        return self._accel[wanted]
+            self._accel[choice] = found
+        return self._accel[choice]
 
 
 def run(home: Home, planned: Cell, step: Step) -> RunDir:

@@ -144,8 +144,8 @@ def _publish(
         write_json(folder / "spec.json", spec.model_dump(mode="json"))
         shutil.copyfile(parts.config, folder / "config")
         kept.save(folder)
-        told = asdict(replace(one, failure=None, since=kept.since))
-        write_json(folder / "replay.json", {**told, "failure": None})
+        fields = asdict(replace(one, failure=None, since=kept.since))
+        write_json(folder / "replay.json", {**fields, "failure": None})
         vm = VmRecord(
             argv=kept.argv,
             version=qemu_version(),

@@ -93,19 +93,19 @@ def read_boot(run: RunDir) -> Boot:
 
 def race_seconds(run: RunDir) -> float:
     """Seconds from the start of the race phase to the failure, or to the end of the run."""
-    said, times = run.channel(), run.times("channel")
+    output, times = run.channel(), run.times("channel")
     judged, vm = run.judgement(), run.vm()
-    started = channel.second_of(times, channel.parse(said).started or 0) or 0.0
-    raced = channel.second_of(times, _race(said)) or started
+    started = channel.second_of(times, channel.parse(output).started or 0) or 0.0
+    raced = channel.second_of(times, _race(output)) or started
     failed = judged.seconds_to_failure
     end = started + failed if failed is not None else vm.seconds
     return max(0.0, end - raced)
 
 
-def _race(said: bytes) -> int:
+def _race(output: bytes) -> int:
     """Offset of the line with which a stressor announces the race phase."""
     at = 0
-    for line in said.splitlines(keepends=True):
+    for line in output.splitlines(keepends=True):
         if race_phase(line.decode(errors="replace").rstrip(), announced=True):
             return at
         at += len(line)

@@ -49,7 +49,7 @@ def explain(
         places: tuple[Place, ...] = ()
         with suppress(UserError):
             places = next(iter(vmlinux.places(_addresses(step, resolver, known)).values()), ())
-        found.append(Line(step.actor, _said(step, number == len(witness.step) - 1), places))
+        found.append(Line(step.actor, _step_text(step, number == len(witness.step) - 1), places))
     return tuple(found)
 
 
@@ -60,7 +60,7 @@ def _addresses(step: Step, resolver: Resolver, known: Callable[[str], int | None
     return resolver.resolve(step.point).addresses[:1] if found is None else (found,)
 
 
-def _said(step: Step, last: bool) -> str:
+def _step_text(step: Step, last: bool) -> str:
     if not step.point:
         return f"goes on for {step.seconds * 1000:g} ms"
     times = f", time {step.hit}" if step.hit > 1 else ""

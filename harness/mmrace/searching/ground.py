@@ -71,9 +71,9 @@ def _sites(kept: Path, resolver: Resolver, files: Sequence[str]) -> tuple[Access
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no list is cached, or one of another version
     known = list_files(resolver.debug)
-    wanted = choose_files(known, files)
-    sites = list_sites(resolver.debug, wanted.__contains__)
-    if more := choose_files(known, BESIDE) - wanted if tuple(files) == DEFAULT else ():
+    chosen_files = choose_files(known, files)
+    sites = list_sites(resolver.debug, chosen_files.__contains__)
+    if more := choose_files(known, BESIDE) - chosen_files if tuple(files) == DEFAULT else ():
         beside = list_sites(resolver.debug, more.__contains__)
         names = files_of(resolver.debug, [site.address for site in beside])
         named = zip(beside, names, strict=True)

@@ -91,11 +91,11 @@ def make_search(
     ``alone`` each access gets a share of its own.
     """
     sites = tuple(sites)
-    wanted = profile.addresses | set(more) if profile else None
-    chosen = [site for site in sites if wanted is None or site.address in wanted]
+    addresses = profile.addresses | set(more) if profile else None
+    chosen = [site for site in sites if addresses is None or site.address in addresses]
     names = {site.function for site in chosen}
     chosen += [
-        site for site in sites if wanted is not None and site.stack and site.function in names
+        site for site in sites if addresses is not None and site.stack and site.function in names
     ]
     shares = {site.address: _share(site, alone) for site in chosen}
     groups = {share: number for number, share in enumerate(sorted(set(shares.values())))}

@@ -41,11 +41,11 @@ def seeds_from(
     communicated, all are taken.
     """
     there, here = _by_function(theirs), _by_function(ours)
-    wanted = profile.addresses
+    communicating = profile.addresses
     found: set[int] = set()
     for name, addresses in here.items():
         before = there.get(name, ())
-        seen = [at in wanted for at in before]
+        seen = [at in communicating for at in before]
         if name in changed or (any(seen) and len(before) != len(addresses)):
             found.update(addresses)
         else:

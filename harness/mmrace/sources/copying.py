@@ -38,10 +38,10 @@ def copy_objects(home: Home, repo: Path, top: str, beside: Path | None = None) -
         lent = [objects, *([beside] if beside else [])]
         alternates.write_text("".join(f"{path}\n" for path in lent), encoding="utf-8")
         there = [one for one in known if git.rev(f"{one}^{{tree}}")]
-        asked = "".join([f"{top}\n", *(f"^{one}\n" for one in there)])
+        revisions = "".join([f"{top}\n", *(f"^{one}\n" for one in there)])
         pack = git.path / "objects" / "pack" / "pack"
         pack.parent.mkdir(exist_ok=True)
-        git.git("pack-objects", "--quiet", "--revs", pack, stdin=asked.encode(), deadline=1800)
+        git.git("pack-objects", "--quiet", "--revs", pack, stdin=revisions.encode(), deadline=1800)
         move_packs(git, store(home))
     write_file(record, json.dumps([*known, top][-_KEPT:]))
 

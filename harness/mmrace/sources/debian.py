@@ -203,10 +203,10 @@ def tarball(source: str, state: Path, progress: Progress, *, fetch: bool) -> Pat
     ``state`` is where downloads and apt's lists are kept. None when absent and not fetched. Raises
     UserError when Debian has no such package, naming what it has.
     """
-    asked = _SOURCE.fullmatch(source)
-    if not asked:
+    match = _SOURCE.fullmatch(source)
+    if not match:
         raise UserError(f"{source}: not a Debian kernel; say debian:6.1 or debian:6.1=6.1.170-3")
-    name, version = f"linux-source-{asked[1]}", asked[2] or ""
+    name, version = f"linux-source-{match[1]}", match[2] or ""
     file = Path("usr/src") / f"{name}.tar.xz"
     unpacked = state / version / file
     installed = INSTALLED / file.name

@@ -70,8 +70,8 @@ class Repository:
         if check and done.returncode and no_room(done.errors):
             raise disk_full(self.path)
         if check and done.returncode:
-            said = "\n".join(done.errors.splitlines()[-_LINES:])
-            raise InfraError(f"git {words[0]} failed: {last_line(done.errors)}", said)
+            last_lines = "\n".join(done.errors.splitlines()[-_LINES:])
+            raise InfraError(f"git {words[0]} failed: {last_line(done.errors)}", last_lines)
         return done
 
     def set_ref(self, name: str, commit: str) -> None:

@@ -58,10 +58,10 @@ def files_of(debug: Debug, addresses: Sequence[int]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def list_sites(debug: Debug, wanted: Callable[[str], bool]) -> tuple[AccessSite, ...]:
+def list_sites(debug: Debug, is_chosen: Callable[[str], bool]) -> tuple[AccessSite, ...]:
     """Return the sites in the chosen files, sorted; UserError when there are none."""
     ranges = sorted(
-        span for name, spans in debug.units() if wanted(name) for span in spans if span[0]
+        span for name, spans in debug.units() if is_chosen(name) for span in spans if span[0]
     )
     sites = [site for span in _merged(ranges) for site in _sites(debug, span, ranges)]
     if not sites:

@@ -72,8 +72,8 @@ def decode(lines: Iterable[str], symbols: Symbols, symbolize: Symbolize) -> tupl
     slide = next((int(match[1], 16) for text in texts if (match := _SLIDE.search(text))), 0)
     if found and any(item and item[2] for item in found):
         found = [_slid(item, slide) for item in found]
-    wanted = sorted({item[0] for item in found if item})
-    places = symbolize(wanted) if wanted else {}
+    addresses = sorted({item[0] for item in found if item})
+    places = symbolize(addresses) if addresses else {}
     return tuple(
         Decoded(text, places.get(item[0], ()), item[1]) if item else Decoded(text)
         for text, item in zip(texts, found, strict=True)

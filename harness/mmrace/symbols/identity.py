@@ -97,7 +97,7 @@ def _banner(elf: ELFFile) -> dict[str, str]:
 
 def stranger(lines: Iterable[str], path: Path) -> str:
     """Why a vmlinux is not of the kernel in a log; "" when it is, or when that is unknown."""
-    kernel, said = of_vmlinux(path), of_log(lines)
-    if not said or not all(kernel.differs(identity) for identity in said):
+    kernel, logged = of_vmlinux(path), of_log(lines)
+    if not logged or not all(kernel.differs(identity) for identity in logged):
         return ""
-    return f"{path} is {kernel}, the log is of {said[-1]}"
+    return f"{path} is {kernel}, the log is of {logged[-1]}"

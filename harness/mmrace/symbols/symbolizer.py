@@ -63,9 +63,9 @@ class Vmlinux:
 
     def _look_up(self, addresses: Sequence[int]) -> dict[int, tuple[Place, ...]]:
         anchor = [symbol.address for symbol in self.symbols.get("start_kernel", ())[:1]]
-        wanted = "\n".join(f"{address:#x}" for address in (*anchor, *addresses))
+        requests = "\n".join(f"{address:#x}" for address in (*anchor, *addresses))
         argv = ["addr2line", "-a", "-f", "-i", "-e", str(self.path)]
-        found = _read(self._run(*argv, stdin=wanted.encode()))
+        found = _read(self._run(*argv, stdin=requests.encode()))
         top = ""
         if anchor and (places := found.get(anchor[0])):
             top = places[-1].file.removesuffix(_ANCHOR)
@@ -77,9 +77,9 @@ class Vmlinux:
     def _run(self, *argv: str, stdin: bytes | None = None) -> str:
         done = proc.run(argv, deadline=_DEADLINE, stdin=stdin)
         if done.returncode:
-            said = done.errors.strip().splitlines()
+            lines = done.errors.strip().splitlines()
             raise UserError(
-                f"{self.path}: {argv[0]} failed: {said[-1] if said else '?'}; give a vmlinux"
+                f"{self.path}: {argv[0]} failed: {lines[-1] if lines else '?'}; give a vmlinux"
             )
         return done.text
 

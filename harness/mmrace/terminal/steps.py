@@ -42,8 +42,8 @@ def show_step(console: Console, title: str, *, live: bool, known: set[str]) -> I
     finally:
         step.close()
         line = f"{title}: {step.result or ended}"
-        told = step.result and line not in known
-        if told or ended in ("failed", "interrupted") or step.seconds > QUICK:
+        is_new = step.result and line not in known
+        if is_new or ended in ("failed", "interrupted") or step.seconds > QUICK:
             known.add(line)
             console.print(wrap_text(f"{line} ({clock(step.seconds)})", console), markup=False)
 

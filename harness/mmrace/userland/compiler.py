@@ -85,12 +85,12 @@ def sandboxed(
     done = proc.run(argv, deadline=deadline, sandbox=sandbox)
     if done.returncode == 0:
         return
-    said = done.errors.strip() or done.text.strip()
-    raise BuildError(f"{what} does not build: {_first_error(said)}", said)
+    output = done.errors.strip() or done.text.strip()
+    raise BuildError(f"{what} does not build: {_first_error(output)}", output)
 
 
-def _first_error(said: str) -> str:
-    lines = said.splitlines() or ["no message"]
+def _first_error(output: str) -> str:
+    lines = output.splitlines() or ["no message"]
     return next((line for line in lines if re.search(r"\berror\b|undefined", line)), lines[-1])
 
 

@@ -47,8 +47,8 @@ class Combined:
     def infra(self) -> bool:
         """Whether the host spoilt every run, so that nothing is known."""
         spoilt = [one for one in self.paths if one.infra]
-        told = [one for one in self.paths if one.before.runs + one.after.runs and not one.infra]
-        return bool(spoilt) and not told
+        decided = [one for one in self.paths if one.before.runs + one.after.runs and not one.infra]
+        return bool(spoilt) and not decided
 
     @property
     def exit_code(self) -> int:

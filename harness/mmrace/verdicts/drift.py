@@ -84,5 +84,7 @@ def _drawn(drift: Drift, names: Sequence[str]) -> Markup:
     axes.set_xlabel("runs made; a dot is the revision that was run")
     best = int(drift.posterior[-1].argmax())
     named = [*names, "no culprit here"][best]
-    says = f"Posterior over {columns - 1} candidates; at the end {drift.posterior[-1][best]:.3f} on"
-    return svg(made, "drift", f"{says} {named}")
+    caption = (
+        f"Posterior over {columns - 1} candidates; at the end {drift.posterior[-1][best]:.3f} on"
+    )
+    return svg(made, "drift", f"{caption} {named}")

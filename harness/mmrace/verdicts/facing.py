@@ -75,9 +75,9 @@ def title_of(judged: Judgement) -> str:
 
 def titles_of(runs: Iterable[Judgement]) -> Titles:
     """Count failures but the race's own; what the host spoilt is no boot."""
-    told = [one for one in runs if one.outcome is not Outcome.INFRA]
-    other = [title_of(one) for one in told if not one.signature_matched]
-    return Titles(Counter(filter(None, other)), len(told))
+    valid = [one for one in runs if one.outcome is not Outcome.INFRA]
+    other = [title_of(one) for one in valid if not one.signature_matched]
+    return Titles(Counter(filter(None, other)), len(valid))
 
 
 def regressions(after: Titles, before: Titles) -> tuple[str, ...]:

@@ -44,13 +44,16 @@ def figure(width: float, height: float) -> "Figure":
     return made
 
 
-def svg(made: "Figure", name: str, says: str) -> Markup:
-    """Return it for a page: ``name`` is unlike any other picture's there, ``says`` is for ears."""
+def svg(made: "Figure", name: str, caption: str) -> Markup:
+    """Return the figure as SVG for a page.
+
+    ``name``: prefix of its ids, unique on the page. ``caption``: text for screen readers.
+    """
     raw = io.StringIO()
     made.savefig(raw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = raw.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = _NAMED.sub(rf"\g<1>{name}-", _BLACK.sub("currentColor", text))
-    text = text.replace("<svg ", f'<svg role="img" aria-label="{escape(says)}" ', 1)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
     return Markup(text)  # noqa: S704

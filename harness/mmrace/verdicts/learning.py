@@ -47,10 +47,10 @@ class Failure:
 class Learning:
     """Runs of the bad kernel, recorded until their failure is known or the budget is spent."""
 
-    def __init__(self, budget: int, wanted: int = WANTED) -> None:
+    def __init__(self, budget: int, needed: int = WANTED) -> None:
         """Start with no runs; ``budget`` runs at most."""
         self._budget = budget
-        self._wanted = wanted
+        self._needed = needed
         self._seen: list[Seen] = []
         self.runs = 0
 
@@ -73,12 +73,12 @@ class Learning:
     def failure(self) -> Failure | None:
         """Return the failure that the runs share, None while none is known."""
         for title, count in self.titles[:1]:
-            if count >= self._wanted:
+            if count >= self._needed:
                 stack = next(one.stack for one in self._seen if one.title == title)
                 pattern = f"^{re.escape(title)}$"
                 return Failure(title, pattern, "", count, self.runs, stack)
-        spent = len(self._seen) >= 2 * self._wanted or self.runs >= self._budget
-        return self._common() if spent and len(self._seen) >= self._wanted else None
+        spent = len(self._seen) >= 2 * self._needed or self.runs >= self._budget
+        return self._common() if spent and len(self._seen) >= self._needed else None
 
     def _common(self) -> Failure | None:
         """The innermost function that all call traces have."""

@@ -65,8 +65,8 @@ class SignTest:
         if Sight.VOID not in sights.values():
             self._full += 1
             # Only an exercised pass on "after" is evidence for the fix.
-            wanted = (Sight.SIGNATURE, Sight.HELD)
-            self._discordant += (sights[Arm.BEFORE], sights[Arm.AFTER]) == wanted
+            discordant = (Sight.SIGNATURE, Sight.HELD)
+            self._discordant += (sights[Arm.BEFORE], sights[Arm.AFTER]) == discordant
 
     @property
     def verdict(self) -> Verdict:

@@ -103,8 +103,8 @@ def _drawn(curves: Mapping[str, Sequence[Lifetime]]) -> Markup:
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.03)
     axes.legend(loc="best")
-    says = "; ".join(f"{name}: {_caption(lives)}" for name, lives in curves.items())
-    return svg(made, "survival", f"Survival of the kernels. {says}")
+    caption = "; ".join(f"{name}: {_caption(lives)}" for name, lives in curves.items())
+    return svg(made, "survival", f"Survival of the kernels. {caption}")
 
 
 def _draw(axes: "Axes", drawn: Curve, colour: str, label: str) -> None:

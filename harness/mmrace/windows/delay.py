@@ -33,17 +33,17 @@ class Delay:
 
     def counts(self, channel: bytes, console: bytes) -> tuple[WindowCount, ...]:
         """Hits and meetings by window, as far as the guest reported them."""
-        told: dict[str, tuple[int, int, int]] = {}
+        counts: dict[str, tuple[int, int, int]] = {}
         for match in _matches(channel, console):
             name = match[1].decode(errors="replace")
-            hits, met, timeouts = told.get(name, (0, 0, 0))
-            told[name] = (
+            hits, met, timeouts = counts.get(name, (0, 0, 0))
+            counts[name] = (
                 max(hits, int(match[2])),
                 max(met, int(match[3])),
                 max(timeouts, int(match[4])),
             )
         names = [item.window.name for item in self.plan.windows]
-        return tuple(WindowCount(name, *told.get(name, (0, 0, 0)), by=BY) for name in names)
+        return tuple(WindowCount(name, *counts.get(name, (0, 0, 0)), by=BY) for name in names)
 
 
 def delay_for(plan: Plan, module: Path, unprobeable: Unprobeable) -> Delay:
