@@ -120,6 +120,6 @@ class FakeOracle:
         return Judgement(Outcome.CRASH, title="BUG", signature_matched=True)
 
 
-def in_order(trace, *wanted):
+def in_order(trace, *items):
     """Whether these, and between them none else of these, were executed in this order."""
-    return [item for item in trace if item in wanted] == list(wanted)
+    return [item for item in trace if item in items] == list(items)

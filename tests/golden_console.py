@@ -65,10 +65,12 @@ def describe(console: bytes) -> str:
 
 def update(golden: Golden) -> bool:
     """Write the expectation anew; whether it changed."""
-    said = describe(golden.console)
-    if said == golden.expected:
+    description = describe(golden.console)
+    if description == golden.expected:
         return False
-    top = "".join(f"#: {line}".rstrip() + "\n" if line else "#: \n" for line in said.splitlines())
+    top = "".join(
+        f"#: {line}".rstrip() + "\n" if line else "#: \n" for line in description.splitlines()
+    )
     golden.path.write_bytes(top.encode() + _END + golden.console)
     return True
 
@@ -77,13 +79,13 @@ def main() -> None:
     """Check all logs, or update them."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--update", action="store_true")
-    asked = options.parse_args()
+    arguments = options.parse_args()
     for golden in all_logs():
         same = describe(golden.console) == golden.expected
-        if not same and asked.update:
+        if not same and arguments.update:
             update(golden)
         if not same:
-            print(f"{golden.path.name}: {'updated' if asked.update else 'differs'}")
+            print(f"{golden.path.name}: {'updated' if arguments.update else 'differs'}")
 
 
 if __name__ == "__main__":

@@ -57,12 +57,12 @@ def main(words: Sequence[str] = ()) -> None:
     }
     if unknown := [word for word in words if not (word.isdigit() or word in {*parts, *STEERED})]:
         raise SystemExit(f"neither a part nor a race: {', '.join(unknown)}")
-    wanted = [word for word in words if word in parts] or ["director", "runs", "replays"]
+    chosen = [word for word in words if word in parts] or ["director", "runs", "replays"]
     load = os.getloadavg()[0]
     print(
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, {platform.machine()}, load {load:.1f}"
     )
-    for part in wanted:
+    for part in chosen:
         parts[part]()
 
 
@@ -98,9 +98,9 @@ def _director(count: int) -> None:
 
 
 def _measured(run: RunDir) -> tuple[float, float]:
-    said = channel.parse(run.channel())
-    started = channel.second_of(run.times("channel"), said.started or 0)
-    return started or 0.0, float(said.counters["collapses"])
+    parsed = channel.parse(run.channel())
+    started = channel.second_of(run.times("channel"), parsed.started or 0)
+    return started or 0.0, float(parsed.counters["collapses"])
 
 
 @contextmanager
@@ -133,14 +133,14 @@ def _replays(count: int, races: Sequence[str]) -> None:
     for race in races:
         path = f"harness/races/{race}/witness.toml"
         for name, series, times in (("vulnerable", VULNERABLE, count), ("fixed", FIXED, 3 * count)):
-            said = _mmrace("replay", path, *TREE, *series, "--times", str(times))
+            facts = _mmrace("replay", path, *TREE, *series, "--times", str(times))
             counts = ", ".join(
-                f"{said[word]} {word}"
+                f"{facts[word]} {word}"
                 for word in ("failed", "shown", "reached", "complete", "infeasible")
             )
             print(
-                f"{race} {name}: of {said['replays']} {counts}, {len(said['foreign'])} otherwise;"
-                f" median {said['seconds_median']:.2f} s, longest {said['seconds_longest']:.2f} s"
+                f"{race} {name}: of {facts['replays']} {counts}, {len(facts['foreign'])} otherwise;"
+                f" median {facts['seconds_median']:.2f} s, longest {facts['seconds_longest']:.2f} s"
             )
 
 
@@ -149,16 +149,16 @@ def _hunts(count: int, races: Sequence[str]) -> None:
     with TemporaryDirectory() as folder:
         for race in races:
             for number in range(count):
-                said = _mmrace(
+                facts = _mmrace(
                     "hunt", "--race", race, *TREE, *VULNERABLE, "--seed", str(number + 1),
                     "--for", "10m", "--out", f"{folder}/{race}-{number}.toml",
                 )  # fmt: skip
-                tried = said["tried"]
+                tried = facts["tried"]
                 print(
-                    f"{race}, seed {number + 1}: a witness of {said['steps'] or 'no'} steps,"
-                    f" {'' if said['proven'] else 'not '}proven, {tried['schedules']} schedules,"
-                    f" {tried['seconds']:.0f} s; {said['failed']} of {said['replays']} replays"
-                    f" failed, {said['failed_unheld']} machines without the order"
+                    f"{race}, seed {number + 1}: a witness of {facts['steps'] or 'no'} steps,"
+                    f" {'' if facts['proven'] else 'not '}proven, {tried['schedules']} schedules,"
+                    f" {tried['seconds']:.0f} s; {facts['failed']} of {facts['replays']} replays"
+                    f" failed, {facts['failed_unheld']} machines without the order"
                 )
 
 
@@ -171,8 +171,8 @@ def _mmrace(*words: str) -> dict[str, Any]:
     )
     if not done.stdout:
         raise SystemExit(f"mmrace {' '.join(words)}: exit code {done.returncode}")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
 
 
 if __name__ == "__main__":

@@ -217,13 +217,13 @@ def _verdicts(report: Report, count: int, fixed: int) -> None:
             random = np.random.default_rng(13)
 
             def fixes(times: int, scale: float, q: float = q, make=make, random=random) -> list:
-                said = []
+                verdicts = []
                 for seed in range(times):
                     rates = make(q, random)
                     after = lambda runs, rates=rates: scale * rates(runs)  # noqa: E731
                     rules = Rules(alpha=0.001, pairs=1000, seed=seed)
-                    said.append(run_campaign(rules, rates, after, random))
-                return said
+                    verdicts.append(run_campaign(rules, rates, after, random))
+                return verdicts
 
             wrong = sum(one.verdict is Verdict.FIXED for one in fixes(count, 1.0))
             held = fixes(fixed, 0.0)

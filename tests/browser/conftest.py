@@ -92,5 +92,5 @@ def opened(chromium, page, request):
     chromium.get(page)
     chromium.scheme = request.param
     yield chromium
-    said = chromium.get_log("browser")
-    assert not said, said
+    entries = chromium.get_log("browser")
+    assert not entries, entries

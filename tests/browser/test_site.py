@@ -60,18 +60,20 @@ def browser(chromium, site, request):
     chromium.get_log("browser")
     chromium.shape = width, scheme
     yield chromium
-    said = [line for line in chromium.get_log("browser") if line["level"] == "SEVERE"]
+    errors = [line for line in chromium.get_log("browser") if line["level"] == "SEVERE"]
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert not said, said
+    assert not errors, errors
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_fits_and_is_kept_as_a_picture(browser, site, artefacts, page):
     browser.get(f"{site[1]}/{page}.html")
     width, scheme = browser.shape
-    wanted = {"light": "default", "dark": "slate"}[scheme]
+    scheme_name = {"light": "default", "dark": "slate"}[scheme]
     WebDriverWait(browser, 10).until(
-        lambda driver: driver.execute_script("return document.body.dataset.mdColorScheme") == wanted
+        lambda driver: (
+            driver.execute_script("return document.body.dataset.mdColorScheme") == scheme_name
+        )
     )
     name = f"site-{page.replace('/', '-')}-{width}-{scheme}.png"
     browser.save_screenshot(str(artefacts / name))

@@ -121,14 +121,16 @@ class ClusterLab(Lab):
         while True:
             self.up()
             # Half of the kills wait for a run to arrive: most of the time none is under way.
-            wanted = len(self.before) + chance.choice((0, 0, 1, 2))
-            after = chance.uniform(0, 0.5) if wanted > len(self.before) else chance.uniform(0, 2)
+            begun_runs = len(self.before) + chance.choice((0, 0, 1, 2))
+            after = (
+                chance.uniform(0, 0.5) if begun_runs > len(self.before) else chance.uniform(0, 2)
+            )
             end = time.monotonic() + after if self.kills < most else float("inf")
             while time.monotonic() < end:
                 ended = self.reap()
                 if "submitter" in ended:
                     break
-                if self.kills < most and self.arrived() < wanted:
+                if self.kills < most and self.arrived() < begun_runs:
                     end = time.monotonic() + after
                 time.sleep(0.005)
             else:
@@ -138,7 +140,7 @@ class ClusterLab(Lab):
                     self.kills += 1
                     self.killed["worker" if name in WORKERS else name] += 1
                     self.resumed += self.arrived() > 0
-                    if name == "submitter" and self.told():
+                    if name == "submitter" and self.has_result():
                         self.look()
                         self.finish()  # the kill came after the result
                         return
@@ -160,8 +162,8 @@ class ClusterLab(Lab):
         assert self.before <= now, f"lost: {self.before - now}"
         self.before = now
         made = [RunDir(self.home.runs / one) for one in sorted(now)]
-        said = [run for run in made if run.judgement().outcome is not Outcome.INFRA]
-        latest = {run.spec().slot: run.id for run in said}
+        valid = [run for run in made if run.judgement().outcome is not Outcome.INFRA]
+        latest = {run.spec().slot: run.id for run in valid}
         for slot, one in latest.items():
             index, arm = slot.rsplit("-", 2)[1:]
             other = latest.get(slot.removesuffix(arm) + "after")

@@ -78,21 +78,21 @@ def write_mbox(path: Path, mails: Sequence[Mail]) -> Path:
 @contextmanager
 def public_inbox(*threads: Sequence[Mail]) -> Iterator[tuple[str, list[str]]]:
     """Serve threads; yields the list's URL and the paths that were asked for."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
-            wanted = urllib.parse.unquote(self.path).removeprefix("/linux-mm/")
+            paths.append(self.path)
+            path = urllib.parse.unquote(self.path).removeprefix("/linux-mm/")
             for thread in threads:
-                if wanted in [f"{mail.id}/t.mbox.gz" for mail in thread]:
+                if path in [f"{mail.id}/t.mbox.gz" for mail in thread]:
                     self._give("".join(mail.mbox for mail in thread))
                     return
             self.send_error(404)
 
         def do_POST(self) -> None:
             """Answer a search for newer revisions: there is none."""
-            asked.append(self.path)
+            paths.append(self.path)
             self.send_error(404)
 
         def _give(self, text: str) -> None:
@@ -113,7 +113,7 @@ def public_inbox(*threads: Sequence[Mail]) -> Iterator[tuple[str, list[str]]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/linux-mm", asked
+        yield f"http://127.0.0.1:{server.server_port}/linux-mm", paths
     finally:
         server.shutdown()
         thread.join()

@@ -176,18 +176,18 @@ class Lab:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         self.kills += 1
-        told = self.told()
-        if told:  # the kill came after the result
+        ended = self.has_result()
+        if ended:  # the kill came after the result
             self.counted_once()
         self.inspect()
-        return not told
+        return not ended
 
     def ripe(self) -> bool:
         """Whether seconds are counted already."""
         return True
 
-    def told(self) -> bool:
-        """Whether the campaign's result was told: the next such command begins a new one."""
+    def has_result(self) -> bool:
+        """Whether the result was printed, so that the same command begins a new campaign."""
         states = (self.home.data / "campaigns").glob("*.json")
         return any(not json.loads(path.read_bytes())["open"] for path in states)
 

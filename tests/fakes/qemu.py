@@ -90,11 +90,11 @@ class Machine:
                     self.goes.set()
                     _tell(monitor, "RESUME")
                 case "memsave":
-                    asked = request["arguments"]
-                    assert -(2**63) <= asked["val"] < 2**63, "QMP's int is signed"
-                    said = f"said {asked['size']} at {asked['val'] % 2**64:#x}"
-                    raw = b"\0\0\1\0" + said.encode() + b"\0\0"
-                    Path(asked["filename"]).write_bytes(raw)
+                    arguments = request["arguments"]
+                    assert -(2**63) <= arguments["val"] < 2**63, "QMP's int is signed"
+                    text = f"said {arguments['size']} at {arguments['val'] % 2**64:#x}"
+                    raw = b"\0\0\1\0" + text.encode() + b"\0\0"
+                    Path(arguments["filename"]).write_bytes(raw)
                 case "migrate":
                     with self._link(request, "connect") as link:
                         link.sendall(str(self.line).encode())
@@ -190,10 +190,10 @@ def step(word, rest, channel, monitor):
     elif word == "channel":
         channel.sendall(rest.encode() + b"\n")
     elif word == "hear":
-        heard = b""
-        while not heard.endswith(b"\n"):
-            heard += channel.recv(1) or b"\n"
-        os.write(1, b"heard " + heard)
+        line = b""
+        while not line.endswith(b"\n"):
+            line += channel.recv(1) or b"\n"
+        os.write(1, b"heard " + line)
     elif word == "look":
         status = Path("/proc/self/status").read_text(encoding="ascii")
         found = [re.search(r"CapEff:\s*(\w+)", status)[1], *map(str, socket.if_nameindex())]

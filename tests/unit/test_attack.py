@@ -161,7 +161,7 @@ def test_an_attack_that_tried_nothing_or_exercised_nothing_is_none(
     assert part.trouble == f"no boot of the kernel after was exercised and held: {first}"
     for one in (short, idle):
         assert one.exit_code == 3
-        assert face(_said(True), one.faced).verdict is Verdict.INCONCLUSIVE
+        assert face(_statement(True), one.faced).verdict is Verdict.INCONCLUSIVE
         assert details(one)[0] == one.trouble
         assert attack_row(one)[1] == "INCONCLUSIVE"
 
@@ -243,7 +243,7 @@ def test_an_attack_has_every_workload_that_decides_a_path(name: str) -> None:
     assert [item.name for item in attackable(race, "6.1.192", one)] == [one]
 
 
-def _said(fixed: bool) -> Combined:
+def _statement(fixed: bool) -> Combined:
     campaign = Campaign(Rules(pairs=20), ["only"])
     while fixed and not campaign.done:
         pair = campaign.next_pair()
@@ -257,7 +257,7 @@ def _judged() -> Any:
 
 
 def test_an_attack_can_only_take_fixed_away() -> None:
-    fixed, open_ = _said(True), _said(False)
+    fixed, open_ = _statement(True), _statement(False)
     assert fixed.verdict is Verdict.FIXED
     held = face(fixed, Faced("", (), "9 schedules"))
     assert (held.verdict, "9 schedules" in held.line) == (Verdict.FIXED, True)

@@ -226,18 +226,18 @@ def test_what_may_be_asked_for_next_is_known_before_a_revision_s_runs(culprit: i
     """Where each failure shows at once, one of the two is what is asked for indeed."""
     bisection = Bisection(Model(LINE), Settings(learn_failures=2))
     guesses: list[tuple[str, ...]] = []
-    asked: list[str] = []
+    revisions: list[str] = []
     while request := bisection.request():
-        if request.revision not in asked[-1:]:
+        if request.revision not in revisions[-1:]:
             before = bisection.answer()
-            asked.append(request.revision)
+            revisions.append(request.revision)
             guesses.append(bisection.following())
             assert (bisection.request(), bisection.answer()) == (request, before)
         fails = LINE.contains(LINE.rows[request.revision])[culprit]
         bisection.observe(request.revision, Result.BAD if fails else Result.GOOD)
-    assert len(asked) > 4
+    assert len(revisions) > 4
     assert all(len(found) <= 2 for found in guesses)
-    missed = [n for n, name in enumerate(asked[1:]) if name not in guesses[n]]
+    missed = [n for n, name in enumerate(revisions[1:]) if name not in guesses[n]]
     assert len(missed) <= 1  # the search may end, and its proof begin, within the runs
 
 

@@ -60,17 +60,17 @@ def test_the_planted_commit_is_found_and_the_repository_left_alone(
 ) -> None:
     path, names = repo
     before = sorted((one, one.stat().st_mtime_ns) for one in (path / ".git").rglob("*"))
-    code, said, told = bisect(tmp_path, path, names[0], names[-1], NEWER)
-    assert code == 0, told
-    assert said["culprit"] == names[8]
-    assert said["confirmed"]
-    assert said["posterior"] >= 0.95
-    assert "likeliest" in told
-    assert "brings the failure" in told
+    code, document, output = bisect(tmp_path, path, names[0], names[-1], NEWER)
+    assert code == 0, output
+    assert document["culprit"] == names[8]
+    assert document["confirmed"]
+    assert document["posterior"] >= 0.95
+    assert "likeliest" in output
+    assert "brings the failure" in output
     assert sorted((one, one.stat().st_mtime_ns) for one in (path / ".git").rglob("*")) == before
     runs = sum(int(turn.read_text()) for turn in (tmp_path / "turns").iterdir())
-    assert runs == said["runs_total"] + sum(step["skipped"] for step in said["steps"])
-    assert bisect(tmp_path, path, names[0], names[-1], NEWER)[1] == said
+    assert runs == document["runs_total"] + sum(step["skipped"] for step in document["steps"])
+    assert bisect(tmp_path, path, names[0], names[-1], NEWER)[1] == document
     assert f"{names[8]} is the first bad commit" in git(path, "bisect", "replay", tmp_path / "log")
 
 
@@ -78,20 +78,20 @@ def test_the_commit_that_ends_a_failure_is_found_when_the_bad_end_is_older(
     tmp_path: Path, repo: tuple[Path, list[str]]
 ) -> None:
     path, names = repo
-    code, said, told = bisect(tmp_path, path, names[-1], names[0], OLDER)
-    assert code == 0, told
-    assert said["culprit"] == names[8]
-    assert "ends the failure" in told
+    code, document, output = bisect(tmp_path, path, names[-1], names[0], OLDER)
+    assert code == 0, output
+    assert document["culprit"] == names[8]
+    assert "ends the failure" in output
 
 
 def test_a_failure_without_a_culprit_between_the_ends_is_not_found(
     tmp_path: Path, repo: tuple[Path, list[str]]
 ) -> None:
     path, names = repo
-    code, said, told = bisect(tmp_path, path, names[0], names[-1], (*OLDER, *NEWER))
-    assert code == 3, told
-    assert said["culprit"] is None
-    assert said["no_culprit"] >= 0.95
+    code, document, output = bisect(tmp_path, path, names[0], names[-1], (*OLDER, *NEWER))
+    assert code == 3, output
+    assert document["culprit"] is None
+    assert document["no_culprit"] >= 0.95
 
 
 @pytest.mark.parametrize(

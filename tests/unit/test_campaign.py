@@ -38,31 +38,31 @@ def drive(script: Script, **rules: float) -> tuple[Combined, list[Pair]]:
 
 
 def test_every_path_has_to_be_fixed() -> None:
-    said, pairs = drive({"missing": [(BUG, PASS)], "minor": [(BUG, PASS)]})
-    assert said.verdict is Verdict.FIXED
-    assert said.exit_code == 0
+    statement, pairs = drive({"missing": [(BUG, PASS)], "minor": [(BUG, PASS)]})
+    assert statement.verdict is Verdict.FIXED
+    assert statement.exit_code == 0
     assert Counter(pair.path for pair in pairs) == {"missing": 10, "minor": 10}
-    assert "2 paths (missing, minor)" in said.line
+    assert "2 paths (missing, minor)" in statement.line
 
 
 def test_a_failing_path_ends_it_at_once_and_is_named() -> None:
-    said, pairs = drive({"missing": [(BUG, PASS)], "minor": [(BUG, PASS), (BUG, BUG)]})
-    assert said.verdict is Verdict.NOT_FIXED
-    assert said.exit_code == 1
+    statement, pairs = drive({"missing": [(BUG, PASS)], "minor": [(BUG, PASS), (BUG, BUG)]})
+    assert statement.verdict is Verdict.NOT_FIXED
+    assert statement.exit_code == 1
     assert len(pairs) == 4
-    assert said.line.startswith("NOT_FIXED: path minor: ")
-    assert said.weakest.path == "minor"
-    assert said.as_json()["p_value"] == 1
+    assert statement.line.startswith("NOT_FIXED: path minor: ")
+    assert statement.weakest.path == "minor"
+    assert statement.as_json()["p_value"] == 1
 
 
 def test_a_path_that_cannot_tell_leaves_the_others_going() -> None:
-    said, pairs = drive({"deaf": [(PASS, PASS)], "minor": [(BUG, PASS)]}, pairs=12)
-    assert said.verdict is Verdict.INCONCLUSIVE
-    assert said.exit_code == 3
+    statement, pairs = drive({"deaf": [(PASS, PASS)], "minor": [(BUG, PASS)]}, pairs=12)
+    assert statement.verdict is Verdict.INCONCLUSIVE
+    assert statement.exit_code == 3
     assert Counter(pair.path for pair in pairs) == {"deaf": 12, "minor": 10}
-    assert [one.verdict for one in said.paths] == [Verdict.INCONCLUSIVE, Verdict.FIXED]
-    assert "path deaf: only the kernel before failed in 0 of the 10" in said.line
-    assert "minor" not in said.line
+    assert [one.verdict for one in statement.paths] == [Verdict.INCONCLUSIVE, Verdict.FIXED]
+    assert "path deaf: only the kernel before failed in 0 of the 10" in statement.line
+    assert "minor" not in statement.line
 
 
 def test_a_narrowed_verdict_says_what_it_is_about() -> None:
@@ -76,33 +76,33 @@ def test_a_narrowed_verdict_says_what_it_is_about() -> None:
 
 
 def test_a_broken_host_ends_it_after_three_pairs() -> None:
-    said, pairs = drive({"missing": [(INFRA, PASS)], "minor": [(INFRA, INFRA)]})
+    statement, pairs = drive({"missing": [(INFRA, PASS)], "minor": [(INFRA, INFRA)]})
     assert len(pairs) == 3
-    assert said.verdict is Verdict.INCONCLUSIVE
-    assert said.exit_code == 69
-    assert "INFRA QEMU died" in said.line
+    assert statement.verdict is Verdict.INCONCLUSIVE
+    assert statement.exit_code == 69
+    assert "INFRA QEMU died" in statement.line
 
 
 def test_a_path_that_the_host_spoils_ends_after_three_pairs_of_it() -> None:
-    said, pairs = drive({"missing": [(INFRA, INFRA)], "minor": [(BUG, PASS)]})
+    statement, pairs = drive({"missing": [(INFRA, INFRA)], "minor": [(BUG, PASS)]})
     assert Counter(pair.path for pair in pairs) == {"missing": 3, "minor": 10}
-    assert said.exit_code == 3
+    assert statement.exit_code == 3
 
 
 def test_a_host_that_recovers_costs_the_spoilt_pairs_alone() -> None:
-    said, pairs = drive({"": [(INFRA, INFRA), (BUG, INFRA), (BUG, PASS)]})
-    assert said.verdict is Verdict.FIXED
+    statement, pairs = drive({"": [(INFRA, INFRA), (BUG, INFRA), (BUG, PASS)]})
+    assert statement.verdict is Verdict.FIXED
     assert len(pairs) == 12
 
 
 def test_one_path_is_judged_as_by_the_sign_test_alone() -> None:
-    said, _ = drive({"": [(BUG, PASS)]})
+    statement, _ = drive({"": [(BUG, PASS)]})
     alone = SignTest(Rules())
     while not alone.done:
         alone.record(BUG, PASS)
-    assert said.paths == (alone.statement(),)
-    assert said.line == "FIXED: only the kernel before failed, in 10 pairs"
-    document = said.as_json()
+    assert statement.paths == (alone.statement(),)
+    assert statement.line == "FIXED: only the kernel before failed, in 10 pairs"
+    document = statement.as_json()
     assert {key: document[key] for key in ("verdict", "p_value", "void")} == {
         "verdict": "FIXED",
         "p_value": 2**-10,
@@ -121,16 +121,16 @@ SCRIPTS = st.dictionaries(
 @settings(deadline=None, max_examples=40)
 @given(SCRIPTS, st.integers(0, 2**32))
 def test_the_verdict_is_the_intersection_of_its_paths(script: Script, seed: int) -> None:
-    said, pairs = drive(script, seed=seed, pairs=30, alpha=0.1)
-    verdicts = {one.verdict for one in said.paths}
+    statement, pairs = drive(script, seed=seed, pairs=30, alpha=0.1)
+    verdicts = {one.verdict for one in statement.paths}
     if Verdict.NOT_FIXED in verdicts:
-        assert said.verdict is Verdict.NOT_FIXED
+        assert statement.verdict is Verdict.NOT_FIXED
     elif verdicts == {Verdict.FIXED}:
-        assert said.verdict is Verdict.FIXED
+        assert statement.verdict is Verdict.FIXED
     else:
-        assert said.verdict is Verdict.INCONCLUSIVE
+        assert statement.verdict is Verdict.INCONCLUSIVE
     # Each path by itself, over the pairs that it had, says the same.
-    for one in said.paths:
+    for one in statement.paths:
         own, made = SignTest(Rules(pairs=30, alpha=0.1), one.path), script[one.path]
         for pair in (pair for pair in pairs if pair.path == one.path):
             own.record(*made[min(pair.index, len(made) - 1)])
@@ -170,14 +170,14 @@ def test_one_path_that_is_not_fixed_is_rarely_called_fixed() -> None:
 
 
 def test_what_fixed_excludes_is_said_in_words() -> None:
-    said, _ = drive({"": [(BUG, PASS)]})
-    excluded, left, hazard = exclusions(said.paths[0])
+    statement, _ = drive({"": [(BUG, PASS)]})
+    excluded, left, hazard = exclusions(statement.paths[0])
     assert "only before failed in 10 pairs: p = 2^-10 = 0.00098, exact" in excluded
     assert "below 1 times the rate of before" in left
     assert "below 0.5 per run" in left
     assert "assuming a constant failure rate" in hazard
     assert "held for 300 s in the race phase, 600 times the median time to failure" in hazard
-    assert said.as_json()["paths"][0]["excludes"] == [excluded, left, hazard]
+    assert statement.as_json()["paths"][0]["excludes"] == [excluded, left, hazard]
     # 10 failures in 5 s, none in 300 s: (0.001^(-1/10) - 1) * 5 / 300
     assert "below 0.017 times that of before" in hazard
 
@@ -213,16 +213,16 @@ def test_the_bound_of_time_under_stress_has_its_level(ratio: float) -> None:
 def test_each_pair_says_how_many_of_those_needed_and_about_when_the_campaign_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    campaign, said, now = Campaign(Rules(), ["file"]), [], [0.0]
+    campaign, statement, now = Campaign(Rules(), ["file"]), [], [0.0]
     monkeypatch.setattr(verdict.time, "monotonic", lambda: now[0])
-    pace = verdict.Pace(said.append)
+    pace = verdict.Pace(statement.append)
     while not campaign.done:
         pair = campaign.next_pair()
         assert pair
         campaign.record(pair.path, BUG, PASS)
         now[0] += 21.3
         pace(pair, campaign.statement())
-    assert said[0] == "file: 1 of 10 needed pairs, p = 0.5 (pair 1)"
-    wanted = "file: 4 of 10 needed pairs, p = 0.062 (pair 4, about 2 min 08 s left)"
-    assert said[3] == wanted
-    assert said[-1] == "file: 10 of 10 needed pairs, p = 0.00098 (pair 10)"
+    assert statement[0] == "file: 1 of 10 needed pairs, p = 0.5 (pair 1)"
+    expected = "file: 4 of 10 needed pairs, p = 0.062 (pair 4, about 2 min 08 s left)"
+    assert statement[3] == expected
+    assert statement[-1] == "file: 10 of 10 needed pairs, p = 0.00098 (pair 10)"

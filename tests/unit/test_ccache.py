@@ -24,12 +24,12 @@ pytestmark = pytest.mark.skipif(
 
 
 class Server(ThreadingHTTPServer):
-    """Keeps what is put, by path; ``served`` counts what was asked for and there."""
+    """Keeps what is put, by path; ``served`` counts requests that found one."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Objects)
         self.objects: dict[str, bytes] = {}
-        self.asked = self.served = 0
+        self.requests = self.served = 0
 
 
 class Objects(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ class Objects(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         found = self.server.objects.get(self.path)
-        self.server.asked += 1
+        self.server.requests += 1
         self.server.served += found is not None
         self.send_response(200 if found is not None else 404)
         self.send_header("Content-Length", str(len(found or b"")))
@@ -94,4 +94,4 @@ def test_builds_have_no_network_for_it_where_they_are_not_trusted_or_none_is_nam
     conf = f"remote_storage = http://127.0.0.1:{server.server_port}\n"
     build(tmp_path, conf if named else "# " + conf, outside=outside)
     assert not server.objects
-    assert not server.asked
+    assert not server.requests

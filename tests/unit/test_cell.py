@@ -122,8 +122,8 @@ def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
 
 @pytest.mark.parametrize(("holds", "outcome"), [(3, Outcome.PASS), (0, Outcome.HANG)])
 def test_a_watchdog_that_the_holds_of_a_search_woke_is_no_failure(home, tmp_path, holds, outcome):
-    said = "console watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [w:77]\nchannel 1..1\n"
-    made = run(home, tmp_path, GOOD.replace("channel 1..1\n", said))
+    lines = "console watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [w:77]\nchannel 1..1\n"
+    made = run(home, tmp_path, GOOD.replace("channel 1..1\n", lines))
     made.folder.joinpath("search.json").write_text(json.dumps({"holds": holds}))
     assert judge_run(made).outcome is outcome
 

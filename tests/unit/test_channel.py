@@ -71,8 +71,8 @@ def test_signal_skip_and_bare_results() -> None:
 
 
 def test_ltp_summary_becomes_counters() -> None:
-    said = ["Summary:", "passed   2", "failed   0", "broken   0", "skipped  1", "warnings 0"]
-    data = "".join(f"# out {line}\n" for line in said) + "ok 1 - mp # exit=0 seconds=1\n"
+    summary = ["Summary:", "passed   2", "failed   0", "broken   0", "skipped  1", "warnings 0"]
+    data = "".join(f"# out {line}\n" for line in summary) + "ok 1 - mp # exit=0 seconds=1\n"
     counters = parse((data * 2).encode()).counters
     assert counters == {
         "ltp:passed": 4,
@@ -94,8 +94,8 @@ def test_workload_cannot_forge_a_result() -> None:
 
 
 def test_quoted_bytes_come_back() -> None:
-    (said,) = parse(rb"# out a\\b \xc3\xa4 \x1b[1m" + b"\n").output
-    assert said.text == "a\\b \u00e4 \x1b[1m"
+    (line,) = parse(rb"# out a\\b \xc3\xa4 \x1b[1m" + b"\n").output
+    assert line.text == "a\\b \u00e4 \x1b[1m"
 
 
 @pytest.mark.parametrize("cut", range(0, len(WHOLE), 7))

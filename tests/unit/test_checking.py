@@ -49,7 +49,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def asked(repo: Path, mail: bytes) -> list[dict[str, str]]:
+def b4_check(repo: Path, mail: bytes) -> list[dict[str, str]]:
     """Let b4 itself run the check on a mail, as `b4 review` does."""
     message = EmailMessage()
     head, _, body = mail.decode().partition("\n\n")
@@ -69,7 +69,7 @@ def test_b4_reads_why_a_series_cannot_be_checked(repo: Path) -> None:
     (repo / "mm/walk.c").write_text("int more;\n")
     commit_all(repo, "mm/walk: more")
     mail = patches(repo, f"{first}..HEAD", 1)[0].text.encode()
-    (found,) = asked(repo, mail)
+    (found,) = b4_check(repo, mail)
     assert found["tool"] == "mmrace"
     assert found["status"] == "fail"
     assert "hunk 1 of mm/walk.c" in found["summary"]
@@ -101,8 +101,8 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def run_workloads(_session: object, _built: object, race: object, *_rest: object) -> Runs:
         outcomes.append(race.name)  # type: ignore[attr-defined]
-        wanted = [word for word in outcomes if word.isupper()]
-        return Runs(tuple(Run(word) for word in wanted))  # type: ignore[misc]
+        names = [word for word in outcomes if word.isupper()]
+        return Runs(tuple(Run(word) for word in names))  # type: ignore[misc]
 
     for module in (checking, running):
         monkeypatch.setattr(module, "run_workloads", run_workloads)
@@ -244,12 +244,12 @@ def test_verify_each_names_the_first_bad_patch_of_a_real_series(
     words = ["--json", "verify", "--each", "--tree", "toy", "--before", "none", "--after", series]
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert done.return_value == 1, done.exception
-    said = json.loads(done.stdout)
-    assert said["race"] == "hugetlb-uffd"  # which patch 1 is about
-    assert (said["patches"], said["first_bad"]) == (3, 2)
-    assert [(one["patch"], one["holds"]) for one in said["each"]] == [
+    document = json.loads(done.stdout)
+    assert document["race"] == "hugetlb-uffd"  # which patch 1 is about
+    assert (document["patches"], document["first_bad"]) == (3, 2)
+    assert [(one["patch"], one["holds"]) for one in document["each"]] == [
         ("mm/hugetlb: return more", True),
         ("mm: other", False),
     ]
-    assert said["each"][1]["why"] == "CRASH a title"
+    assert document["each"][1]["why"] == "CRASH a title"
     assert [len(applied) for applied in seen] == [0, 1, 2]

@@ -59,7 +59,7 @@ def test_bad_input_is_one_line_that_names_the_thing(tmp_path, argv, names):
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (("verfiy",), "no command 'verfiy'; did you mean verify?"),
         (("tree", "ad"), "no command 'ad'; did you mean add?"),
@@ -76,9 +76,9 @@ def test_bad_input_is_one_line_that_names_the_thing(tmp_path, argv, names):
         ),
     ],
 )
-def test_a_command_line_that_cannot_be_parsed_has_a_way_out(tmp_path, argv, said):
+def test_a_command_line_that_cannot_be_parsed_has_a_way_out(tmp_path, argv, message):
     code, _, err = mmrace(tmp_path, *argv)
-    assert (code, err) == (2, f"mmrace: {said}\n")
+    assert (code, err) == (2, f"mmrace: {message}\n")
 
 
 def test_a_revision_that_cannot_be_run_is_skipped_by_git_bisect(tmp_path):

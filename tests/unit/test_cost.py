@@ -25,8 +25,8 @@ OPERATION = Cost(
 
 
 def with_samples(run: RunDir, samples: list[int]) -> RunDir:
-    said = [{"name": "op", "count": len(samples), "samples": samples}]
-    (run.folder / "meters.json").write_text(json.dumps(said))
+    meters = [{"name": "op", "count": len(samples), "samples": samples}]
+    (run.folder / "meters.json").write_text(json.dumps(meters))
     return run
 
 

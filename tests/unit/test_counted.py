@@ -71,8 +71,8 @@ def test_counters_are_read_from_the_kernel(vmlinux: Path) -> None:
 
 def test_a_counter_has_the_name_of_its_kernel(vmlinux: Path) -> None:
     kernel = read_counters(vmlinux, vmlinux.with_name("System.map"))
-    asked = {"moved": 1, "vmstat__thp_split|thp_split_page": 5, "probe__taken": 2}
-    assert named(kernel, **asked) == {"moved": 1, "vmstat:thp_split_page": 5, "probe:taken": 2}
+    min_counts = {"moved": 1, "vmstat__thp_split|thp_split_page": 5, "probe__taken": 2}
+    assert named(kernel, **min_counts) == {"moved": 1, "vmstat:thp_split_page": 5, "probe:taken": 2}
 
 
 def test_a_counter_that_vanished_is_an_error_before_a_run(vmlinux: Path) -> None:

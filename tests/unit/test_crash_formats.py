@@ -12,12 +12,12 @@ BOOT = b"[    0.000000] Linux version 6.1.0\n[    0.100000] smp: Bringing up sec
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
 def test_report_is_read(case: Case) -> None:
     found = parse(BOOT + case.console)
-    said = [(item.kind.name, item.function, item.title) for item in found]
+    described = [(item.kind.name, item.function, item.title) for item in found]
     if not case.kind:
-        assert said == []
+        assert described == []
         return
     title = case.words + (f" in {case.function}" if case.function else "")
-    assert said == [(case.kind, case.function, title)]
+    assert described == [(case.kind, case.function, title)]
     if case.reason:
         (item,) = found
         assert (item.corrupted or "whole") == case.reason

@@ -50,11 +50,11 @@ def vmlinux(tmp_path_factory):
 def test_a_log_alone_is_analysed(tmp_path):
     done = run(tmp_path, "decode", data=LOG)
     assert done.exit_code == 0
-    told = dict(line.split(":", 1) for line in done.output.splitlines())
-    assert told["title"].strip() == "BUG: kernel NULL pointer dereference in toy_read"
-    assert told["function"].strip() == "toy_read"
-    assert told["corrupted"].strip() == "no"
-    assert told["frames"].strip() == "toy_caller < entry_SYSCALL_64_after_hwframe"
+    fields = dict(line.split(":", 1) for line in done.output.splitlines())
+    assert fields["title"].strip() == "BUG: kernel NULL pointer dereference in toy_read"
+    assert fields["function"].strip() == "toy_read"
+    assert fields["corrupted"].strip() == "no"
+    assert fields["frames"].strip() == "toy_caller < entry_SYSCALL_64_after_hwframe"
 
 
 def test_a_log_without_a_crash_says_so(tmp_path):
@@ -70,9 +70,9 @@ def test_crashes_of_logs_are_listed_with_why_they_are_corrupted(tmp_path):
     whole, cut = (item["crashes"] for item in json.loads(done.output)["logs"])
     assert (whole[0]["function"], whole[0]["corrupted"]) == ("toy_read", None)
     assert cut[0]["corrupted"] == "cut before the trace"
-    said = run(tmp_path, "crashes", *logs).output
-    assert "whole.log" in said
-    assert "cut before the trace" in said
+    output = run(tmp_path, "crashes", *logs).output
+    assert "whole.log" in output
+    assert "cut before the trace" in output
 
 
 def test_logs_and_runs_are_not_mixed(tmp_path):
@@ -98,12 +98,12 @@ def test_a_kernel_is_known_by_what_both_say():
     stack = (
         "CPU: 1 UID: 0 PID: 12 Comm: a Tainted: G        W   6.1.0+ #7 PREEMPT(full) " + "ab" * 20
     )
-    (said,) = of_log([stack, "nothing", stack])
-    assert said == Identity("6.1.0+", "#7", "", "ab" * 20)
-    assert said.differs(Identity("6.1.0+", "#7", "", "cd" * 20))
-    assert not said.differs(Identity("6.1.0+", "#7", "Linux version 6.1.0+", ""))
-    assert said.differs(Identity("6.2.0", "#7"))
-    assert not said.differs(Identity())
+    (identity,) = of_log([stack, "nothing", stack])
+    assert identity == Identity("6.1.0+", "#7", "", "ab" * 20)
+    assert identity.differs(Identity("6.1.0+", "#7", "", "cd" * 20))
+    assert not identity.differs(Identity("6.1.0+", "#7", "Linux version 6.1.0+", ""))
+    assert identity.differs(Identity("6.2.0", "#7"))
+    assert not identity.differs(Identity())
 
 
 def test_identity_of_an_image(vmlinux):

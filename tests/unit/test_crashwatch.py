@@ -103,24 +103,24 @@ def test_the_crashes_are_those_of_the_console_and_of_no_other():
 
 
 def test_many_reports_of_watchdogs_are_counted_and_each_is_read_once(monkeypatch):
-    asked = oracle()
+    watching = oracle()
     monkeypatch.setattr("mmrace.crash.parse", pytest.fail)
     log = bytearray()
     for _ in range(50):
         log += STALL.encode()
-        assert asked.ask(log, b"") is None
-    counted = asked.stalls
+        assert watching.ask(log, b"") is None
+    counted = watching.stalls
     monkeypatch.undo()
-    assert asked.ask(log, b"", silent=True) is None
-    assert asked.stalls == len(crash.parse(bytes(log))) > 20
-    assert counted == asked.stalls - 1  # the end of the last one had not come
+    assert watching.ask(log, b"", silent=True) is None
+    assert watching.stalls == len(crash.parse(bytes(log))) > 20
+    assert counted == watching.stalls - 1  # the end of the last one had not come
 
 
 def test_another_failure_behind_a_watchdog_s_report_is_one():
     """The watchdog's came of holding; the one who held has seen to that."""
-    asked = oracle()
+    watching = oracle()
     log = STALL.encode() + warning("other")
-    judged = asked.ask(log, b"# start w\n", silent=True)
+    judged = watching.ask(log, b"# start w\n", silent=True)
     assert (judged.outcome, judged.title) == (Outcome.CRASH, "WARNING in other")
 
 
@@ -137,9 +137,9 @@ def test_a_storm_of_warnings_costs_at_most_twice_what_reading_them_once_does(tmp
     kernel.write_text("\n".join([*script, "channel # end", "poweroff"]))
     config.write_text("")
     image.write_bytes(b"")
-    wanted = race(Signature(title="in mine"), Signature(report="^mine_was_called"))
+    signed = race(Signature(title="in mine"), Signature(report="^mine_was_called"))
     parts = Parts(kernel, config, image, Accel("tcg", "asked for"))
-    cell = spec(race=wanted, workload=wanted.workload[0])
+    cell = spec(race=signed, workload=signed.workload[0])
     begun = time.process_time()
     made = run_workload(Home(tmp_path / "cache", tmp_path / "data"), cell, parts, str)
     spent = time.process_time() - begun

@@ -41,20 +41,20 @@ def host(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
 
 def test_what_the_host_lacks_comes_from_other_suites(host: Archive, tmp_path: Path) -> None:
     before = host.host_state()
-    said: list[str] = []
+    notes: list[str] = []
     home = Home(tmp_path / "cache", tmp_path / "data")
-    assert find_tree(home, "debian:6.1", said.append).version == "6.1.192"
-    assert said[0] == "downloading linux-source-6.1 6.1.192-3 from bookworm-security"
+    assert find_tree(home, "debian:6.1", notes.append).version == "6.1.192"
+    assert notes[0] == "downloading linux-source-6.1 6.1.192-3 from bookworm-security"
     assert not (home.cache / "debian/apt").exists()
-    said.clear()
-    assert find_tree(home, "debian:7.3", said.append).version == "7.3.4"
-    assert said[:2] == [
+    notes.clear()
+    assert find_tree(home, "debian:7.3", notes.append).version == "7.3.4"
+    assert notes[:2] == [
         "asking Debian for its other suites",
         "downloading linux-source-7.3 7.3.4-1~bpo13+1 from trixie-backports",
     ]
-    said.clear()
-    assert find_tree(home, "debian:7.3", said.append).version == "7.3.4"
-    assert said == []
+    notes.clear()
+    assert find_tree(home, "debian:7.3", notes.append).version == "7.3.4"
+    assert notes == []
     assert host.host_state() == before
 
 

@@ -89,19 +89,19 @@ def test_random_delays_need_the_director() -> None:
 
 
 def test_counts_are_the_last_that_pid_1_or_the_dying_kernel_told() -> None:
-    told = b"# start w\n# window first 3 1 2\r\n# window first 9 2 7\n# window first 12 3"
+    output = b"# start w\n# window first 3 1 2\r\n# window first 9 2 7\n# window first 12 3"
     steered = delay(window(), window("second"))
-    assert steered.counts(told, b"") == (
+    assert steered.counts(output, b"") == (
         WindowCount("first", 9, 2, 7, "kprobe"),
         WindowCount("second", 0, 0, 0, "kprobe"),
     )
     console = b"[    2.1] mmrace_delay: window first 12 3 9\r\r\n[    2.2] Rebooting\n"
-    assert steered.counts(told, console)[0] == WindowCount("first", 12, 3, 9, "kprobe")
+    assert steered.counts(output, console)[0] == WindowCount("first", 12, 3, 9, "kprobe")
 
 
 def test_the_workload_cannot_forge_counts() -> None:
-    said = b"# out # window first 7 7 0\n# out mmrace: count window 1\n"
-    assert delay().counts(said, b"")[0].hits == 0
+    output = b"# out # window first 7 7 0\n# out mmrace: count window 1\n"
+    assert delay().counts(output, b"")[0].hits == 0
 
 
 def test_a_line_of_counts_is_of_the_protocol() -> None:
@@ -167,10 +167,10 @@ def test_a_run_is_made_again_on_a_kernel_with_the_same_config(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = made_spec(options=RunOptions(configs=("lockdep",)))
-    asked: list[object] = []
+    configs_built: list[object] = []
 
     def build(_home: object, _tree: str, _series: object, configs: object, *_: object) -> None:
-        asked.append(configs)
+        configs_built.append(configs)
         raise UserError("enough")
 
     monkeypatch.setattr(
@@ -179,7 +179,7 @@ def test_a_run_is_made_again_on_a_kernel_with_the_same_config(
     monkeypatch.setattr(kernels, "build", build)
     done = CliRunner().invoke(cli, ["again", "x"], standalone_mode=False)
     assert str(done.exception) == "enough"
-    assert asked == [("lockdep",)]
+    assert configs_built == [("lockdep",)]
 
 
 def steered_run(home: Home, tmp_path: Path, script: str) -> RunDir:  # noqa: F811

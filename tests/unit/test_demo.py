@@ -98,11 +98,11 @@ def test_runs_of_the_fixed_kernel_go_on_beside_and_are_told_in_order() -> None:
                     one.set_result((SimpleNamespace(judgement=lambda: HELD),))
             return self.begun[-1]
 
-    told: list[str] = []
+    paths: list[str] = []
     options = RunOptions(seconds=60)
-    done = demonstrate(Slow(), "t", options, lambda one: told.append(one.path))  # type: ignore[arg-type]
-    assert told == [one.path for one in done.shown]
-    assert (len(told), done.exit_code) == (PATHS, 0)
+    done = demonstrate(Slow(), "t", options, lambda one: paths.append(one.path))  # type: ignore[arg-type]
+    assert paths == [one.path for one in done.shown]
+    assert (len(paths), done.exit_code) == (PATHS, 0)
 
 
 def test_what_has_run_is_shown_when_something_breaks() -> None:

@@ -295,7 +295,7 @@ def test_what_was_never_translated_is_listed(stage: type[Stage]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (lambda raw: raw[:-1], "cut off"),
         (lambda raw: b"x" + raw[1:], "not a director state file"),
@@ -303,14 +303,14 @@ def test_what_was_never_translated_is_listed(stage: type[Stage]) -> None:
     ],
 )
 def test_a_damaged_state_file_is_refused(
-    program: Path, tmp_path: Path, damage: object, says: str
+    program: Path, tmp_path: Path, damage: object, message: str
 ) -> None:
     assert callable(damage)
     state = tmp_path / "state"
     state.write_bytes(damage(encode(Plan((window(),)))))
     player = Player(program, state)
     player.close()
-    assert says in player.hello
+    assert message in player.hello
 
 
 def test_arming_without_the_plugin_is_an_error() -> None:

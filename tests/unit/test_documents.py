@@ -47,8 +47,8 @@ def test_each_shell_block_says_how_it_is_tested(page: Path) -> None:
 
 @pytest.mark.parametrize("block", named(to_run("fast")))
 def test_a_command_of_readme_or_tutorial_runs(block: Block, tmp_path: Path) -> None:
-    codes, said = run(block, tmp_path, MMRACE_HOME=str(tmp_path / "home"))
-    assert codes == block.codes, said
+    codes, output = run(block, tmp_path, MMRACE_HOME=str(tmp_path / "home"))
+    assert codes == block.codes, output
 
 
 @pytest.mark.parametrize("block", named(SHELL))

@@ -89,14 +89,14 @@ COUNTS = st.dictionaries(
 
 @given(st.lists(LINES, max_size=30), COUNTS)
 def test_the_word_means_that_the_judge_finds_the_counts(lines: list[str], least: dict) -> None:
-    exercise, said = Exercise(least), [START, *lines]
-    told = [number for number, line in enumerate(said) if exercise.line(line)]
+    exercise, received = Exercise(least), [START, *lines]
+    sent = [number for number, line in enumerate(received) if exercise.line(line)]
     reached = [
         all(
-            parse("".join(f"{one}\n" for one in said[: end + 1]).encode()).counters.get(name, 0)
+            parse("".join(f"{one}\n" for one in received[: end + 1]).encode()).counters.get(name, 0)
             >= count
             for name, count in least.items()
         )
-        for end in range(len(said))
+        for end in range(len(received))
     ]
-    assert told == ([reached.index(True)] if any(reached) else [])
+    assert sent == ([reached.index(True)] if any(reached) else [])

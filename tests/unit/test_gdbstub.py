@@ -16,7 +16,7 @@ class FakeStub(threading.Thread):
     def __init__(self, answers):
         super().__init__(daemon=True)
         self.answers = answers
-        self.asked = []
+        self.packets = []
         self.acks = 0
         ours, self.link = socket.socketpair()
         self.stub = Stub(ours)
@@ -36,7 +36,7 @@ class FakeStub(threading.Thread):
                     text = end[0][1:].decode()
                     assert frame(text) == buffer[: len(end[0]) + 3]
                     buffer = end[2][2:]
-                    self.asked.append(text)
+                    self.packets.append(text)
                     self.answer(text)
                 else:
                     break
@@ -109,7 +109,7 @@ def test_only_the_vcpus_named_go_on(fake, stub):
     assert stub.poll(0.05) is None
     fake.say("T05thread:p01.02;")
     assert stub.poll(5) == Stop(5, "p01.02")
-    assert fake.asked[-1] == "vCont;c:p01.02"
+    assert fake.packets[-1] == "vCont;c:p01.02"
 
 
 def test_a_step_is_one_vcpu_alone(fake, stub):
@@ -119,9 +119,9 @@ def test_a_step_is_one_vcpu_alone(fake, stub):
 def test_registers_are_little_endian_and_of_the_vcpu_asked_for(fake, stub):
     assert stub.pc("p01.02") == 0xFFFFFFFF811E61DD
     assert stub.pc("p01.02") == 0xFFFFFFFF811E61DD
-    assert fake.asked.count("Hgp01.02") == 1
+    assert fake.packets.count("Hgp01.02") == 1
     assert stub.memory("p01.01", 16, 2) == b"\xbe\xef"
-    assert fake.asked[-2:] == ["Hgp01.01", "m10,2"]
+    assert fake.packets[-2:] == ["Hgp01.01", "m10,2"]
 
 
 def test_a_breakpoint_that_is_refused_is_an_error(stub):

@@ -99,11 +99,11 @@ def test_the_host_says_enough_on_the_channel(build) -> None:
     host, guest = os.openpty()
     child = subprocess.Popen([build("hear", "channel"), os.ttyname(guest)])
     try:
-        said = os.read(host, 100)
+        output = os.read(host, 100)
         for noise in (b"x" * 100 + b"\n", b"enoug\n", b"not enough\n", b"eno"):
             os.write(host, noise)
-            said += os.read(host, 100)
-        assert b"enough" not in said
+            output += os.read(host, 100)
+        assert b"enough" not in output
         assert child.poll() is None
         os.write(host, b"ugh\n")
         assert child.wait(10) == 0
@@ -117,8 +117,8 @@ def test_the_host_says_enough_on_the_channel(build) -> None:
 @pytest.mark.parametrize(("longest", "least", "most"), [(None, 0, 5), ("20", 20, 20 * 20 + 100)])
 def test_a_stressor_rests_as_its_workload_says(build, longest, least, most) -> None:
     env = {} if longest is None else {"STRESSOR_REST": longest}
-    said = subprocess.run([build("rest")], env=env, check=True, capture_output=True)
-    assert least <= int(said.stdout) <= most
+    output = subprocess.run([build("rest")], env=env, check=True, capture_output=True)
+    assert least <= int(output.stdout) <= most
 
 
 def test_a_reproducers_job(show_job) -> None:
@@ -180,8 +180,8 @@ def test_children_and_threads_are_followed_and_one_without_end_is_left(missed) -
 
 
 def test_a_stressor_says_its_counters_while_it_goes_on(build) -> None:
-    said = subprocess.run([build("watch")], check=True, capture_output=True, text=True).stdout
-    turns = [int(line.split()[-1]) for line in said.splitlines()]
+    output = subprocess.run([build("watch")], check=True, capture_output=True, text=True).stdout
+    turns = [int(line.split()[-1]) for line in output.splitlines()]
     assert turns == list(range(1, len(turns) + 1))
     assert 2 <= len(turns) <= 5  # half a second apart, and one at the end
 

@@ -32,11 +32,11 @@ def commands(group: click.Group = cli, *before: str) -> Iterator[tuple[str, clic
 
 
 def test_help_groups_all_commands_and_fits_a_terminal() -> None:
-    said = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    text = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
     for title, names in SECTIONS.items():
-        section = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+        section = text.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         assert re.findall(r"^  (\S+)", section, re.MULTILINE) == list(names)
-    assert max(map(len, said.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_mmrace_alone_says_three_commands_to_try() -> None:
@@ -85,8 +85,8 @@ def test_a_command_says_what_it_does_and_what_its_options_are(
     assert not re.match(r"(The|A|An|What|How|One|This) ", first), f"{name}: {first!r}"
     for option in command.params:
         if isinstance(option, click.Option):
-            said = option.help or ""
-            assert re.match(r"[A-Z0-9].*[.\]]$", said), f"{name} {option.opts[0]}: {said!r}"
+            text = option.help or ""
+            assert re.match(r"[A-Z0-9].*[.\]]$", text), f"{name} {option.opts[0]}: {text!r}"
 
 
 @pytest.mark.parametrize("name", [name for name, _ in commands()])

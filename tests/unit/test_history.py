@@ -42,13 +42,13 @@ def test_only_what_differs_is_copied(home: Home, repo: Path) -> None:
 
     find_revision(home, f"{repo}@v0", str)
     before = packed()
-    told: list[str] = []
-    find_revision(home, f"{repo}@v2", told.append)
+    notes: list[str] = []
+    find_revision(home, f"{repo}@v2", notes.append)
     assert packed() - before == 4  # two files, the directory, the top
-    assert told
-    told.clear()
-    find_revision(home, f"{repo}@v2", told.append)
-    assert not told
+    assert notes
+    notes.clear()
+    find_revision(home, f"{repo}@v2", notes.append)
+    assert not notes
 
 
 def test_every_file_of_a_revision_is_there(home: Home, repo: Path) -> None:

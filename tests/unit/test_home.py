@@ -71,13 +71,13 @@ def test_a_lock_says_who_waits_for_whom(home):
         [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "held\n"
-        said = []
+        notes = []
 
         def waiting(text):
-            said.append(text)
+            notes.append(text)
             process.kill()  # a killed holder leaves no stale lock
 
         with home.lock("kernel", waiting):
             owner = json.loads((home.locks / "kernel").read_text())
-    assert f"process {process.pid}" in said[0]
+    assert f"process {process.pid}" in notes[0]
     assert owner["pid"] == os.getpid()

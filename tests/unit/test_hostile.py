@@ -41,7 +41,7 @@ class Lab:
         self.tree = top / "tree"
         self.evil = ""
         self.mark = str(100_000 + os.getpid())  # other tests may run beside
-        self.said: list[str] = []
+        self.messages: list[str] = []
         shutil.copytree(FAKE, self.tree)
 
     def checkout(self, _home: Home, _commit: str, folder: Path) -> None:
@@ -56,7 +56,7 @@ class Lab:
     def build(self, evil: str = "", *, outside: bool = True, sandboxed: bool = True) -> Kernel:
         """Build the tree with shell lines at the end of its bzImage rule."""
         self.evil = evil.replace("USER", str(self.user)).replace("MARK", self.mark)
-        self.said.clear()
+        self.messages.clear()
         return build_kernel(
             self.home,
             "commit",
@@ -64,7 +64,7 @@ class Lab:
             BASE,
             ("migration",),
             outside=outside,
-            progress=self.said.append,
+            progress=self.messages.append,
             sandboxed=sandboxed,
         )
 
@@ -213,18 +213,18 @@ def test_a_clean_tree_is_built_bit_for_bit_as_before(lab: Lab, tmp_path: Path) -
     lab.home = Home(tmp_path / "fresh", tmp_path / "fresh")
     fresh = lab.build(outside=False)
     for name in ("bzImage", "vmlinux", "System.map", "config"):
-        wanted = (fresh.folder / name).read_bytes()
-        assert [(built.folder / name).read_bytes() for built in after] == [wanted, wanted]
+        expected = (fresh.folder / name).read_bytes()
+        assert [(built.folder / name).read_bytes() for built in after] == [expected, expected]
     assert {built.id for built in after} == {fresh.id}
 
 
 def test_the_user_inside_is_nobody_of_the_host(lab: Lab) -> None:
     lines = "id -u > $(O)/System.map; grep Cap... /proc/self/status >> $(O)/System.map"
-    said = (lab.build(lines).folder / "System.map").read_text().splitlines()
-    wanted = inside_uid() if os.geteuid() == 0 else os.geteuid()
-    assert said[0] == str(wanted)
-    assert "CapEff:\t0000000000000000" in said
-    assert "CapPrm:\t0000000000000000" in said
+    output = (lab.build(lines).folder / "System.map").read_text().splitlines()
+    expected = inside_uid() if os.geteuid() == 0 else os.geteuid()
+    assert output[0] == str(expected)
+    assert "CapEff:\t0000000000000000" in output
+    assert "CapPrm:\t0000000000000000" in output
 
 
 def test_without_bubblewrap_it_is_refused_unless_the_user_wants_it(

@@ -32,10 +32,10 @@ HITS = (
 
 def between(trace):
     """B's 20 and 21 both between A's 10 and 11: what alternate turns never give."""
-    told = [item for item in trace if item[1] in (10, 11, 20, 21)]
+    chosen = [item for item in trace if item[1] in (10, 11, 20, 21)]
     return any(
-        told[at : at + 3] == [(A, 10), (B, 20), (B, 21)]
-        for at in range(max(0, len(told) - 400), len(told))
+        chosen[at : at + 3] == [(A, 10), (B, 20), (B, 21)]
+        for at in range(max(0, len(chosen) - 400), len(chosen))
     )
 
 
@@ -84,8 +84,8 @@ def test_what_is_minimised_fails_and_nothing_less_does():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate(names))
 
     def fails(order):
-        told = [step.point[0][-1] for step in order]
-        return "c" in told and "d" in told and told.index("c") < len(told) - 1
+        points = [step.point[0][-1] for step in order]
+        return "c" in points and "d" in points and points.index("c") < len(points) - 1
 
     least = minimise(hits, trial(fails))
     assert least is not None
@@ -100,8 +100,8 @@ def test_an_order_that_does_not_fail_again_has_no_least_part():
 
 def test_some_late_steps_of_a_walk_are_tried_first():
     hits = tuple(Hit(f"V{n % 2}", f"entry of {name}") for n, name in enumerate("abcd"))
-    told = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
-    assert told == ["bcd", "cd", "abc", "bc", "ad", "ab", "abcd"]
+    names = ["".join(step.point[0][-1] for step in order) for order in parts(hits)]
+    assert names == ["bcd", "cd", "abc", "bc", "ad", "ab", "abcd"]
 
 
 def test_who_went_on_without_a_hit_is_a_step_of_its_own():
@@ -233,9 +233,9 @@ def test_a_point_gets_the_first_name_with_which_the_order_still_fails(monkeypatc
 
     found = prove(prover(monkeypatch, guest, names=names))
     assert found
-    told = [step.point[0] for step in found.order if step.point]
-    assert told
-    assert all(text.startswith("return of") for text in told)
+    points = [step.point[0] for step in found.order if step.point]
+    assert points
+    assert all(text.startswith("return of") for text in points)
 
 
 @pytest.mark.parametrize(

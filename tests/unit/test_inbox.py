@@ -118,7 +118,7 @@ def test_every_form_of_a_series_gives_the_same_tree(
     forms = [box, tmp_path / "maildir", plain, quilt, f"{lists.repo}#start..two", "start..two"]
     made = [lists.apply(form) for form in [*forms, f"{lists.repo}#topic", "topic"]]
     made += [lists.apply("-", box.read_bytes())]
-    with public_inbox(lists.thread) as (url, _asked):
+    with public_inbox(lists.thread) as (url, _paths):
         made += [lists.apply(f"{url}/v2-1@list/"), lists.apply(f"{url}/v1-1@list/#v2")]
     assert {item.tree_hash for item in made} == {lists.hash("two")}
     assert [len(item.applied) for item in made] == [2] * len(made)
@@ -142,10 +142,10 @@ def test_a_thread_gives_its_newest_revision_with_the_trailers_of_replies(
 def test_a_message_id_is_asked_of_the_server_of_b4s_setting(
     lists: List, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with public_inbox(lists.thread) as (url, asked):
+    with public_inbox(lists.thread) as (url, paths):
         (tmp_path / "user/.gitconfig").write_text(f"[b4]\n\tmidmask = {url}/%s\n")
         series = resolve_series("<v2-2@list>", lists.base)
-        assert asked[0] == "/linux-mm/v2-2%40list/t.mbox.gz"
+        assert paths[0] == "/linux-mm/v2-2%40list/t.mbox.gz"
         with pytest.raises(UserError, match=r"^gone@list: the server has no such mail"):
             resolve_series("gone@list", lists.base)
     assert series.name == "<v2-2@list>#v2"
@@ -157,10 +157,10 @@ def test_a_message_id_is_asked_of_the_server_of_b4s_setting(
 def test_a_file_never_asks_the_network(lists: List, tmp_path: Path) -> None:
     signed = "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=x; h=from; bh=eA==; b=eA==\n"
     mails = [replace(mail, text=signed + mail.text) for mail in lists.thread]
-    with public_inbox(lists.thread) as (url, asked):
+    with public_inbox(lists.thread) as (url, paths):
         (tmp_path / "user/.gitconfig").write_text(f"[b4]\n\tmidmask = {url}/%s\n")
         series = resolve_series(str(write_mbox(tmp_path / "t.mbox", mails)), lists.base)
-    assert not asked
+    assert not paths
     assert series.notes[1] == "attestation: DKIM signatures not checked, for that takes the network"
 
 
@@ -226,7 +226,7 @@ def test_what_is_needed_by_message_id_goes_first(lists: List, tmp_path: Path) ->
     assert alone.notes[-1] == "needs <v2-2@list> first, which is not here"
     box = write_mbox(tmp_path / "all.mbox", [*lists.thread, *more])
     assert lists.apply(box).tree_hash == lists.hash("more")
-    with public_inbox(more, lists.thread) as (url, _asked):
+    with public_inbox(more, lists.thread) as (url, _paths):
         series = resolve_series(f"{url}/m1-0@list/", lists.base)
         assert series.notes[-1] == "on top of <v2-2@list>, which it needs: 2 patches"
         assert lists.apply(f"{url}/m1-0@list/").tree_hash == lists.hash("more")

@@ -115,7 +115,7 @@ def test_the_age_of_a_lock_is_right_when_the_clock_was_set(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)  # back to 1970
-    said: list[str] = []
+    notes: list[str] = []
     with home.lock("one"):
         monkeypatch.setattr(fcntl, "flock", lambda _file, how: flock(how))
 
@@ -123,9 +123,9 @@ def test_the_age_of_a_lock_is_right_when_the_clock_was_set(
             if how & fcntl.LOCK_NB:
                 raise BlockingIOError
 
-        with home.lock("one", said.append):
+        with home.lock("one", notes.append):
             pass
-    assert re.fullmatch(rf"waiting for one: held by process {os.getpid()} for [0-3] s", said[0])
+    assert re.fullmatch(rf"waiting for one: held by process {os.getpid()} for [0-3] s", notes[0])
 
 
 @pytest.mark.skipif(not have_bubblewrap(), reason="needs bubblewrap")
@@ -243,11 +243,11 @@ def test_qemu_sees_and_writes_its_run_only_and_has_no_capability(tmp_path: Path)
     (tmp_path / "home" / "secret").write_text("x")
     script = "grep CapEff /proc/self/status; touch ../x; ls ../home /etc/shadow /root; touch here"
     child = console(["sh", "-c", script], cwd=tmp_path / "run", writable=(tmp_path / "run",))
-    said = child.read().decode()
+    output = child.read().decode()
     close_console(child)
-    assert "CapEff:\t0000000000000000" in said
-    assert "Read-only file system" in said
-    assert said.count("No such file") == 3, said
+    assert "CapEff:\t0000000000000000" in output
+    assert "Read-only file system" in output
+    assert output.count("No such file") == 3, output
     assert not (tmp_path / "x").exists()
     assert (tmp_path / "run/here").is_file()
 
@@ -260,11 +260,11 @@ def test_qemu_writes_to_a_file_that_is_named_and_has_no_disk_of_the_hosts(tmp_pa
         file.write_text("as it was")
     script = f"echo new > {state}; echo new > {other}; find /dev -type b | wc -l; ls -d /dev/null"
     child = console(["sh", "-c", script], cwd=run, writable=(run, state))
-    said = child.read().decode().split()
+    words = child.read().decode().split()
     close_console(child)
     assert state.read_text() == "new\n"
     assert other.read_text() == "as it was"
-    assert said[-2:] == ["0", "/dev/null"]
+    assert words[-2:] == ["0", "/dev/null"]
     assert list(Path("/dev").iterdir())
 
 
@@ -302,8 +302,8 @@ def test_two_at_once_share_a_home(tmp_path: Path) -> None:
         )
         for name in ("one", "two", "one", "two")
     ]
-    said = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0] * 4, said
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0] * 4, outputs
     done = subprocess.run(
         [*words[:-1], "list"], env=env, capture_output=True, text=True, check=True
     )

@@ -53,8 +53,8 @@ def evidence(
     return Evidence(race(*signatures), chosen, end, console.encode(), channel.encode())
 
 
-def result(line: str, said: str = "") -> str:
-    return BEGIN + said + line + " seconds=1.0\n" + AFTER + END
+def result(line: str, output: str = "") -> str:
+    return BEGIN + output + line + " seconds=1.0\n" + AFTER + END
 
 
 PASSED = result("ok 1 - w # exit=0")
@@ -109,19 +109,19 @@ EIO = "# out w.c:9: TFAIL: madvise failed: EIO (5)\n"
 SUMMARY = "# out Summary:\n# out passed   2\n# out failed   {}\n# out broken   0\n"
 
 
-def tolerant(*, release: str = "5.9.1+", said: str, code: int = 1, least: int = 1) -> Evidence:
+def tolerant(*, release: str = "5.9.1+", output: str, code: int = 1, least: int = 1) -> Evidence:
     """A run of an LTP test that may fail with EIO before v5.11."""
     known = {"versions": "<5.11", "output": "^madvise failed: EIO", "reason": "so it is"}
     work = Workload.model_validate(
         {**workload(Source.LTP).model_dump(), "tolerated": [known]}
         | {"min_counts": {"ltp:passed": least}}
     )
-    channel = result(f"not ok 1 - w # exit={code}", said)
+    channel = result(f"not ok 1 - w # exit={code}", output)
     return evidence(channel.replace("release 6.1", f"release {release}"), work=work)
 
 
 def test_a_tolerated_failure_of_ltp_is_a_note() -> None:
-    judged = judge(tolerant(said=2 * EIO + SUMMARY.format(2)))
+    judged = judge(tolerant(output=2 * EIO + SUMMARY.format(2)))
     assert judged.outcome is Outcome.PASS
     assert judged.notes == ("1 iterations failed, which is not the race's: so it is",)
 
@@ -129,12 +129,12 @@ def test_a_tolerated_failure_of_ltp_is_a_note() -> None:
 @pytest.mark.parametrize(
     "run",
     [
-        tolerant(said=EIO + SUMMARY.format(1), release="5.11.0"),
-        tolerant(said=EIO + SUMMARY.format(1), release=""),
-        tolerant(said=EIO + "# out w.c:9: TFAIL: move_pages failed: EIO\n" + SUMMARY.format(2)),
-        tolerant(said=EIO + SUMMARY.format(2)),  # a line is lost
-        tolerant(said=EIO),
-        tolerant(said=SUMMARY.format(0)),
+        tolerant(output=EIO + SUMMARY.format(1), release="5.11.0"),
+        tolerant(output=EIO + SUMMARY.format(1), release=""),
+        tolerant(output=EIO + "# out w.c:9: TFAIL: move_pages failed: EIO\n" + SUMMARY.format(2)),
+        tolerant(output=EIO + SUMMARY.format(2)),  # a line is lost
+        tolerant(output=EIO),
+        tolerant(output=SUMMARY.format(0)),
     ],
 )
 def test_any_other_failure_of_ltp_stays_one(run: Evidence) -> None:
@@ -143,10 +143,10 @@ def test_any_other_failure_of_ltp_stays_one(run: Evidence) -> None:
 
 
 def test_a_tolerated_failure_exercises_nothing_by_itself() -> None:
-    said = EIO + SUMMARY.format(1)
-    assert judge(tolerant(said=said, least=3)).outcome is Outcome.NOT_EXERCISED
-    assert judge(tolerant(said=said, code=3)).outcome is Outcome.NOT_EXERCISED
-    second = judge(tolerant(said=said + "# out mmrace: fail x\n"))
+    output = EIO + SUMMARY.format(1)
+    assert judge(tolerant(output=output, least=3)).outcome is Outcome.NOT_EXERCISED
+    assert judge(tolerant(output=output, code=3)).outcome is Outcome.NOT_EXERCISED
+    second = judge(tolerant(output=output + "# out mmrace: fail x\n"))
     assert second.outcome is Outcome.FAIL
 
 

@@ -125,13 +125,13 @@ def test_lenient_builds_in_what_a_user_wants_as_modules(tmp_path: Path) -> None:
 
 
 def test_a_guest_can_do_without_only_what_the_fragments_ask_for() -> None:
-    asked = {
+    names = {
         option.name
         for version in ((5, 7, 0), (5, 15, 0), V6_1, (6, 12, 0), (7, 3, 0))
         for name in fragment_names()
         for option in parse_fragment(load_fragment(name), version)
     }
-    assert dispensable() <= asked
+    assert dispensable() <= names
     assert not dispensable() & {"SMP", "SERIAL_8250_CONSOLE", "HUGETLBFS", "BLK_DEV_INITRD"}
 
 
@@ -156,7 +156,7 @@ def test_what_did_not_stick() -> None:
     config = parse_config(
         "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_SMALL=0\nCONFIG_E=y\n"
     )
-    wanted = [
+    options = [
         Option("A", "y", "f"),
         Option("B", "y", "f"),
         Option("C", "y", "f"),
@@ -165,7 +165,7 @@ def test_what_did_not_stick() -> None:
         Option("ABSENT", "y", "f"),
         Option("E", "n", "f"),
     ]
-    assert [one.name for one in not_stuck(wanted, config)] == ["B", "C", "ABSENT", "E"]
+    assert [one.name for one in not_stuck(options, config)] == ["B", "C", "ABSENT", "E"]
 
 
 def test_version_of_a_makefile() -> None:

@@ -52,7 +52,7 @@ class Lab:
     def __init__(self, top: Path) -> None:
         self.home = Home(top / "cache", top / "data")
         self.tree = top / "tree"
-        self.said: list[str] = []
+        self.messages: list[str] = []
         shutil.copytree(FAKE, self.tree)
 
     def checkout(self, _home: Home, _commit: str, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Lab:
         outside: bool = False,
         touched: Sequence[tuple[str, str]] = (),
     ) -> Kernel:
-        self.said.clear()
+        self.messages.clear()
         return build_kernel(
             self.home,
             f"commit-{tree_hash}",
@@ -80,12 +80,12 @@ class Lab:
             on or base(),
             configs,
             outside=outside,
-            progress=self.said.append,
+            progress=self.messages.append,
             touched=touched,
         )
 
     def module(self, kernel: Kernel, sources: Path, outside: bool = False) -> Path:
-        self.said.clear()
+        self.messages.clear()
         return build_module(
             self.home,
             kernel,
@@ -95,11 +95,11 @@ class Lab:
             ("migration",),
             sources,
             outside=outside,
-            progress=self.said.append,
+            progress=self.messages.append,
         )
 
     def compiled(self) -> list[str]:
-        return [text.split()[-1] for text in self.said if text.endswith(".o")]
+        return [text.split()[-1] for text in self.messages if text.endswith(".o")]
 
     def benches(self) -> list[BuildDirectory]:
         return [BuildDirectory(self.home, path.name) for path in self.home.builds.glob("*")]
@@ -137,7 +137,7 @@ def test_nothing_to_do_does_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
     assert time.monotonic() - started < 1
     assert again.reused
     assert again.id == first.id
-    assert lab.said == []
+    assert lab.messages == []
 
 
 def test_a_variant_is_built_in_the_same_bench(lab: Lab) -> None:
@@ -175,7 +175,7 @@ def test_requests_with_equal_configs_share_a_bench(lab: Lab, tmp_path: Path) -> 
     (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 8;\n}\n")
     lab.build("c", configs=same_in_other_words(tmp_path))
     assert lab.compiled() == ["mm/rmap.o"]
-    assert "configuring" in lab.said
+    assert "configuring" in lab.messages
     shared = next(bench for bench in lab.benches() if (bench.build / "configured").is_file())
     assert (shared.build / "configured").read_text().count("\n") == 1
 
@@ -224,10 +224,10 @@ def test_a_module_is_built_in_its_kernels_bench_and_kept(lab: Lab, toy: Path) ->
     made = lab.module(kernel, toy)
     assert made.name == "toy.ko"
     assert made.is_relative_to(lab.home.programs)
-    assert "building toy" in lab.said
+    assert "building toy" in lab.messages
     assert len(lab.benches()) == 1
     assert lab.module(kernel, toy) == made
-    assert lab.said == []
+    assert lab.messages == []
     assert lab.build().id == kernel.id
 
 
@@ -521,13 +521,13 @@ def test_sources_on_another_file_system_are_whole(
 
 def test_progress_has_the_total_of_this_config_only(lab: Lab) -> None:
     lab.build()
-    assert any(text.startswith("1, ") for text in lab.said)
+    assert any(text.startswith("1, ") for text in lab.messages)
     lab.build(configs=["migration", "hugetlb"])
-    assert any(text.startswith("1, ") for text in lab.said)
+    assert any(text.startswith("1, ") for text in lab.messages)
     shutil.rmtree(lab.home.builds)
     (lab.tree / "mm/rmap.c").write_text("int rmap(void)\n{\n\treturn 6;\n}\n")
     lab.build("b")
-    assert any(text.startswith("1 of 3, ") for text in lab.said)
+    assert any(text.startswith("1 of 3, ") for text in lab.messages)
 
 
 def with_makefiles(lab: Lab) -> None:
@@ -540,13 +540,13 @@ def with_makefiles(lab: Lab) -> None:
 def test_a_first_build_says_about_how_many_objects_it_compiles(lab: Lab) -> None:
     with_makefiles(lab)
     lab.build()
-    assert any(text.startswith("1 of about 3, ") for text in lab.said)
+    assert any(text.startswith("1 of about 3, ") for text in lab.messages)
 
 
 def test_makefiles_of_untrusted_patches_are_not_read(lab: Lab) -> None:
     with_makefiles(lab)
     lab.build(outside=True)
-    assert any(text.startswith("1, ") for text in lab.said)
+    assert any(text.startswith("1, ") for text in lab.messages)
 
 
 def test_a_build_that_follows_a_killed_one_counts_what_is_left_of_all_objects(lab: Lab) -> None:
@@ -560,7 +560,7 @@ def test_a_build_that_follows_a_killed_one_counts_what_is_left_of_all_objects(la
         (bench.build / name).parent.mkdir(parents=True, exist_ok=True)
         (bench.build / name).touch()
     lab.build("b")
-    assert any(text.startswith("1 of about 1, ") for text in lab.said)
+    assert any(text.startswith("1 of about 1, ") for text in lab.messages)
     assert bench.state["objects"] == 3
 
 

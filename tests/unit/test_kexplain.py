@@ -27,7 +27,7 @@ def reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "parts"),
     [
         ("ACPI=y", ["depends on PCI (PCI=n)"]),
         ("NUMA=y", ["depends on ACPI (ACPI=n)", "ACPI depends on PCI"]),
@@ -44,9 +44,9 @@ def reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("UNCONDITIONAL=y", ["the tree settled on n"]),
     ],
 )
-def test_reasons(reason, request_: str, said: list[str]) -> None:
+def test_reasons(reason, request_: str, parts: list[str]) -> None:
     text = reason(request_)
-    assert all(part in text for part in said), text
+    assert all(part in text for part in parts), text
     assert "MODULES" not in text  # the failed dependency alone, not those that are met
 
 

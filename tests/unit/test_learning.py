@@ -28,8 +28,8 @@ def test_a_fix_whose_code_was_not_executed_is_not_exercised_and_is_named() -> No
     channel = "# count probe:walk {}\nok 1 - w # exit=0 seconds=1\n" + END
 
     def run(executed: int, race: Race = race) -> Judgement:
-        said = (BEGIN + channel.format(executed)).encode()
-        return judge(Evidence(race, race.workload[0], VmEnd.EXITED, BOOT.encode(), said))
+        output = (BEGIN + channel.format(executed)).encode()
+        return judge(Evidence(race, race.workload[0], VmEnd.EXITED, BOOT.encode(), output))
 
     never = run(0)
     assert never.outcome is Outcome.NOT_EXERCISED
@@ -77,12 +77,12 @@ def test_a_kernel_is_not_asked_for_functions_that_it_does_not_have() -> None:
 def test_copies_that_the_compiler_inlined_are_counted_too(program) -> None:  # noqa: F811
     free = Unprobeable(())
     resolver = Resolver(program, "small")
-    wanted = [("clear", ""), ("leaf", "small.c"), ("nowhere", "")]
-    found = find_countable(resolver, free, wanted)
+    functions = [("clear", ""), ("leaf", "small.c"), ("nowhere", "")]
+    found = find_countable(resolver, free, functions)
     assert set(found.places) == {"clear", "leaf"}
     assert found.refused == {"nowhere": "this kernel has no code of it"}
     at = found.places["clear"][0]
-    taken = find_countable(resolver, Unprobeable(((at, at + 1, "entry_text"),)), wanted[:1])
+    taken = find_countable(resolver, Unprobeable(((at, at + 1, "entry_text"),)), functions[:1])
     assert taken.refused == {"clear": "kprobes cannot be in entry_text"}
 
 

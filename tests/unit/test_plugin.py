@@ -136,10 +136,10 @@ def test_a_kernel_that_does_not_build_is_tried_and_told_once(
     tests.makepyfile("def test_a(mmrace_vm): ...\ndef test_b(mmrace_vm): ...")
     result = tests.runpytest_subprocess(*words)
     result.assert_outcomes(errors=2)
-    said = result.stdout.str() + result.stderr.str()
+    output = result.stdout.str() + result.stderr.str()
     assert tests.path.joinpath("builds").read_text() == "one build\n"
-    assert said.count("all of the output") == 1
-    assert said.count("mm/x.c:1: no") >= 2  # each test says why it could not run
+    assert output.count("all of the output") == 1
+    assert output.count("mm/x.c:1: no") >= 2  # each test says why it could not run
 
 
 @pytest.mark.whole

@@ -27,8 +27,8 @@ class Bench:
         self._runs = runs
         self._probe = KernelProbe(self.build, self.make, self.notes.append, lambda: self.slots)
 
-    def probe(self, revision: str, wanted: int = 1) -> Result:
-        return self._probe(revision, wanted)
+    def probe(self, revision: str, ahead: int = 1) -> Result:
+        return self._probe(revision, ahead)
 
     def make(self, _built: object, _seed: int) -> Future[tuple[RunDir, ...]]:
         self.begun += 1

@@ -52,7 +52,7 @@ def race_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-class Said(list[str]):
+class Messages(list[str]):
     """Progress messages."""
 
     def __call__(self, text: str) -> None:
@@ -66,10 +66,16 @@ def workload(source: Source, *sources: str) -> Workload:
 
 
 def build(
-    home: Home, item: Workload, commit: str = "", ltp: str | None = None, said: Said | None = None
+    home: Home,
+    item: Workload,
+    commit: str = "",
+    ltp: str | None = None,
+    messages: Messages | None = None,
 ) -> Program:
     race = Race(name="toy", title="", summary="", signature=(Signature(),), workload=(item,))
-    return build_program(home, race, item, commit, ltp, said if said is not None else Said())
+    return build_program(
+        home, race, item, commit, ltp, messages if messages is not None else Messages()
+    )
 
 
 def add(home: Home, name: str, files: dict[str, str], folder: Path) -> str:
@@ -79,7 +85,7 @@ def add(home: Home, name: str, files: dict[str, str], folder: Path) -> str:
         file.write_text(content)
         if file.name == "configure":
             file.chmod(0o755)
-    return add_tree(home, name, str(folder), None, Said()).commit
+    return add_tree(home, name, str(folder), None, Messages()).commit
 
 
 def run(built: Program) -> tuple[int, str]:
@@ -88,7 +94,7 @@ def run(built: Program) -> tuple[int, str]:
 
 
 def test_init_compiles_without_a_warning_and_is_static(home: Home) -> None:
-    init = build_init(home, Said())
+    init = build_init(home, Messages())
     assert b"/lib64/ld-linux" not in init.read_bytes()
     # It touches nothing unless it is PID 1, and then it is the image's /bin/true.
     assert subprocess.run([init], check=False).returncode == 0
@@ -96,22 +102,22 @@ def test_init_compiles_without_a_warning_and_is_static(home: Home) -> None:
 
 def test_a_compiler_that_is_not_there_is_said(home: Home) -> None:
     with pytest.raises(InfraError, match=r"^no-such-cc, which compiles init .* not installed$"):
-        build_init(home, Said(), "no-such-cc")
+        build_init(home, Messages(), "no-such-cc")
 
 
 def test_init_for_kernels_that_are_too_old_for_glibc(home: Home) -> None:
     if not shutil.which("musl-gcc"):
         pytest.skip("no musl-gcc here")
-    assert b"glibc" in build_init(home, Said()).read_bytes()
-    assert b"glibc" not in build_init(home, Said(), "musl-gcc").read_bytes()
+    assert b"glibc" in build_init(home, Messages()).read_bytes()
+    assert b"glibc" not in build_init(home, Messages(), "musl-gcc").read_bytes()
 
 
 def test_stressor_is_built_once(home: Home, race_folder: Path) -> None:
     item = workload(Source.STRESSOR, "toy.c")
-    first, again = Said(), Said()
-    built = build(home, item, said=first)
+    first, again = Messages(), Messages()
+    built = build(home, item, messages=first)
     assert run(built) == (0, "mmrace: race\n")
-    assert build(home, item, said=again) == built
+    assert build(home, item, messages=again) == built
     assert first
     assert not again
 
@@ -157,10 +163,10 @@ def test_selftest_is_built_from_the_tree(home: Home, tmp_path: Path) -> None:
     built = build(home, item, commit)
     assert run(built) == (4, "7 1\n")
     # A patch elsewhere in the tree changes nothing about it; one in its headers does.
-    said = Said()
+    messages = Messages()
     other = add(home, "o", {**KERNEL, "mm/memory.c": "x"}, tmp_path / "o")
-    assert build(home, item, other, said=said) == built
-    assert not said
+    assert build(home, item, other, messages=messages) == built
+    assert not messages
     other = add(home, "p", {**KERNEL, "include/uapi/toy.h": "#define TOY 8\n"}, tmp_path / "p")
     assert run(build(home, item, other)) == (4, "8 1\n")
 
@@ -173,14 +179,14 @@ def test_tree_without_the_selftest(home: Home, tmp_path: Path) -> None:
 
 def test_ltp_is_configured_once(home: Home, tmp_path: Path) -> None:
     commit = add(home, "ltp", LTP, tmp_path / "ltp")
-    said = Said()
-    built = build(home, workload(Source.LTP, "testcases/kernel/mem"), "", commit, said)
+    messages = Messages()
+    built = build(home, workload(Source.LTP, "testcases/kernel/mem"), "", commit, messages)
     assert run(built)[0] == 32
-    assert "LTP: make autotools" in said
-    said.clear()
+    assert "LTP: make autotools" in messages
+    messages.clear()
     with pytest.raises(BuildError, match="No rule to make target"):
-        build(home, workload(Source.LTP, "testcases/kernel"), "", commit, said)
-    assert "LTP: make autotools" not in said
+        build(home, workload(Source.LTP, "testcases/kernel"), "", commit, messages)
+    assert "LTP: make autotools" not in messages
 
 
 def test_ltp_without_libnuma_would_skip_everything(home: Home, tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ BASE = Base(name="6.1", versions="~=6.1.0", tested="6.1.192", build=Build())
 
 
 class Site:
-    """A cluster, a toy tree that a test changes, and what was said."""
+    """A cluster, a toy tree that a test changes, and the progress messages."""
 
     def __init__(self, top: Path) -> None:
         self.cluster = Cluster(top)
         self.home = self.cluster.home
         self.tree = top / "tree"
-        self.said: list[str] = []
+        self.messages: list[str] = []
         shutil.copytree(FAKE, self.tree)
 
     def imported(self) -> tuple[str, str]:
@@ -47,9 +47,9 @@ class Site:
         return self.imported()
 
     def build(self, executor: ClusterExecutor, of: tuple[str, str], **more: bool) -> Kernel:
-        self.said.clear()
+        self.messages.clear()
         kernel: Kernel = executor.build(
-            self.home, *of, BASE, ("migration",), progress=self.said.append,
+            self.home, *of, BASE, ("migration",), progress=self.messages.append,
             touched=(("mm/rmap.c", "mm: a patch"),), **{"outside": False, **more},
         )  # fmt: skip
         return kernel
@@ -80,7 +80,7 @@ def test_a_kernel_is_built_by_a_worker_and_is_here_as_if_it_were_built_here(site
             there.kernels / kernel.id / name
         ).read_bytes()
     again = site.build(executor, first)
-    assert (again.id, again.reused, site.said) == (kernel.id, True, [])
+    assert (again.id, again.reused, site.messages) == (kernel.id, True, [])
 
     second = site.change("int more(void) { return 1; }")
     other = site.build(executor, second, outside=True)

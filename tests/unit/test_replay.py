@@ -41,10 +41,10 @@ def warning(function):
 
 
 def test_the_race_s_own_report_is_known_once_it_is_complete():
-    asked = oracle()
+    watching = oracle()
     report = warning(b"race_here")
-    assert asked.ask(report[:-60], BEFORE) is None
-    judged = asked.ask(report, BEFORE)
+    assert watching.ask(report[:-60], BEFORE) is None
+    judged = watching.ask(report, BEFORE)
     assert judged.signature_matched
 
 
@@ -55,24 +55,24 @@ def test_another_report_is_a_failure_of_another_kind():
 
 
 def test_a_report_without_an_end_is_complete_when_the_console_falls_silent():
-    asked = oracle()
+    watching = oracle()
     report = warning(b"race_here").rpartition(b"[")[0].rpartition(b"[")[0]
-    assert asked.ask(report, BEFORE) is None
-    assert asked.ask(report, BEFORE, silent=True).signature_matched
+    assert watching.ask(report, BEFORE) is None
+    assert watching.ask(report, BEFORE, silent=True).signature_matched
 
 
 def test_what_the_workload_says_counts():
-    asked = oracle()
-    assert asked.ask(b"", BEFORE + b"# out quiet\n") is None
-    judged = asked.ask(b"", BEFORE + b"# out mmrace: fail stale event\n")
+    watching = oracle()
+    assert watching.ask(b"", BEFORE + b"# out quiet\n") is None
+    judged = watching.ask(b"", BEFORE + b"# out mmrace: fail stale event\n")
     assert judged.outcome is Outcome.FAIL
     assert judged.signature_matched
 
 
 def test_a_watchdog_that_a_hold_woke_is_no_failure():
-    asked = oracle()
-    assert asked.ask(STALL, BEFORE, silent=True) is None
-    assert asked.stalls == 1
+    watching = oracle()
+    assert watching.ask(STALL, BEFORE, silent=True) is None
+    assert watching.stalls == 1
 
 
 def replay(steps, failure=None, *, infeasible=False):

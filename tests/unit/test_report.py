@@ -122,7 +122,7 @@ def test_a_recorded_trace_is_looked_up_as_the_kernel_printed_it(tmp_path):
         0x101D: (decode.Place("inner", "h.h", 3), decode.Place("made_to_fail", "a.c", 4)),
         0x208D: (decode.Place("its_caller", "a.c", 9),),
     }
-    (places,) = traced.symbolised([item], symbols, lambda wanted: known)
+    (places,) = traced.symbolised([item], symbols, lambda _lines: known)
     assert [(place.function, place.location, place.inlined) for place in places] == [
         ("inner", "h.h:3", True),
         ("made_to_fail", "a.c:4", False),

@@ -190,12 +190,12 @@ def call(tmp_path, *argv):
 
 def test_the_command_writes_what_is_asked_for_and_nothing_else(tmp_path):
     run = made_run(tmp_path, **CRASHED)
-    asked = {kind: tmp_path / "out" / kind for kind in ("html", "junit", "ktap", "kcidb")}
-    options = [word for kind, path in asked.items() for word in (f"--{kind}", path)]
+    files_by_kind = {kind: tmp_path / "out" / kind for kind in ("html", "junit", "ktap", "kcidb")}
+    options = [word for kind, path in files_by_kind.items() for word in (f"--{kind}", path)]
     done = call(tmp_path, run.folder, *options, "--markdown", "-", "--github")
     assert done.exit_code == 0, done.output
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(asked)
-    assert asked["html"].read_text().startswith("<!doctype html>")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(files_by_kind)
+    assert files_by_kind["html"].read_text().startswith("<!doctype html>")
     assert done.stdout.startswith("## mmrace: 1 CRASH\n")
     assert "\n::error file=mm/made.c,line=42" in done.stdout
     assert not (tmp_path / "home").exists()

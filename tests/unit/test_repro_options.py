@@ -43,15 +43,15 @@ def test_what_does_not_compile_ends_a_command_with_the_first_error(
     program: Path, command: tuple[str, ...]
 ) -> None:
     program.write_text("int main(void) { return wrong; }\n")
-    said = refused(*command, "--tree", "debian:6.1", "--repro", program)
-    assert said.exit_code == 2
-    assert "does not compile: repro.c:1:" in said.message
-    assert "error: 'wrong' undeclared" in said.message
+    refusal = refused(*command, "--tree", "debian:6.1", "--repro", program)
+    assert refusal.exit_code == 2
+    assert "does not compile: repro.c:1:" in refusal.message
+    assert "error: 'wrong' undeclared" in refusal.message
 
 
 def test_an_option_that_is_about_nothing_is_refused() -> None:
-    said = refused("run", "--tree", "debian:6.1", "--procs", "2")
-    assert "--procs" in said.message
+    refusal = refused("run", "--tree", "debian:6.1", "--procs", "2")
+    assert "--procs" in refusal.message
 
 
 def test_a_race_and_a_reproducer_are_one_too_many(program: Path) -> None:

@@ -147,10 +147,12 @@ def test_what_authors_leave_out_compiles(home, write) -> None:
 
 
 def test_the_compilers_first_error_is_the_message(home, write) -> None:
-    with pytest.raises(UserError, match=r"a does not compile: a\.c:2:\d+: error: .*wrong") as said:
+    with pytest.raises(
+        UserError, match=r"a does not compile: a\.c:2:\d+: error: .*wrong"
+    ) as raised:
         build(home, read_reproducer([write("a.c", "\nint x = wrong;\nint main( { }\n")]))
-    assert "\n" not in said.value.message
-    assert "a.c:3" in said.value.detail
+    assert "\n" not in raised.value.message
+    assert "a.c:3" in raised.value.detail
 
 
 def test_a_selftest_is_built_with_the_trees_headers(home, tmp_path) -> None:
@@ -180,13 +182,13 @@ def judged(
 ) -> Judgement:
     made = Reproducer(test=test) if test else Reproducer((("w.c", b""),))
     race = made.race(Execution(fails_by=fails_by), **how)
-    said = (BEGIN + channel).encode()
-    return judge(Evidence(race, race.workload[0], end, (BOOT + console).encode(), said))
+    output = (BEGIN + channel).encode()
+    return judge(Evidence(race, race.workload[0], end, (BOOT + console).encode(), output))
 
 
 def test_an_exit_code_or_a_signal_is_no_failure_and_is_shown_with_the_last_words() -> None:
-    said = "# out open: No such file\nnot ok 1 - w # exit=1 seconds=1\n"
-    run = judged(said + "not ok 2 - w # signal=11 seconds=1\n" + END)
+    output = "# out open: No such file\nnot ok 1 - w # exit=1 seconds=1\n"
+    run = judged(output + "not ok 2 - w # signal=11 seconds=1\n" + END)
     assert run.outcome is Outcome.PASS
     assert run.exercised == {"executions": (2, 1)}
     last = "; its last words: open: No such file"

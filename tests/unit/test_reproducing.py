@@ -233,15 +233,15 @@ def test_a_bisection_asks_for_the_failing_call_trace(kernels: Kernels) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "end"),
+    ("arguments", "end"),
     [
         (("t", "b", (), None, False), ("t@b", ())),
         (("t", None, ("v",), "s", False), ("t", ("v", "s"))),
         (("t", None, ("v",), "s", True), ("t", ("v",))),
     ],
 )
-def test_the_end_of_a_bisection_that_fails(asked: Any, end: Any) -> None:
-    *where, fix = asked
+def test_the_end_of_a_bisection_that_fails(arguments: Any, end: Any) -> None:
+    *where, fix = arguments
     assert failing_end(*where, fix=fix) == end
 
 
@@ -273,8 +273,8 @@ def test_functions_that_no_kernel_has_take_no_place(
     assert kernels.learn(steer=True).race.workload[0].probes == ("walk", "free_it")
     monkeypatch.setattr(reproducing, "touched_by", lambda *_: Touched(tuple(elsewhere)))
     kernels.learn()
-    said = "proof of exercise: executions alone: the kernels have none of the 40 functions that"
-    assert any(note.startswith(said) for note in kernels.notes)
+    text = "proof of exercise: executions alone: the kernels have none of the 40 functions that"
+    assert any(note.startswith(text) for note in kernels.notes)
 
 
 def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itself(
@@ -286,8 +286,8 @@ def test_a_function_that_the_fix_does_not_call_any_more_is_not_asked_for_by_itse
     both["channel"] += "# count probe:free_it 40\n"
     kernels.before = [both]
     learnt = kernels.learn()
-    asked = {"executions": 1, "functions": 1, "probe:free_it": 4}
-    assert learnt.race.workload[0].min_counts == asked
+    min_counts = {"executions": 1, "functions": 1, "probe:free_it": 4}
+    assert learnt.race.workload[0].min_counts == min_counts
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 4\n# cut")}]
     assert kernels.verify(learnt).statement.verdict is Verdict.FIXED
     kernels.after = [{"channel": HELD.format(0).replace("# cut", "# count probe:free_it 3\n# cut")}]
@@ -312,8 +312,8 @@ def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) 
         ("anywhere in mm/memory.c:free_it",),
     )
     assert learnt.race.workload[0].min_counts["probe:walk"] == 5
-    said = "0 of 1 runs failed unsteered; 3 of 3 runs failed with delays in these functions"
-    assert said in kernels.notes
+    note = "0 of 1 runs failed unsteered; 3 of 3 runs failed with delays in these functions"
+    assert note in kernels.notes
     done = kernels.verify(learnt)
     assert done.statement.verdict is Verdict.FIXED
     assert all(run.spec().steered for _, run in done.runs)

@@ -195,7 +195,7 @@ def test_the_first_alternative_that_the_kernel_has_is_taken(resolver: Resolver) 
 
 
 @pytest.mark.parametrize(
-    ("point", "says"),
+    ("point", "message"),
     [
         ("entry of bodi", r"^small lacks a sync point; `entry of bodi`.*nearest: body"),
         ("before leav in body", r"neither calls nor inlines leav; nearest: leaf"),
@@ -204,8 +204,10 @@ def test_the_first_alternative_that_the_kernel_has_is_taken(resolver: Resolver) 
         ("entry of elsewhere.c:body", r"no code of body"),
     ],
 )
-def test_what_is_not_there_is_named_with_what_is(resolver: Resolver, point: str, says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_what_is_not_there_is_named_with_what_is(
+    resolver: Resolver, point: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
         resolver.resolve([point])
 
 

@@ -152,7 +152,7 @@ def planted(toy: Toy, culprit: str, broken: tuple[str, ...] = ()) -> Probe:
     commits = between(toy.path, toy.ids[0], toy.ids[-1])
     dag, runs = graph(commits, toy.ids[0]), count()
 
-    def probe(revision: str, _wanted: int = 1) -> Result:
+    def probe(revision: str, _ahead: int = 1) -> Result:
         if revision in broken:
             return Result.SKIP
         bad = dag.contains(dag.rows[revision])[dag.rows[culprit]] and next(runs) % 4
@@ -169,24 +169,24 @@ def flaky(tmp_path: Path) -> list[str]:
 
 def test_a_command_is_bisected_and_git_replays_the_log(toy: Toy, tmp_path: Path) -> None:
     log, clone = tmp_path / "log", share(toy.path, tmp_path / "clone")
-    told = []
+    notes = []
     answer = drive(
         bisection(toy, learn_failures=4),
         command_probe(clone, flaky(tmp_path), 10),
         log,
-        tell=lambda _, request, result: told.append((request.revision, result)),
+        tell=lambda _, request, result: notes.append((request.revision, result)),
     )
     assert answer.culprit == toy.ids[8]
     assert answer.confirmed
-    assert len(told) == sum(answer.runs.values())
-    assert parse(log.read_text(), bisection(toy)) == [Observation(*one) for one in told]
+    assert len(notes) == sum(answer.runs.values())
+    assert parse(log.read_text(), bisection(toy)) == [Observation(*one) for one in notes]
     assert f"{toy.ids[8]} is the first bad commit" in git(clone, "bisect", "replay", str(log))
 
 
 def test_a_killed_bisection_goes_on_where_it_was(toy: Toy, tmp_path: Path) -> None:
     log, probe, made = tmp_path / "log", planted(toy, toy.ids[8]), 0
 
-    def killed(revision: str, _wanted: int) -> Result:
+    def killed(revision: str, _ahead: int) -> Result:
         nonlocal made
         made += 1
         if made > 12:

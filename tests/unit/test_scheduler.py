@@ -157,12 +157,12 @@ def test_alone_is_alone_and_with_others_is_not():
 def test_a_held_vcpu_answers_interrupts_and_goes_no_farther():
     """B waits at 20 for A to have served its interrupt; A is held at 10."""
     guest = FakeGuest({A: [1, 10, 11], B: [2, 20, 21]})
-    asked = []
+    resumed = []
 
     def resume(threads):
         guest.running = tuple(threads)
         if A in guest.running and guest.pc(A) == 10:
-            asked.append(guest.pc(B))
+            resumed.append(guest.pc(B))
             guest.blocked = False
 
     guest.resume, guest.blocked = resume, True
@@ -172,7 +172,7 @@ def test_a_held_vcpu_answers_interrupts_and_goes_no_farther():
     )
     done = replay(guest, step("M", 10), step("E", 20), step("E", 21), patience=5)
     assert done.complete
-    assert asked
+    assert resumed
     assert guest.at[A] <= len(guest.programs[A])
 
 
@@ -180,9 +180,9 @@ def waits(guest, thread, at, until):
     """Have one vCPU stand still before an address until another one has executed its own."""
     plain = guest.pc
 
-    def pc(asked):
-        found = plain(asked)
-        return 0 if (asked, found) == (thread, at) and until not in guest.trace else found
+    def pc(which):
+        found = plain(which)
+        return 0 if (which, found) == (thread, at) and until not in guest.trace else found
 
     guest.pc = pc
 

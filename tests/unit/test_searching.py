@@ -364,11 +364,11 @@ def test_a_witness_is_told_in_a_column_for_each_actor() -> None:
         Line("V1", "entry of f: waits there", place),
         Line("V0", "goes on for 100 ms"),
     )
-    told = columns(lines)
-    assert told[0].split() == ["V1", "V0"]
-    assert told[1].startswith("entry of f: waits there (mm/rmap.c:12)"[:20])
-    assert told[-1].strip() == "goes on for 100 ms"
-    assert told[-1].startswith(" " * 40)
+    rows = columns(lines)
+    assert rows[0].split() == ["V1", "V0"]
+    assert rows[1].startswith("entry of f: waits there (mm/rmap.c:12)"[:20])
+    assert rows[-1].strip() == "goes on for 100 ms"
+    assert rows[-1].startswith(" " * 40)
 
 
 class Namer:
@@ -393,7 +393,7 @@ def held(number: int, address: int, *trail: tuple[int, int, int]) -> list[LogSte
     ]
 
 
-def told(found: Iterable[tuple[Hit, ...]]) -> list[str]:
+def in_short(found: Iterable[tuple[Hit, ...]]) -> list[str]:
     """Each suspect in short: ``1-`` where vCPU 1 goes on, ``0:7`` where vCPU 0 is at site 7."""
     return [
         " ".join(
@@ -405,7 +405,7 @@ def told(found: Iterable[tuple[Hit, ...]]) -> list[str]:
 
 def suspected(*log: LogStep) -> list[str]:
     suspects = Suspects(Namer())  # type: ignore[arg-type]
-    return told(dict.fromkeys(hits for hits, _ in suspects.of(failure(*log))))
+    return in_short(dict.fromkeys(hits for hits, _ in suspects.of(failure(*log))))
 
 
 def test_the_latest_schedule_is_the_likeliest_cause_and_older_ones_are_none() -> None:

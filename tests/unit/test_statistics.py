@@ -55,11 +55,11 @@ def test_ten_runs_a_step_are_not_enough_for_a_rare_failure() -> None:
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_campaigns_call_only_the_fixed_fixed(name: str) -> None:
     random = np.random.default_rng(5)
-    said = {0.0: 0, 1.0: 0}
-    for scale in said:
+    verdicts = {0.0: 0, 1.0: 0}
+    for scale in verdicts:
         for seed in range(25):
             rates = MODELS[name](0.5, random)
             rules = Rules(pairs=300, seed=seed)
             done = run_campaign(rules, rates, lambda runs, s=scale, r=rates: s * r(runs), random)
-            said[scale] += done.verdict is Verdict.FIXED
-    assert said == {0.0: 25, 1.0: 0}
+            verdicts[scale] += done.verdict is Verdict.FIXED
+    assert verdicts == {0.0: 25, 1.0: 0}

@@ -37,9 +37,9 @@ def test_a_quick_step_says_its_result_alone() -> None:
 
 
 def test_a_wait_for_somebody_else_is_said_at_once() -> None:
-    said = lines("waiting for bench-6.1: pid 7 on host since noon", "= abc")
-    assert said[0].startswith("build: waiting for bench-6.1: pid 7 on host")
-    assert said[1] == "build: abc (0.0 s)"
+    shown = lines("waiting for bench-6.1: pid 7 on host since noon", "= abc")
+    assert shown[0].startswith("build: waiting for bench-6.1: pid 7 on host")
+    assert shown[1] == "build: abc (0.0 s)"
 
 
 def test_an_interrupt_is_no_failure() -> None:
@@ -74,8 +74,8 @@ def test_the_same_quick_step_is_said_once() -> None:
     for result in ("= Linux 6.1", "= Linux 6.1", "= Linux 7.3"):
         with show_step(console, "tree", live=False, known=known) as tell:
             tell(result)
-    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert said == ["tree: Linux 6.1 (0.0 s)", "tree: Linux 7.3 (0.0 s)"]
+    shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert shown == ["tree: Linux 6.1 (0.0 s)", "tree: Linux 7.3 (0.0 s)"]
 
 
 def test_a_terminal_breaks_lines_between_words_and_no_path() -> None:

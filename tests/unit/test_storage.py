@@ -125,10 +125,10 @@ def test_clean_frees_by_age_and_kind_and_leaves_what_is_in_use(home: Home, tmp_p
     env = {**ENV, "MMRACE_HOME": str(tmp_path / "m")}
     with another(home, f"with home.lock({build_lock('busy')!r}):\n {WAIT}"):
         done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout)
-    assert {Path(name).name for name in said["chosen"]} == {"old", "busy"}
-    assert {Path(name).name for name in said["kept"]} == {"busy"}
-    assert said["limit"] == LIMIT
+    document = json.loads(done.stdout)
+    assert {Path(name).name for name in document["chosen"]} == {"old", "busy"}
+    assert {Path(name).name for name in document["kept"]} == {"busy"}
+    assert document["limit"] == LIMIT
     assert not old.exists()
     assert all(path.exists() for path in (young, busy, run))
 

@@ -51,12 +51,12 @@ def store(
 def test_a_store_has_objects_by_their_content(store: str, tmp_path: Path) -> None:
     file = tmp_path / "kernel"
     file.write_bytes(b"image" * 1000)
-    wanted = digest(file.read_bytes())
+    sha256 = digest(file.read_bytes())
     write_stored(store, file)
     write_stored(store, file)
-    assert read_stored(store, wanted) == file.read_bytes()
+    assert read_stored(store, sha256) == file.read_bytes()
     assert read_stored(store, digest(b"else")) is None
-    assert read_stored(f"{store}/", wanted) == file.read_bytes()
+    assert read_stored(f"{store}/", sha256) == file.read_bytes()
 
 
 def test_a_worker_pulls_what_it_lacks_and_checks_it(store: str, tmp_path: Path) -> None:

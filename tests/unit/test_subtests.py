@@ -20,14 +20,14 @@ not ok 1 - w # exit=1 seconds=1.00 raced=1.00
 CLEAN = "# out 1..1\n# out ok 1 reads a page\nok 1 - w # exit=0 seconds=1.00 raced=1.00\n"
 
 
-def judged(said: str, source: Source = Source.SELFTEST, **exercised: int) -> Judgement:
+def judged(output: str, source: Source = Source.SELFTEST, **exercised: int) -> Judgement:
     workload = Workload(
         name="w", summary="", source=source, argv=("w",), sources=("w.c",),
         min_counts=exercised or {"ktap:passed": 1},
     )  # fmt: skip
     signature = (Signature(title="none"),)
     race = Race(name="r", title="", summary="", signature=signature, workload=(workload,))
-    channel = f"KTAP version 1\n# release 7.3.4\n# start w\n{said}1..1\n# end\n"
+    channel = f"KTAP version 1\n# release 7.3.4\n# start w\n{output}1..1\n# end\n"
     return judge(Evidence(race, workload, VmEnd.EXITED, b"", channel.encode()))
 
 

@@ -66,13 +66,13 @@ def test_its_stressor_compiles_without_a_warning_and_holds(home: Home, tmp_path:
     program = tmp_path / "program"
     words = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-I", GUEST, "-o", program]
     subprocess.run([*words, folder / "my-race.c"], check=True)
-    said = subprocess.run([program], capture_output=True, text=True, timeout=30, check=False)
-    if "broken: sched_setaffinity" in said.stdout:
+    done = subprocess.run([program], capture_output=True, text=True, timeout=30, check=False)
+    if "broken: sched_setaffinity" in done.stdout:
         pytest.skip("two CPUs absent: the stressor pins its sides to CPU 0 and 1")
-    assert said.returncode == 0, said.stdout
-    counts = dict(line.split()[2:4] for line in said.stdout.splitlines() if " count " in line)
+    assert done.returncode == 0, done.stdout
+    counts = dict(line.split()[2:4] for line in done.stdout.splitlines() if " count " in line)
     least = load_race("my-race").workload[0].min_counts
-    assert all(int(counts[name]) >= count for name, count in least.items()), said.stdout
+    assert all(int(counts[name]) >= count for name, count in least.items()), done.stdout
 
 
 def test_a_race_beside_the_users_work_is_found_too(home: Home, tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_a_race_of_ones_own_leaves_the_kernels_as_they_are(home: Home) -> None:
 def test_the_command_says_where_it_is_and_what_to_do_next(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("MMRACE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    said = CliRunner().invoke(cli, ["race", "new", "mine", "--into", "mmrace-races"])
-    assert said.exit_code == 0, said.output
-    assert "mmrace run --race mine" in said.output
+    result = CliRunner().invoke(cli, ["race", "new", "mine", "--into", "mmrace-races"])
+    assert result.exit_code == 0, result.output
+    assert "mmrace run --race mine" in result.output
     listed = CliRunner().invoke(cli, ["races", "--json"])
     use_races(())
     assert '"mine"' in listed.output

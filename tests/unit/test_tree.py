@@ -153,9 +153,9 @@ def test_files_that_a_repository_lacks_are_left_out_and_said(home: Home, tmp_pat
     blob = git(repo, "rev-parse", "HEAD:drivers/huge.h")
     (repo / ".git/objects" / blob[:2] / blob[2:]).unlink()
     before = set((repo / ".git").rglob("*"))
-    said: list[str] = []
-    tree = add_tree(home, "k", str(repo / ".git"), commit, said.append)
-    assert f"{repo}/.git lacks the content of 1 files, left out: drivers/huge.h" in said
+    notes: list[str] = []
+    tree = add_tree(home, "k", str(repo / ".git"), commit, notes.append)
+    assert f"{repo}/.git lacks the content of 1 files, left out: drivers/huge.h" in notes
     assert set(listing(home, tree)) == {
         "Kconfig",
         "Makefile",
@@ -198,15 +198,15 @@ def test_debian_adds_itself_and_notices_a_new_release(
 ) -> None:
     monkeypatch.setattr(debian, "INSTALLED", tmp_path)
     tarball = pack(kernel, tmp_path / "linux-source-6.1.tar.xz")
-    said: list[str] = []
-    first = find_tree(home, "debian:6.1", said.append)
-    said.clear()
-    assert find_tree(home, "debian:6.1", said.append) == first
-    assert said == []
+    notes: list[str] = []
+    first = find_tree(home, "debian:6.1", notes.append)
+    notes.clear()
+    assert find_tree(home, "debian:6.1", notes.append) == first
+    assert notes == []
     write_kernel(kernel, "6.1.195")
     pack(kernel, tarball)
-    assert find_tree(home, "debian:6.1", said.append).version == "6.1.195"
-    assert said[-1] == "debian:6.1 was 6.1.192, Debian's source is 6.1.195 now"
+    assert find_tree(home, "debian:6.1", notes.append).version == "6.1.195"
+    assert notes[-1] == "debian:6.1 was 6.1.192, Debian's source is 6.1.195 now"
     tarball.unlink()
     assert find_tree(home, "debian:6.1", quiet).version == "6.1.195"
 
@@ -255,8 +255,10 @@ def test_a_disk_that_fills_up_under_git_is_one_line(
     home: Home, kernel: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tree = add_tree(home, "k", str(kernel), None, quiet)
-    said = "".join(f"error: unable to write file mm/{n}.c: No space left\n" for n in range(65_949))
-    failed = Completed(("git",), 128, b"", f"{said}fatal: unable to checkout\n".encode(), 1.0)
+    errors = "".join(
+        f"error: unable to write file mm/{n}.c: No space left\n" for n in range(65_949)
+    )
+    failed = Completed(("git",), 128, b"", f"{errors}fatal: unable to checkout\n".encode(), 1.0)
     monkeypatch.setattr("mmrace.sources.git.run", lambda *_args, **_named: failed)
     with pytest.raises(InfraError) as caught:
         checkout(home, tree.commit, tmp_path / "out")

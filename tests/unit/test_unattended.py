@@ -69,8 +69,8 @@ accel = "tcg"
 TREE = Tree("t", "0" * 40, "1" * 40, "6.1.192", "t", "linux")
 
 
-def decide(home, wanted, note=str, executor=None, **clock):
-    return Unattended(made_session(home, note, executor), **clock).run(wanted)
+def decide(home, cells, note=str, executor=None, **clock):
+    return Unattended(made_session(home, note, executor), **clock).run(cells)
 
 
 class Counted(LocalExecutor):
@@ -111,11 +111,11 @@ def home(tmp_path, monkeypatch):
 def kernels(home, tmp_path, monkeypatch):
     """Kernels by series: a script for the fake QEMU, or an error. Counts what was asked for."""
     scripts = {("bug",): FAILS, ("bug", "fix"): HOLDS}
-    asked, wanted = [], []
+    series_built, configs_built = [], []
 
     def build(_home, tree, series, configs, *_more):
-        asked.append((tree, series))
-        wanted.append(configs)
+        series_built.append((tree, series))
+        configs_built.append(configs)
         script = scripts[tuple(series)]
         if isinstance(script, Exception):
             raise script
@@ -131,7 +131,7 @@ def kernels(home, tmp_path, monkeypatch):
 
     monkeypatch.setattr(kernels_module, "build", build)
     monkeypatch.setattr("mmrace.ci.unattended.find_source", lambda *_: TREE)
-    return scripts, asked, wanted
+    return scripts, series_built, configs_built
 
 
 def job(text, tmp_path):
@@ -149,7 +149,7 @@ def test_a_job_reads_as_it_is_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("budget = '1h'\n", "check: Field required"),
         ("budget = 'soon'\n[[check]]\ntree = 't'\n", "is no duration"),
@@ -161,8 +161,8 @@ def test_a_job_reads_as_it_is_written(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_a_job_is_named(text, said, tmp_path):
-    with pytest.raises(UserError, match=said):
+def test_what_is_wrong_with_a_job_is_named(text, message, tmp_path):
+    with pytest.raises(UserError, match=message):
         job(text, tmp_path)
 
 
@@ -195,24 +195,24 @@ needs = st.builds(
 
 
 @given(st.lists(needs, max_size=8), st.floats(0, 200))
-def test_a_share_goes_to_somebody_who_can_use_it(asked, left):
-    chosen = next_share(asked, left)
-    able = [need for need in asked if not need.done and need.step <= left]
+def test_a_share_goes_to_somebody_who_can_use_it(needs, left):
+    chosen = next_share(needs, left)
+    able = [need for need in needs if not need.done and need.step <= left]
     assert (chosen is None) == (not able)
     if chosen is not None:
-        assert asked[chosen] in able
+        assert needs[chosen] in able
         if all(need.begun for need in able):
-            assert asked[chosen].total == min(need.total for need in able)
+            assert needs[chosen].total == min(need.total for need in able)
         else:
-            assert not asked[chosen].begun
+            assert not needs[chosen].begun
 
 
 def test_shares_by_need_decide_more_cells_than_turns_would():
     left, wants = 100.0, {0: 90.0, 1: 30.0, 2: 20.0, 3: 25.0}
     had = dict.fromkeys(wants, 0.0)
     while True:
-        asked = [Need(5, wants[n] - had[n], had[n] > 0, had[n] >= wants[n]) for n in wants]
-        chosen = next_share(asked, left)
+        needs = [Need(5, wants[n] - had[n], had[n] > 0, had[n] >= wants[n]) for n in wants]
+        chosen = next_share(needs, left)
         if chosen is None:
             break
         had[chosen] += 5
@@ -313,11 +313,11 @@ def test_a_cell_without_an_answer_is_a_warning_and_skipped(tmp_path):
 def test_the_command_writes_its_reports_and_ends_with_the_worst(home, kernels, tmp_path):
     kernels[0]["bug", "fix"] = FAILS
     job(JOB, tmp_path)
-    said = CliRunner().invoke(
+    result = CliRunner().invoke(
         cli, ["ci", "--out", "out", "--github", "--json"], standalone_mode=False
     )
-    assert said.return_value == 1, said.output
-    document = json.loads(said.stdout)
+    assert result.return_value == 1, result.output
+    document = json.loads(result.stdout)
     assert [cell["result"] for cell in document["cells"]] == ["NOT_FIXED", "FAIL"]
     assert document["seconds_total"] >= document["seconds_guests"] > 0
     assert {path.name for path in Path("out").iterdir()} == {
@@ -325,12 +325,12 @@ def test_the_command_writes_its_reports_and_ends_with_the_worst(home, kernels, t
         "junit.xml",
         "summary.md",
     }
-    assert "::error" in said.stderr
-    assert document["key"] in said.stderr
+    assert "::error" in result.stderr
+    assert document["key"] in result.stderr
 
 
 def test_keys_need_nothing_but_the_job(home, tmp_path):
     job(JOB, tmp_path)
-    said = CliRunner().invoke(cli, ["ci", "--keys"])
-    assert said.exit_code == 0
-    assert said.output.startswith("key=mmrace-")
+    result = CliRunner().invoke(cli, ["ci", "--keys"])
+    assert result.exit_code == 0
+    assert result.output.startswith("key=mmrace-")

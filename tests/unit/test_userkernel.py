@@ -86,9 +86,9 @@ def test_a_kernel_without_a_system_map_gets_the_one_of_its_vmlinux(home: Home, b
     found = subprocess.run(
         ["/usr/bin/nm", build / "vmlinux"], check=True, capture_output=True, text=True
     ).stdout
-    told = {tuple(line.split()) for line in found.splitlines()}
-    assert {tuple(line.split()) for line in listed} == told
-    assert {kind for _, kind, _ in told} >= set("tWRdB")
+    symbols = {tuple(line.split()) for line in found.splitlines()}
+    assert {tuple(line.split()) for line in listed} == symbols
+    assert {kind for _, kind, _ in symbols} >= set("tWRdB")
     assert listed == sorted(listed)
 
 

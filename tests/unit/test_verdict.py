@@ -49,22 +49,22 @@ def test_ten_discordant_pairs_are_fixed_at_one_in_a_thousand() -> None:
     assert not made.done
     assert made.statement().verdict is Verdict.INCONCLUSIVE
     made.record(BUG, PASS)
-    said = made.statement()
+    statement = made.statement()
     assert made.done
-    assert said.verdict is Verdict.FIXED
-    assert said.p_value == 2**-10
-    assert (said.before.failures, said.before.runs) == (10, 11)
-    assert said.rate_bound_after == pytest.approx(1 - 0.001 ** (1 / 11))
-    assert said.more_runs == 0
+    assert statement.verdict is Verdict.FIXED
+    assert statement.p_value == 2**-10
+    assert (statement.before.failures, statement.before.runs) == (10, 11)
+    assert statement.rate_bound_after == pytest.approx(1 - 0.001 ** (1 / 11))
+    assert statement.more_runs == 0
 
 
 def test_one_signature_failure_after_is_not_fixed() -> None:
     made = campaign(*[(BUG, PASS)] * 3, (PASS, BUG))
     assert made.done
-    said = made.statement()
-    assert said.verdict is Verdict.NOT_FIXED
-    assert said.p_value == 1
-    assert said.ratio_bound is None
+    statement = made.statement()
+    assert statement.verdict is Verdict.NOT_FIXED
+    assert statement.p_value == 1
+    assert statement.ratio_bound is None
 
 
 def test_a_signature_failure_counts_even_when_its_partner_is_void() -> None:
@@ -74,27 +74,27 @@ def test_a_signature_failure_counts_even_when_its_partner_is_void() -> None:
 @pytest.mark.parametrize("after", [HANG, FOREIGN, IDLE])
 def test_other_trouble_on_after_forbids_fixed(after: Judgement) -> None:
     made = campaign(*[(BUG, PASS)] * 20, (PASS, after))
-    said = made.statement()
-    assert said.verdict is Verdict.INCONCLUSIVE
-    assert said.p_value <= 2**-20
-    assert [(other.outcome, other.before, other.after) for other in said.after_other] == [
+    statement = made.statement()
+    assert statement.verdict is Verdict.INCONCLUSIVE
+    assert statement.p_value <= 2**-20
+    assert [(other.outcome, other.before, other.after) for other in statement.after_other] == [
         (after.outcome, 0, 1)
     ]
-    assert said.more_runs is None
+    assert statement.more_runs is None
 
 
 @pytest.mark.parametrize("both", [HANG, FOREIGN, IDLE])
 def test_trouble_that_before_shows_as_well_does_not(both: Judgement) -> None:
-    said = campaign(*[(BUG, PASS)] * 10, (both, PASS), (PASS, both)).statement()
-    assert said.verdict is Verdict.FIXED
-    assert said.others
-    assert not said.after_other
+    statement = campaign(*[(BUG, PASS)] * 10, (both, PASS), (PASS, both)).statement()
+    assert statement.verdict is Verdict.FIXED
+    assert statement.others
+    assert not statement.after_other
 
 
 def test_another_foreign_crash_is_not_the_same_trouble() -> None:
     other = Judgement(Outcome.CRASH, "deadlock in c")
-    said = campaign(*[(BUG, PASS)] * 10, (FOREIGN, other)).statement()
-    assert [one.title for one in said.after_other] == ["deadlock in c"]
+    statement = campaign(*[(BUG, PASS)] * 10, (FOREIGN, other)).statement()
+    assert [one.title for one in statement.after_other] == ["deadlock in c"]
 
 
 @pytest.mark.parametrize("after", [HANG, FOREIGN, IDLE, INFRA])
@@ -104,9 +104,9 @@ def test_only_an_exercised_pass_is_evidence(after: Judgement) -> None:
 
 def test_void_runs_count_for_neither_side_but_spend_the_budget() -> None:
     made = campaign(*[(INFRA, PASS)] * 5, *[(BUG, INFRA)] * 5, pairs=10)
-    said = made.statement()
-    assert said.discordant == 0
-    assert said.void == 10
+    statement = made.statement()
+    assert statement.discordant == 0
+    assert statement.void == 10
     assert made.done
 
 
@@ -120,36 +120,36 @@ def test_certain_trouble_ends_the_campaign_before_its_budget() -> None:
 
 def test_a_workload_that_shows_nothing_is_inconclusive() -> None:
     made = campaign(*[(PASS, PASS)] * 20, pairs=20)
-    said = made.statement()
+    statement = made.statement()
     assert made.done
-    assert said.verdict is Verdict.INCONCLUSIVE
-    assert said.p_value == 1
-    assert said.more_runs is None
+    assert statement.verdict is Verdict.INCONCLUSIVE
+    assert statement.p_value == 1
+    assert statement.more_runs is None
     # 95 % sure that at most one pair in six is discordant, so 10 take 60 pairs or more
-    assert said.more_runs_at_least == 2 * math.ceil(10 / (1 - 0.025 ** (1 / 20)))
+    assert statement.more_runs_at_least == 2 * math.ceil(10 / (1 - 0.025 ** (1 / 20)))
 
 
 def test_more_runs_follow_the_share_of_discordant_pairs() -> None:
-    said = campaign(*[(BUG, PASS)] * 4, *[(PASS, PASS)] * 4).statement()
-    assert said.more_runs == 2 * 6 * 2
-    assert 12 <= said.more_runs_at_least <= said.more_runs
+    statement = campaign(*[(BUG, PASS)] * 4, *[(PASS, PASS)] * 4).statement()
+    assert statement.more_runs == 2 * 6 * 2
+    assert 12 <= statement.more_runs_at_least <= statement.more_runs
 
 
 def test_a_ratio_below_one_takes_more_pairs() -> None:
     assert Rules().needed == 10
     assert Rules(alpha=2**-10).needed == 10
     assert Rules(ratio=0.5).needed == 18
-    said = campaign(*[(BUG, PASS)] * 18, ratio=0.5).statement()
-    assert said.verdict is Verdict.FIXED
-    assert said.ratio_bound is not None
-    assert said.ratio_bound <= 0.5
+    statement = campaign(*[(BUG, PASS)] * 18, ratio=0.5).statement()
+    assert statement.verdict is Verdict.FIXED
+    assert statement.ratio_bound is not None
+    assert statement.ratio_bound <= 0.5
 
 
 def test_a_rate_asked_for_takes_more_clean_runs() -> None:
     made = campaign(*[(BUG, PASS)] * 12, rate=0.25)
-    said = made.statement()
-    assert said.verdict is Verdict.INCONCLUSIVE
-    assert said.more_runs == 2 * (25 - 12)
+    statement = made.statement()
+    assert statement.verdict is Verdict.INCONCLUSIVE
+    assert statement.more_runs == 2 * (25 - 12)
     for _ in range(13):
         made.record(PASS, PASS)
     assert made.statement().verdict is Verdict.FIXED

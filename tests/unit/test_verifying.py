@@ -204,7 +204,7 @@ def test_a_witness_of_another_race_is_bad_input() -> None:
         works_of(RACE, RunOptions(), "6.1.192", None, witness)
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[tuple[object, object]]:
+def kernels_built(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[tuple[object, object]]:
     """Series and configs of the kernels that a command asks for."""
     built: list[tuple[object, object]] = []
 
@@ -224,7 +224,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[tuple[object, ob
 
 def test_a_witness_says_which_race_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
     witness = race_dir("pagemap-thp-split") / "witness.toml"
-    found = asked(monkeypatch, "--witness", str(witness), "--config", "lockdep")
+    found = kernels_built(monkeypatch, "--witness", str(witness), "--config", "lockdep")
     own = load_race("pagemap-thp-split").fragments(["lockdep"])
     assert found == [(("vulnerable",), own), (("vulnerable", "fixes"), own)]
 
@@ -232,7 +232,7 @@ def test_a_witness_says_which_race_it_is_of(monkeypatch: pytest.MonkeyPatch) -> 
 def test_both_kernels_have_what_is_asked_for_beside_the_races_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = asked(monkeypatch, "--race", "pagemap-thp-split", "--config", "lockdep")
+    found = kernels_built(monkeypatch, "--race", "pagemap-thp-split", "--config", "lockdep")
     own = load_race("pagemap-thp-split").fragments(["lockdep"])
     assert "lockdep" in own
     assert found == [(("vulnerable",), own), (("vulnerable", "fixes"), own)]

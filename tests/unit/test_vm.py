@@ -145,9 +145,9 @@ def test_a_failure_that_prints_nothing_more_needs_no_whole_grace(tmp_path):
 
 
 def test_a_machine_is_stopped_and_goes_on_as_often_as_somebody_asks(tmp_path):
-    asked = iter([True, False, True])
+    pauses = iter([True, False, True])
     script = "channel # start x\nsleep 0.2\nchannel a\nsleep 0.2\nchannel b\nsleep 0.2\npoweroff\n"
-    ended = play(tmp_path, script, hooks=Hooks(pause=lambda: next(asked)))
+    ended = play(tmp_path, script, hooks=Hooks(pause=lambda: next(pauses)))
     assert ended.end is VmEnd.EXITED
     assert (tmp_path / "console.log").read_bytes() == b"going on\r\n" * 2
 

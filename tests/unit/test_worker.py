@@ -172,12 +172,14 @@ def test_what_a_worker_says_of_its_progress_can_be_sent(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask packs messages strictly: a subclass of str ends the connection."""
-    plain, said = Plain(home), []
-    monkeypatch.setattr(plain, "log_event", lambda _topic, event: said.append(event), raising=False)
+    plain, events = Plain(home), []
+    monkeypatch.setattr(
+        plain, "log_event", lambda _topic, event: events.append(event), raising=False
+    )
     monkeypatch.setattr(worker_module, "get_worker", lambda: plain)
     worker_module.Task().tell("build-1", Counted(1, 9, "mm/a.o"))
-    assert [type(one["state"]) for one in said] == [str]
-    assert msgpack.unpackb(msgpack.packb(said[0], strict_types=True))["state"] == "1 of 9, mm/a.o"
+    assert [type(one["state"]) for one in events] == [str]
+    assert msgpack.unpackb(msgpack.packb(events[0], strict_types=True))["state"] == "1 of 9, mm/a.o"
 
 
 def test_a_worker_keeps_its_last_runs_and_leaves_the_user_s_alone(home: Home) -> None:

@@ -15,7 +15,7 @@ TREE = "debian:6.1"
 
 
 @dataclass(frozen=True)
-class Said:
+class Ended:
     """What a command answered: exit code, its JSON document, what it told people."""
 
     code: int
@@ -42,7 +42,7 @@ def mmrace():
             check=False,
         )
         document = json.loads(done.stdout) if done.stdout else {}
-        return Said(done.returncode, document, done.stderr)
+        return Ended(done.returncode, document, done.stderr)
 
     return call
 

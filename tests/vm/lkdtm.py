@@ -138,11 +138,11 @@ MEANT: dict[str, Meant] = {
 }
 
 
-def meant(trigger: str, config: dict[str, str]) -> frozenset[Kind]:
+def expected_kinds(trigger: str, config: dict[str, str]) -> frozenset[Kind]:
     """Kinds that a trigger may show on a kernel of that config; none where nobody looks."""
     for option, kinds in MEANT.get(trigger, ()):
-        wanted, name = not option.startswith("!"), option.removeprefix("!")
-        if not name or (config.get(name) == "y") is wanted:
+        is_set, name = not option.startswith("!"), option.removeprefix("!")
+        if not name or (config.get(name) == "y") is is_set:
             return kinds
     return frozenset()
 
@@ -206,10 +206,10 @@ def pulled(console: bytes) -> Iterator[Pulled]:
         after = begun[number + 1].start() if number + 1 < len(begun) else len(console)
         stop = console.rfind(b"\n", 0, after) + 1
         ends = [item for item in marks if item[1] == b"end" and item[2] == mark[2]]
-        said = "left out" if mark[1] == b"leave" else ""
+        note = "left out" if mark[1] == b"leave" else ""
         yield Pulled(
             name,
             console[start:stop],
-            ends[0][3].decode() if ends else said or "the machine ended",
+            ends[0][3].decode() if ends else note or "the machine ended",
             tuple(item for item in crashes if start <= item.start < stop),
         )

@@ -45,5 +45,5 @@ def test_the_trees_own_selftest_runs(mmrace_vm, race, workload):
 @pytest.mark.parametrize(("race", "steer", "seconds"), VERIFIED)
 def test_the_fix_is_fixed(mmrace, race, steer, seconds):
     words = ("--race", race, "--tree", "debian:6.12", "--before", "vulnerable", "--after", "fixes")
-    said = mmrace("verify", *words, "--no-attack", steer, "--for", seconds, timeout=3600)
-    assert said.document["verdict"] == "FIXED", said.text
+    done = mmrace("verify", *words, "--no-attack", steer, "--for", seconds, timeout=3600)
+    assert done.document["verdict"] == "FIXED", done.text

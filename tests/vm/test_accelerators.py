@@ -17,8 +17,8 @@ def test_the_run_says_which_accelerator_was_chosen_and_why(after):
 
 
 def test_a_guest_runs_under_kvm(after):
-    said = after("khugepaged-retract", *ARGV, "--accel", "kvm")
-    if said.code == 2 and "KVM does not work here" in said.text:
-        pytest.skip(f"KVM absent: {said.text.strip().splitlines()[-1]}")
-    assert said.document["runs"][0]["accel"] == "kvm"
-    assert said.document["runs"][0]["outcome"] in ("PASS", "NOT_EXERCISED")
+    done = after("khugepaged-retract", *ARGV, "--accel", "kvm")
+    if done.code == 2 and "KVM does not work here" in done.text:
+        pytest.skip(f"KVM absent: {done.text.strip().splitlines()[-1]}")
+    assert done.document["runs"][0]["accel"] == "kvm"
+    assert done.document["runs"][0]["outcome"] in ("PASS", "NOT_EXERCISED")

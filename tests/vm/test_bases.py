@@ -45,11 +45,11 @@ def test_fixes_find_their_base_and_change_nothing_where_all_is_there(mmrace, tre
     if tree not in trees:
         pytest.skip(f"not here: {tree}")
     base, races = APPLIED[tree]
-    said = mmrace("apply", "fixes", "--tree", tree)
-    assert (said.code, said.document["base"]) == (0, base), said.text
-    assert {name.partition("/")[0] for name in said.document["applied"]} == races
-    assert (said.document["commit"] == trees[tree]) == (not races)
-    there = {name.partition("/")[0] for name in said.document["already"]}
+    done = mmrace("apply", "fixes", "--tree", tree)
+    assert (done.code, done.document["base"]) == (0, base), done.text
+    assert {name.partition("/")[0] for name in done.document["applied"]} == races
+    assert (done.document["commit"] == trees[tree]) == (not races)
+    there = {name.partition("/")[0] for name in done.document["already"]}
     assert there == {ANON, "hugetlb-uffd", "khugepaged-retract", "exec-stack-migration"} - races
 
 

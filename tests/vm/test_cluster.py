@@ -48,12 +48,12 @@ def test_a_matrix_of_eight_cells_is_the_same_on_two_workers(mmrace, cluster):
     words += ["--for", "10s", "--seed", "1"]
     here, away = mmrace(*words, "--jobs", "1"), mmrace(*words, "--on", cluster.url)
     assert here.code == away.code, away.text
-    told = [
+    outcomes = [
         {(cell["race"], *cell["series"]): (cell["outcome"], len(cell["runs"])) for cell in cells}
         for cells in (here.document["cells"], away.document["cells"])
     ]
-    assert len(told[0]) == 8
-    assert told[0] == told[1]
+    assert len(outcomes[0]) == 8
+    assert outcomes[0] == outcomes[1]
     runs = [run for cell in away.document["cells"] for run in cell["runs"]]
     assert {run["worker"] for run in runs} == {"one", "two"}
     for run in runs:
@@ -63,9 +63,9 @@ def test_a_matrix_of_eight_cells_is_the_same_on_two_workers(mmrace, cluster):
 def test_a_hunt_finds_its_race_on_two_workers(mmrace, cluster, tmp_path):
     words = ("hunt", "--race", "hugetlb-uffd", "--tree", TREE, "--series", "vulnerable")
     out = ("--out", str(tmp_path / "w.toml"))
-    said = mmrace(*words, "--for", "4m", "--seed", "1", "--on", cluster.url, *out)
-    assert said.code in (0, 3), said.text  # proven, or found and not proven on a busy host
-    tried = said.document["tried"]
+    done = mmrace(*words, "--for", "4m", "--seed", "1", "--on", cluster.url, *out)
+    assert done.code in (0, 3), done.text  # proven, or found and not proven on a busy host
+    tried = done.document["tried"]
     assert tried["failures"] >= 1
     assert tried["schedules"] > 20
     assert len(list((cluster.top / "one/data/worker/runs").iterdir())) > 1
@@ -79,9 +79,9 @@ def test_a_bisection_on_two_workers_names_the_culprit(mmrace, cluster, tmp_path,
     race = "hugetlb-anon-migration"
     words = ("bisect", "--race", race, "--tree", str(planted.path), "--for", "10s")
     ends = ("--good", planted.first, "--bad", planted.last)
-    said = mmrace(*words, *ends, "--on", cluster.url, "--build-on", build_on, timeout=7200)
-    assert said.document["culprit"] == planted.culprits[race], said.text
-    assert said.document["confirmed"]
+    done = mmrace(*words, *ends, "--on", cluster.url, "--build-on", build_on, timeout=7200)
+    assert done.document["culprit"] == planted.culprits[race], done.text
+    assert done.document["confirmed"]
     built = any((cluster.top / name / "cache" / "benches").is_dir() for name in ("one", "two"))
     assert built is (build_on == "workers")
 
@@ -98,12 +98,12 @@ def test_ten_kills_with_real_guests_lose_nothing_and_count_nothing_twice(mmrace,
         return {run["id"] for run in mmrace("runs", "--last", "100000").document["runs"]}
 
     known, kills, command = arrived(), 0, None
-    out, told = tmp_path / "out", tmp_path / "told"
+    out, told_file = tmp_path / "out", tmp_path / "told"
     while True:
         up(cluster)
         if command is None:
             argv = [sys.executable, "-m", "mmrace", "--json", *words]
-            with out.open("w") as stdout, told.open("a") as stderr:
+            with out.open("w") as stdout, told_file.open("a") as stderr:
                 command = subprocess.Popen(argv, stdout=stdout, stderr=stderr)
         end = time.monotonic() + chance.uniform(5, 30)
         while command.poll() is None and (kills == KILLS or time.monotonic() < end):
@@ -125,7 +125,7 @@ def test_ten_kills_with_real_guests_lose_nothing_and_count_nothing_twice(mmrace,
     print(f"{kills} kills")
     document = json.loads(out.read_text())
     counted = [run["id"] for run in document["runs"]]
-    assert len(counted) == len(set(counted)) >= 2, told.read_text()
+    assert len(counted) == len(set(counted)) >= 2, told_file.read_text()
     assert set(counted) <= arrived()
     assert len(counted) % 2 == 0
     cluster.close()

@@ -17,9 +17,9 @@ OTHERS = [
 def counted(mmrace, race, after, *words):
     """The figures of a race's operations, by name."""
     argv = ("--race", race, "--tree", TREE, "--before", "vulnerable", "--after", after)
-    said = mmrace("cost", *argv, *words)
-    assert said.code == 0, said.text
-    found = {item["operation"]: item for item in said.document["operations"]}
+    done = mmrace("cost", *argv, *words)
+    assert done.code == 0, done.text
+    found = {item["operation"]: item for item in done.document["operations"]}
     for item in found.values():
         for side in ("before", "after"):
             assert item[side]["repeats"] >= 20
@@ -49,8 +49,8 @@ def test_a_placeholder_is_paid_by_exec(mmrace, form):
 def test_compaction_beside_execs_is_counted(mmrace, after):
     # The kernel before may crash in it, and then has no figure.
     words = ("--tree", TREE, "--before", "vulnerable", "--after", after, "--for", "8s")
-    said = mmrace("cost", "--race", "exec-stack-migration", "--operation", COMPACT, *words)
-    (found,) = said.document["operations"]
+    done = mmrace("cost", "--race", "exec-stack-migration", "--operation", COMPACT, *words)
+    (found,) = done.document["operations"]
     assert found["after"]["repeats"] >= 20
     assert found["after"]["counters"]["execs"] > 0
 

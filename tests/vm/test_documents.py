@@ -11,5 +11,5 @@ from documents import RUN, blocks, run
 def test_what_readme_and_tutorials_tell_to_type_works(page, tmp_path):
     for block in blocks(page, "sh"):
         if block.how != "parse":
-            codes, said = run(block, tmp_path)
-            assert codes == block.codes, f"{block.name}\n{said}"
+            codes, output = run(block, tmp_path)
+            assert codes == block.codes, f"{block.name}\n{output}"

@@ -15,9 +15,9 @@ def counted(run):
 
 @pytest.mark.slow
 def test_the_race_is_met_in_the_kernel_itself(before):
-    said = before(RACE, *ARGV, "--for", "60s")
-    run = said.run("collapse-punch")
-    assert run["outcome"] == "CRASH", said.text
+    done = before(RACE, *ARGV, "--for", "60s")
+    run = done.run("collapse-punch")
+    assert run["outcome"] == "CRASH", done.text
     assert run["signature_matched"], run["title"]
     window = counted(run)
     assert window["hits"] >= window["met"] > 0
@@ -25,9 +25,9 @@ def test_the_race_is_met_in_the_kernel_itself(before):
 
 @pytest.mark.slow
 def test_the_fixed_kernel_holds_and_is_exercised_under_them(after):
-    said = after(RACE, *ARGV, "--for", "30s")
-    run = said.run("collapse-punch")
-    assert run["outcome"] == "PASS", said.text
+    done = after(RACE, *ARGV, "--for", "30s")
+    run = done.run("collapse-punch")
+    assert run["outcome"] == "PASS", done.text
     assert run["exercised"]["punches"] > 0
     assert counted(run)["hits"] > 0
 

@@ -54,15 +54,15 @@ def test_every_trigger_is_recognised_by_kind(name, mmrace, tmp_path, capsys):
     wrong, quiet, seen = [], [], 0
     for item in walk.all():
         (folder / f"{item.trigger}.log").write_bytes(item.console)
-        expected = lkdtm.meant(item.trigger, config)
+        expected = lkdtm.expected_kinds(item.trigger, config)
         crashes = item.crashes
         if expected == lkdtm.STUCK:  # tasks wait for a stuck CPU, too, and may be named first
             crashes = tuple(one for one in crashes if one.kind is not Kind.HUNG_TASK)
         first = crashes[0] if crashes else None
         seen += 1
         if not first and not expected:
-            said = _REMARK.search(item.console)
-            quiet.append(f"{item.trigger}: {said[1].decode() if said else item.end}")
+            remark = _REMARK.search(item.console)
+            quiet.append(f"{item.trigger}: {remark[1].decode() if remark else item.end}")
         elif not first or first.kind not in expected:
             shown = f"{first.kind.name} {first.title!r}" if first else "nothing"
             wrong.append(f"{item.trigger}: {shown}, meant {sorted(expected)}; {item.end}")

@@ -111,8 +111,8 @@ def test_a_hostile_series_changes_and_learns_nothing(mmrace, home, tmp_path, mon
     assert not again.document["reused"]
     assert again.document["kernel_id"] == clean.document["kernel_id"]
     for name in ("image", "vmlinux", "config"):
-        wanted = Path(clean.document[name]).read_bytes()
-        assert Path(again.document[name]).read_bytes() == wanted, name
+        expected = Path(clean.document[name]).read_bytes()
+        assert Path(again.document[name]).read_bytes() == expected, name
 
 
 @contextmanager

@@ -38,17 +38,17 @@ def test_a_right_placeholder_holds(before, form, workload):
     ],
 )
 def test_a_right_fix_is_fixed_with_lockdep(mmrace, tree, after, workload, steer):
-    said = verify(mmrace, tree, after, workload, steer)
-    assert said.document["verdict"] == "FIXED", said.text
-    assert said.document["after"]["failures"] == 0
-    assert not said.document["after_other"]  # lockdep has nothing to say either
+    done = verify(mmrace, tree, after, workload, steer)
+    assert done.document["verdict"] == "FIXED", done.text
+    assert done.document["after"]["failures"] == 0
+    assert not done.document["after_other"]  # lockdep has nothing to say either
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tree", TREES)
 def test_the_wrong_order_is_not_fixed_with_lockdep(mmrace, tree):
-    said = verify(mmrace, tree, SERIES + "unordered", "exec-storm-visits")
-    assert said.document["verdict"] == "NOT_FIXED", said.text
+    done = verify(mmrace, tree, SERIES + "unordered", "exec-storm-visits")
+    assert done.document["verdict"] == "NOT_FIXED", done.text
 
 
 @pytest.mark.slow
@@ -57,9 +57,9 @@ def test_the_wrong_order_is_not_fixed_with_lockdep(mmrace, tree):
 def test_the_witness_of_two_visits_tells_the_orders_apart(mmrace, tree, form):
     path = race_dir(RACE) / "witness-visits.toml"
     words = ("--tree", tree, "--series", "vulnerable", "--series", SERIES + form, "--times", "6")
-    said = mmrace("replay", str(path), *words)
-    assert said.document["reached"] == 6
-    assert said.document["failed"] >= 5 if form == "unordered" else not said.document["failed"]
+    done = mmrace("replay", str(path), *words)
+    assert done.document["reached"] == 6
+    assert done.document["failed"] >= 5 if form == "unordered" else not done.document["failed"]
 
 
 @pytest.mark.slow

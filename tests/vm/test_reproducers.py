@@ -63,9 +63,9 @@ CASES = [
 
 @pytest.mark.parametrize(("race", "program", "how"), CASES, ids=[case[1] for case in CASES])
 def test_a_plain_reproducer_tells_that_a_fix_holds(mmrace, tmp_path, race, program, how):
-    said = verify(mmrace, plain(race, program, tmp_path), "fixes", *how)
-    assert said.document["verdict"] == "FIXED", said.text
-    learnt = said.document["learnt"]["failure"]
+    done = verify(mmrace, plain(race, program, tmp_path), "fixes", *how)
+    assert done.document["verdict"] == "FIXED", done.text
+    learnt = done.document["learnt"]["failure"]
     own = [one.title for one in load_race(race).signature if one.title]
     assert learnt == "the program's own end" or not own or any(re.search(t, learnt) for t in own)
 
@@ -73,16 +73,16 @@ def test_a_plain_reproducer_tells_that_a_fix_holds(mmrace, tmp_path, race, progr
 def test_a_plain_reproducer_tells_that_half_a_fix_does_not(mmrace, tmp_path):
     program = plain("hugetlb-uffd", "minor-by-migration", tmp_path)
     how = ("--for", "8s", "--fails-by", "exit")
-    said = verify(mmrace, program, "alternatives/uffd-missing-only", *how)
-    assert said.document["verdict"] == "NOT_FIXED", said.text
+    done = verify(mmrace, program, "alternatives/uffd-missing-only", *how)
+    assert done.document["verdict"] == "NOT_FIXED", done.text
 
 
 def test_a_fix_that_is_never_executed_is_not_exercised(mmrace, tmp_path):
     program = tmp_path / "looks.c"
     program.write_text(LOOKS)
     how = ("--for", "2s", "--fails-by", "exit")
-    said = verify(mmrace, program, str(SERIES / "never-executed.patch"), *how)
-    assert said.document["verdict"] == "INCONCLUSIVE", said.text
-    assert said.document["reason"].startswith("NOT_EXERCISED: the kernel after: "), said.text
-    assert "do_mincore" in said.document["reason"]
-    assert said.code == 3
+    done = verify(mmrace, program, str(SERIES / "never-executed.patch"), *how)
+    assert done.document["verdict"] == "INCONCLUSIVE", done.text
+    assert done.document["reason"].startswith("NOT_EXERCISED: the kernel after: "), done.text
+    assert "do_mincore" in done.document["reason"]
+    assert done.code == 3

@@ -32,9 +32,9 @@ def test_holds_take_half_of_the_race_phase_at_most(hunted):
 
 def test_the_profile_names_functions_and_lines(mmrace, hunted):
     assert hunted.document["profiled_pairs"] > 100
-    said = mmrace("points", "--profile", "--race", "hugetlb-uffd", *TREE, "--most", "400")
-    assert said.code == 0, said.text
-    pairs = said.document["pairs"]
+    done = mmrace("points", "--profile", "--race", "hugetlb-uffd", *TREE, "--most", "400")
+    assert done.code == 0, done.text
+    pairs = done.document["pairs"]
     assert [pair["gap"] for pair in pairs] == sorted(pair["gap"] for pair in pairs)
     within = {end["within"] for pair in pairs for end in (pair["first"], pair["second"])}
     assert {"hugetlb_fault", "try_to_migrate_one"} <= within
@@ -44,16 +44,16 @@ def test_the_profile_names_functions_and_lines(mmrace, hunted):
 def test_an_attack_finds_the_path_that_a_fix_leaves_open(mmrace, tmp_path):
     words = ("--race", "hugetlb-uffd", "--tree", "debian:6.1", "--before", "vulnerable")
     wrong = ("--after", "alternatives/uffd-missing-only", "--out", str(tmp_path / "w.toml"))
-    said = mmrace("attack", *words, *wrong, "--for", "8m", "--seed", "1", timeout=1200)
-    assert said.code == 1, said.text
-    assert said.document["workload"].startswith("minor-"), said.text
-    assert any(run["side"] == "after" for run in said.document["runs"])
+    done = mmrace("attack", *words, *wrong, "--for", "8m", "--seed", "1", timeout=1200)
+    assert done.code == 1, done.text
+    assert done.document["workload"].startswith("minor-"), done.text
+    assert any(run["side"] == "after" for run in done.document["runs"])
 
 
 def test_an_attack_on_a_fix_finds_nothing_and_says_what_it_tried(mmrace):
     words = ("--race", "khugepaged-retract", "--tree", "debian:6.1", "--before", "vulnerable")
-    said = mmrace("attack", *words, "--after", "fixes", "--for", "2m", "--seed", "1", timeout=900)
-    assert said.code == 0, said.text
-    assert said.document["failure"] is None
-    assert said.document["schedules"] > 100
-    assert said.document["pairs"] > 100
+    done = mmrace("attack", *words, "--after", "fixes", "--for", "2m", "--seed", "1", timeout=900)
+    assert done.code == 0, done.text
+    assert done.document["failure"] is None
+    assert done.document["schedules"] > 100
+    assert done.document["pairs"] > 100

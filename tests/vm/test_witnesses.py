@@ -24,29 +24,29 @@ WITNESSES = [case(path) for path in sorted(data_dir("races").glob("*/witness*.to
 
 @pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
 def test_a_witness_shows_its_race_before_the_fix(mmrace, path, bug, fix):
-    said = mmrace("replay", str(path), *TREE, bug, "--times", str(TIMES))
-    assert said.document["failed"] >= TIMES - 1, said.text
-    assert not said.document["foreign"]
-    assert said.code == 1
-    assert said.document["shown"] >= TIMES // 2, "it fails of itself, not of the order"
+    done = mmrace("replay", str(path), *TREE, bug, "--times", str(TIMES))
+    assert done.document["failed"] >= TIMES - 1, done.text
+    assert not done.document["foreign"]
+    assert done.code == 1
+    assert done.document["shown"] >= TIMES // 2, "it fails of itself, not of the order"
 
 
 @pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
 def test_a_witness_comes_to_its_first_point_after_the_fix_and_holds(mmrace, path, bug, fix):
-    said = mmrace("replay", str(path), *TREE, bug, "--series", fix, "--times", str(TIMES))
-    assert said.document["failed"] == 0, said.text
-    assert said.document["reached"] == TIMES
-    assert not said.document["foreign"]
+    done = mmrace("replay", str(path), *TREE, bug, "--series", fix, "--times", str(TIMES))
+    assert done.document["failed"] == 0, done.text
+    assert done.document["reached"] == TIMES
+    assert not done.document["foreign"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["exec-stack-migration", "hugetlb-uffd", "khugepaged-retract"])
 def test_a_hunt_finds_an_order_that_shows_the_race_before_the_fix_only(mmrace, tmp_path, name):
     found = tmp_path / "found.toml"
-    said = mmrace("hunt", "--race", name, *TREE, "vulnerable", "--seed", "1", "--out", str(found))
-    assert said.code == 0, said.text
-    assert said.document["proven"]
+    done = mmrace("hunt", "--race", name, *TREE, "vulnerable", "--seed", "1", "--out", str(found))
+    assert done.code == 0, done.text
+    assert done.document["proven"]
     fixed = ("vulnerable", "--series", "fixes", "--times", str(TIMES))
-    said = mmrace("replay", str(found), *TREE, *fixed)
-    assert said.document["failed"] == 0, said.text
-    assert said.document["reached"] == TIMES
+    done = mmrace("replay", str(found), *TREE, *fixed)
+    assert done.document["failed"] == 0, done.text
+    assert done.document["reached"] == TIMES
