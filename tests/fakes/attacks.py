@@ -9,20 +9,24 @@ from typing import Any
 
 import pytest
 
-from made_runs import BUG, PASSED, made_run
+from made_runs import BUG, FAILED, PASSED, made_run
 from made_session import made_session, quiet_step
+from mmrace.ci import checks
 from mmrace.definitions.race import load_race
 from mmrace.errors import NotHereError
 from mmrace.executors.executor import UnderWay
 from mmrace.executors.local import LocalExecutor
 from mmrace.experiments import attack as attacking
+from mmrace.experiments import attacked as attacked_module
 from mmrace.experiments import attempts as attempting
 from mmrace.experiments import boots as booting
+from mmrace.experiments import verdict as deciding
 from mmrace.experiments.attack import Attack
 from mmrace.experiments.attacked import Attacked
-from mmrace.experiments.attempts import FREE, SEARCH, WINDOWS
+from mmrace.experiments.attempts import FREE, SEARCH, WINDOWS, Attempt, Berth
 from mmrace.experiments.session import Session
 from mmrace.home import Home
+from mmrace.hunting.proof import Proof
 from mmrace.outcome import VmEnd
 from mmrace.runs.exercise import Touched
 from mmrace.runs.options import RunOptions
@@ -96,6 +100,37 @@ class Guests:
         session = made_session(self.home, executor=LocalExecutor(self.home, quiet_step, slots))
         with Attack(session, self.arms, RACE, self.options) as one:
             return one.run(seconds, known)
+
+
+def attacks(monkeypatch: pytest.MonkeyPatch, top: Path, failing: bool) -> list[float]:
+    """Have attacks find a failure in a run ``attacked``, or nothing; returns their seconds."""
+    asked: list[float] = []
+    run = made_run(top / "attacked-runs", name="attacked", channel=FAILED if failing else PASSED)
+    boot = Attempt(Berth(0, 0.0, Arm.AFTER, "w", SEARCH), run)
+    finding: Any = SimpleNamespace(proof=Proof(), story=(), proven=SimpleNamespace(witness=None))
+
+    class Made:
+        def __init__(self, _session: Any, _arms: Any, race: Any, *_more: Any) -> None:
+            self._race = race
+
+        def __enter__(self) -> "Made":
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+        def run(self, seconds: float, _known: Titles) -> Attacked:
+            asked.append(seconds)
+            failed = {"failure": boot, "finding": finding} if failing else {}
+            tried = {"w": Tried(boots=1, schedules=9)}
+            missed = {"w": 0.5}
+            return Attacked(self._race, seconds, (boot,), tried, missed=missed, **failed)
+
+    monkeypatch.setattr(deciding, "Attack", Made)
+    monkeypatch.setattr(attacked_module, "save_witness", lambda place, _: place.write_text(""))
+    for module in (deciding, checks):
+        monkeypatch.setattr(module, "check_attackable", lambda _arms: None)
+    return asked
 
 
 def read_boot(run: RunDir) -> Boot:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.attacks import attacks
 from made_session import made_session, quiet_step
 from mmrace.building.kernel import Kernel
 from mmrace.ci import ciplan, cireport
@@ -57,6 +58,7 @@ before = "bug"
 after = "fix"
 seconds = 1
 accel = "tcg"
+attack = false
 
 [[check]]
 tree = "t"
@@ -226,6 +228,7 @@ def test_a_job_decides_its_cells_and_builds_each_kernel_once(home, kernels, tmp_
     notes = []
     results = decide(home, job(JOB, tmp_path), notes.append)
     assert [result.word for result in results] == ["FIXED", "PASS"]
+    assert results[0].reason.endswith("; not attacked")
     assert worst_exit_code(results) == 0
     assert kernels[1] == [("t", ("bug",)), ("t", ("bug", "fix"))]
     assert any("kernel kernel-bug-fix: t, bug + fix: reused" in note for note in notes)
@@ -261,6 +264,43 @@ def test_a_fix_that_does_not_hold_is_blamed_by_its_own_runs(home, kernels, tmp_p
     assert [result.word for result in results] == ["NOT_FIXED", "FAIL"]
     assert worst_exit_code(results) == 1
     assert {run.spec().series for run in cireport.blamed(results)} == {("bug", "fix")}
+
+
+ATTACKED = JOB.partition('[[check]]\ntree = "t"\nraces = [')[0].replace(
+    "attack = false", "attack_for = 300"
+)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(("failing", "word"), [(False, "FIXED"), (True, "NOT_FIXED")])
+def test_a_cell_that_pairs_call_fixed_is_attacked(
+    home, kernels, tmp_path, monkeypatch, failing, word
+):
+    asked = attacks(monkeypatch, tmp_path, failing)
+    (result,) = decide(home, job(ATTACKED, tmp_path))
+    assert (result.word, result.exit_code) == (word, int(failing))
+    assert asked == [300.0]
+    assert result.attack["failure"] == ("wrong value at page 7" if failing else None)
+    assert ("attack found nothing" in result.reason) is not failing
+    assert ("attacked" in [run.id for run in result.blamed]) is failing
+    assert "not attacked" not in result.reason
+    assert "attacked" in {run.id for run in result.runs}
+
+
+@pytest.mark.whole
+def test_an_attack_begins_only_when_it_and_a_proof_fit_into_the_budget(
+    home, kernels, tmp_path, monkeypatch
+):
+    asked = attacks(monkeypatch, tmp_path, failing=False)
+    (result,) = decide(home, job(ATTACKED.replace('"1h"', '"9m"').replace("300", "301"), tmp_path))
+    assert (asked, result.word, result.exit_code, result.attack) == ([], "INCONCLUSIVE", 3, None)
+    assert "the attack could not be made: no time was left for it" in result.reason
+
+
+def test_kernels_that_cannot_be_attacked_are_found_before_a_guest_runs(home, kernels, tmp_path):
+    (result,) = decide(home, job(ATTACKED, tmp_path))
+    assert (result.exit_code, result.runs) == (2, ())
+    assert "CONFIG_DEBUG_INFO" in result.reason
 
 
 def test_a_kernel_that_does_not_build_leaves_the_other_cells_alone(home, kernels, tmp_path):

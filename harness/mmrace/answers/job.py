@@ -51,4 +51,5 @@ def _cell(one: Result) -> dict[str, object]:
         "exit_code": one.exit_code,
         "seconds": round(one.seconds, 1),
         "runs": [run.as_json() for run in one.runs],
+        "attack": one.attack,
     }

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cells of an unattended job while they are being decided, a share of runs at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from mmrace.ci.budget import Need
 from mmrace.ci.ciplan import Cell, Job
 from mmrace.errors import MmraceError, UserError
+from mmrace.experiments.attack import PROOF_SECONDS, check_attackable
+from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.reproducing import learn_for_arms
 from mmrace.experiments.running import run_workloads
 from mmrace.experiments.session import Session
+from mmrace.experiments.verdict import Decided, attack_fixed
 from mmrace.experiments.verification import Verification, works_of
 from mmrace.outcome import Outcome
 from mmrace.runs.kernels import Built
 from mmrace.runs.record import RunDir
 from mmrace.severity import word, worst_code, worst_outcome
+from mmrace.verdicts.facing import Faced, face
 from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 BOOT = 6.0  # seconds of a run beside its workload, until one has been measured
@@ -27,7 +31,7 @@ class Result:
     """What became of a cell.
 
     ``blamed`` are the runs that speak against it; ``exit_code`` is as of ``verify`` and ``run``.
-    ``paths``: the word for each path of a verdict.
+    ``paths``: the word for each path of a verdict. ``attack``: the JSON document of the attack.
     """
 
     cell: Cell
@@ -37,6 +41,7 @@ class Result:
     runs: tuple[RunDir, ...] = ()
     blamed: tuple[RunDir, ...] = ()
     paths: tuple[tuple[str, str], ...] = ()
+    attack: Mapping[str, Any] | None = None
 
     @property
     def seconds(self) -> float:
@@ -88,25 +93,36 @@ def _mean_seconds(runs: Sequence[RunDir], cell: Cell) -> float:
 
 
 class _Verify:
-    """Pairs of runs of two kernels, as ``mmrace verify`` makes them."""
+    """Pairs of runs of two kernels, and an attack, as ``mmrace verify`` makes them."""
 
     def __init__(self, cell: Cell, job: Job, session: Session) -> None:
         self.cell = cell
-        arms = {
+        self._session = session
+        self._arms = {
             Arm.BEFORE: _build(cell, job, session, cell.before or ()),
             Arm.AFTER: _build(cell, job, session, cell.series),
         }
-        workload = cell.workload.name if cell.workload else None
-        options, pairs = cell.check.options(job.ltp), cell.check.pairs
-        self._learnt = learn_for_arms(session, arms, cell.race, options, pairs)
+        self._attack = cell.check.attack_for if cell.check.attack else 0.0
+        if self._attack:
+            check_attackable(self._arms)
+        self._workload = cell.workload.name if cell.workload else None
+        self._options, pairs = cell.check.options(job.ltp), cell.check.pairs
+        self._learnt = learn_for_arms(session, self._arms, cell.race, self._options, pairs)
         works, undecided = works_of(
-            self._learnt.race, options, arms[Arm.BEFORE].kernel.release, workload
+            self._learnt.race,
+            self._options,
+            self._arms[Arm.BEFORE].kernel.release,
+            self._workload,
         )
         rules = Rules(alpha=job.alpha, pairs=pairs)
-        self._pairs = Verification(session, arms, works, rules, undecided)
+        self._pairs = Verification(session, self._arms, works, rules, undecided)
         self._pairs.__enter__()
+        self._attacked: Attacked | None = None
+        self._document: Mapping[str, Any] | None = None
 
     def need(self) -> Need:
+        if self._attack_is_due:
+            return Need(self._attack + PROOF_SECONDS, self._attack, begun=True)
         statement = self._pairs.statement()
         seconds = _mean_seconds(self._runs, self.cell)
         runs = sum(one.more_runs or one.more_runs_at_least for one in statement.paths)
@@ -114,22 +130,35 @@ class _Verify:
         return Need(2 * seconds, runs * seconds, bool(self._runs), done)
 
     def share(self, width: int) -> None:
-        self._pairs.step(width)
+        if not self._attack_is_due:
+            self._pairs.step(width)
+            return
+        pairs, workload = self._decided, self._workload
+        done = attack_fixed(
+            self._session, self._arms, pairs, self._options, self._attack, workload, width
+        )
+        if attacked := done.attacked:
+            self._attacked = attacked
+            self._document = attacked.document(attacked.keep_witness())
 
     def result(self) -> Result:
-        done = self._pairs.result()
+        done = self._decided
         statement = done.statement
-        bad = [run for arm, run in done.runs if arm is Arm.AFTER and run.judgement().outcome.failed]
+        if self._attack_is_due:
+            statement = face(statement, Faced("", (), "", "no time was left for it"))
         reason = f"{statement.reason}; p = {statement.weakest.p_value:.2g}"
+        if statement.verdict is Verdict.FIXED and not self._attacked:
+            reason = f"{reason}; {done.attack_words}"
         unmade = self._learnt.trouble or "no time was left for it"
         return Result(
             self.cell,
             str(statement.verdict),
             reason if self._runs else unmade,
             statement.exit_code,
-            self._runs,
-            tuple(bad) if statement.verdict is not Verdict.FIXED else (),
+            done.runs,
+            _blamed(done) if statement.verdict is not Verdict.FIXED else (),
             tuple((one.path, str(one.verdict)) for one in statement.paths),
+            self._document,
         )
 
     def close(self) -> None:
@@ -138,6 +167,27 @@ class _Verify:
     @property
     def _runs(self) -> tuple[RunDir, ...]:
         return tuple(run for _, run in self._pairs.result().runs)
+
+    @property
+    def _decided(self) -> Decided:
+        return Decided(self._pairs.result(), self._learnt, self._attacked)
+
+    @property
+    def _attack_is_due(self) -> bool:
+        """Whether the pairs say FIXED, and the attack that was asked for has not been made."""
+        fixed = self._pairs.done and self._pairs.statement().verdict is Verdict.FIXED
+        return bool(self._attack) and fixed and not self._attacked
+
+
+def _blamed(done: Decided) -> tuple[RunDir, ...]:
+    """Return the runs of the kernel after that speak against it."""
+    pairs = [run for arm, run in done.verified.runs if arm is Arm.AFTER]
+    blamed = [run for run in pairs if run.judgement().outcome.failed]
+    if attacked := done.attacked:
+        after = [one for one in attacked.attempts if one.arm is Arm.AFTER]
+        blamed += [one.run for one in after if one.title in attacked.regressions]
+        blamed += [attacked.failure.run] if attacked.failure else []
+    return tuple(blamed)
 
 
 class _Hold:

@@ -67,6 +67,12 @@ class Check(Table):
     series: Words = Field(default=(), description="Series of the kernel that has to hold.")
     runs: int = Field(default=1, ge=1, le=10_000, description="Runs that have to hold.")
     pairs: int = Field(default=200, ge=1, le=10_000, description="Most pairs for a verdict.")
+    attack: bool = Field(
+        default=True, description="Whether a kernel that the pairs call FIXED is attacked."
+    )
+    attack_for: Seconds = Field(
+        default=600.0, description='Time of the attack (wall time): 90, "90s", "2m" or "1h".'
+    )
     seconds: Seconds = Field(
         default=30.0,
         description='Least guest time in the race phase of a run: 90, "90s", "2m" or "1h".',

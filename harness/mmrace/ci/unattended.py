@@ -13,6 +13,7 @@ from mmrace.ci.budget import next_share
 from mmrace.ci.checks import Deciding, Result, deciding, failed
 from mmrace.ci.ciplan import Cell, Check, Job, cache_key, cells_of, read_job
 from mmrace.errors import MmraceError
+from mmrace.executors.local import with_event_loop
 from mmrace.experiments.reproducing import race_of
 from mmrace.experiments.session import Session
 from mmrace.runs.kernels import find_source
@@ -83,7 +84,9 @@ class Unattended:
                         number = idle[chosen]
                         width = max(1, slots // sum(not need.done for need in needs))
                         share = partial(open_cells[number].share, width)
-                        busy[pool.submit(share) if slots > 1 else _call_now(share)] = number
+                        looped = partial(with_event_loop, share)
+                        made = pool.submit(looped) if slots > 1 else _call_now(share)
+                        busy[made] = number
                     full = chosen is None or len(busy) >= slots
                     for future in wait(busy, None if full else 0, FIRST_COMPLETED).done:
                         self._settle(busy.pop(future), future, open_cells, results, end)

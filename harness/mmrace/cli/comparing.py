@@ -37,6 +37,7 @@ from mmrace.experiments.work import Work
 from mmrace.runs.options import RunOptions
 from mmrace.verdicts.verdict import Rules
 
+UNCOMPARED = dict.fromkeys(("attack", "attack_for"), "only a fix is attacked")
 REPLAY_SECONDS = 3.0  # of a replay: the order is tried again until then
 _RULES = (
     alpha_option,
@@ -56,6 +57,12 @@ _RULES = (
     ),
 )  # fmt: skip
 
+attack_options = gathered("attack", lambda attack, attack_for: attack_for if attack else 0.0,
+    click.option("--attack/--no-attack", default=True, show_default=False,
+                 help="Attack a kernel that the pairs call FIXED. [default: attack]"),
+    click.option("--attack-for", type=DURATION, default="10m", help="Maximum time of the attack."),
+)  # fmt: skip
+
 
 @command("verify")
 @subject_options(
@@ -66,14 +73,7 @@ _RULES = (
 @click.option("--workload", help="Decide only the path of this workload. [default: all paths]")
 @gathered("rules", Rules, *_RULES)
 @witness_option
-@click.option(
-    "--attack/--no-attack",
-    default=None,
-    help="Attack a kernel that the pairs call FIXED. [default: attack, except with --witness]",
-)
-@click.option(
-    "--attack-for", type=DURATION, default="10m", help="Maximum time of the attack (wall time)."
-)
+@attack_options
 @click.option("--each", is_flag=True, help="Run each prefix of --after once.")
 @place_options
 @run_options("15s")
@@ -86,8 +86,7 @@ def verify(
     workload: str | None,
     rules: Rules,
     witness: Witness | None,
-    attack: bool | None,
-    attack_for: float,
+    attack: float,
     each: bool,
     options: RunOptions,
 ) -> Answer:
@@ -95,33 +94,31 @@ def verify(
 
     FIXED means that every path of the race is fixed; if the kernel after fails on one path, the
     verdict is NOT_FIXED. A kernel that the pairs call FIXED is then attacked, as by `mmrace
-    attack`: a failure found there makes the verdict NOT_FIXED. With --witness each run is a replay;
-    a replay that does not reach the witness's first sync point is INFEASIBLE. With --each, every
-    prefix of the series has to apply, build without new warnings, boot and hold; if the kernel
-    before fails, only the whole series has to hold.
+    attack`: a failure found there makes the verdict NOT_FIXED. With --witness each run is a replay,
+    INFEASIBLE if it does not reach the witness's first sync point, and only --attack attacks. With
+    --each, every prefix of the series has to apply, build without new warnings, boot and hold; if
+    the kernel before fails, only the whole series has to hold.
     """
     session = open_session(app)
     if witness:
         refuse("verify --witness", WITNESS)
         seconds = options.seconds if given("seconds") else REPLAY_SECONDS
-        options, race = (
-            options.with_(seconds=seconds, at_most=None),
-            race or load_race(witness.race),
-        )
+        options = options.with_(seconds=seconds, at_most=None)
+        race = race or load_race(witness.race)
     race = race or pick_race(session, tree, before, after, options)
     rules = replace(rules, seed=options.seed or 0)
     if each:
         work = Work.choose(race, options, "", workload, witness)
         done = verify_prefixes(session, tree, before, after, work, rules.seed)
         return verdict.prefixes(done, race.name)
-    attack_seconds = attack_for if attack or (attack is None and not witness) else 0.0
+    attack_seconds = attack if given("attack") or not witness else 0.0
     out = witness_place(None, f"{race.name}-attack") if attack_seconds else Path()
     decided = decide(
         session, tree, before, after, race, options, rules, workload, witness, attack_seconds,
         verdict.Pace(app.note),
     )  # fmt: skip
-    if decided.attacked and decided.attacked.finding:
-        save_witness(out, decided.attacked.finding.proven.witness)
+    if decided.attacked and (finding := decided.attacked.finding):
+        save_witness(out, finding.proven.witness)
     return verdict.verdict_answer(decided, race.name, tree, out)
 
 
@@ -133,6 +130,7 @@ def verify(
 @click.option("--before", multiple=True, help="Series to compare with: cells are verdicts then.")
 @click.option("--runs", "count", type=click.IntRange(1), help="Runs, or pairs. [default: 1, or 60]")
 @alpha_option
+@attack_options
 @click.option(
     "--jobs", type=click.IntRange(1), help="Guests at a time. [default: a core for each vCPU]"
 )
@@ -147,6 +145,7 @@ def matrix(
     before: tuple[str, ...],
     count: int | None,
     alpha: float,
+    attack: float,
     jobs: int | None,
     options: RunOptions,
 ) -> Answer:
@@ -155,10 +154,11 @@ def matrix(
     Guests that share cores disturb each other's timing: by default only as many guests run as the
     host has cores for their vCPUs.
     """
+    refuse("matrix without --before", {} if before else UNCOMPARED)
     races = races_of(names, repro)
     session = open_session(app, jobs or slots_for(races, options.machine))
     columns = columns_of(trees, series, before)
-    done = run_matrix(session, races, columns, options, count, alpha)
+    done = run_matrix(session, races, columns, options, count, alpha, attack)
     return experiments.matrix(done, session.executor.slots)
 
 

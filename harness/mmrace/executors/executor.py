@@ -85,8 +85,12 @@ def in_order(executor: Executor, plans: Iterable[Plan], ahead: int = 0) -> Itera
             future.cancel()
 
 
-def as_ended(executor: Executor, begin: Callable[[], UnderWay[T] | None]) -> Iterator[UnderWay[T]]:
-    """Keep as many groups under way as the executor has slots; yield each when it has ended.
+def as_ended(
+    executor: Executor, begin: Callable[[], UnderWay[T] | None], ahead: int = 0
+) -> Iterator[UnderWay[T]]:
+    """Keep ``ahead`` groups under way, and yield each when it has ended.
+
+    ``ahead`` is as many as the executor has slots if it is 0.
 
     ``begin`` begins the next group, or returns None when there is none now; iteration ends when
     ``begin`` returns None and no group is under way. Closing the iterator cancels groups that have
@@ -95,7 +99,7 @@ def as_ended(executor: Executor, begin: Callable[[], UnderWay[T] | None]) -> Ite
     waiting: list[UnderWay[T]] = []
     try:
         while True:
-            while len(waiting) < executor.slots and (next_one := begin()):
+            while len(waiting) < (ahead or executor.slots) and (next_one := begin()):
                 waiting.append(next_one)
             if not waiting:
                 return

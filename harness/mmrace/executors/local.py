@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
+from typing import TypeVar
 
 from mmrace import proc
 from mmrace.errors import InfraError
@@ -12,6 +13,8 @@ from mmrace.executors.executor import Plan, Runs
 from mmrace.home import Home
 from mmrace.progress import Step
 from mmrace.runs.planner import run
+
+T = TypeVar("T")
 
 
 class LocalExecutor:
@@ -32,7 +35,7 @@ class LocalExecutor:
         """Have a group planned and run; see Executor.submit."""
         step = step or self._step
         if self._pool:
-            return self._pool.submit(_with_event_loop, lambda: self._run(plan, step))
+            return self._pool.submit(with_event_loop, lambda: self._run(plan, step))
         done: Future[Runs] = Future()
         try:
             done.set_result(self._run(plan, step))
@@ -58,7 +61,7 @@ class LocalExecutor:
         return tuple(made)
 
 
-def _with_event_loop(call: Callable[[], Runs]) -> Runs:
+def with_event_loop(call: Callable[[], T]) -> T:
     """Run ``call`` with an event loop and close it; qemu.qmp would create one and leave it open."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -65,7 +65,9 @@ def attackable(race: Race, release: str, workload: str | None = None) -> list[Wo
 def check_attackable(arms: Mapping[Arm, Built]) -> None:
     """Raise UserError when either kernel lacks the debug information that a search needs."""
     if not all(arms[arm].kernel.has_debug_info for arm in Arm):
-        raise UserError("an attack needs CONFIG_DEBUG_INFO in both kernels; verify has --no-attack")
+        raise UserError(
+            "an attack needs CONFIG_DEBUG_INFO in both kernels; --no-attack leaves the attack out"
+        )
 
 
 class Attack:
@@ -82,12 +84,17 @@ class Attack:
         race: Race,
         options: RunOptions,
         workload: str | None = None,
+        ahead: int = 0,
     ) -> None:
-        """Raises UserError as ``check_attackable`` does."""
+        """``ahead``: boots under way at a time; 0: as many as the executor has slots.
+
+        Raises UserError as ``check_attackable`` does.
+        """
         check_attackable(arms)
         self._session = session
         self._arms = arms
         self._race = race
+        self._ahead = ahead
         self._options = options.with_(
             seconds=LONG, at_most=None, accel="tcg", steer=None, steer_by="director"
         )
@@ -181,7 +188,7 @@ class Attack:
 
         for one in [one for one in self._attempts.made if one.arm is Arm.AFTER]:
             settle(one)
-        for ended in as_ended(self._session.executor, begin):
+        for ended in as_ended(self._session.executor, begin, self._ahead):
             if done := ended.end():
                 settle(done)
         return failed[0] if failed else None

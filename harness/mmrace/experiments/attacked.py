@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mmrace.definitions.race import Race
+from mmrace.definitions.witness import save_witness
 from mmrace.experiments.attempts import Attempt
 from mmrace.experiments.hunter import Finding
 from mmrace.runs.record import NotRun
 from mmrace.searching.search import Tried
 from mmrace.verdicts.facing import Faced
 from mmrace.verdicts.verdict import Arm
+
+WITNESS = "attack.witness.toml"  # beside a run that an attack has made
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ class Attacked:
     def pairs(self) -> int:
         """Interleaving coverage: number of ordered pairs of accesses seen, over all workloads."""
         return sum(len(one.coverage.pairs) for one in self.tried.values())
+
+    def keep_witness(self) -> str:
+        """Write the witness beside the run that failed, and return its path; "" for none."""
+        if not (self.failure and self.finding):
+            return ""
+        place = self.failure.run.folder / WITNESS
+        save_witness(place, self.finding.proven.witness)
+        return str(place)
 
     @property
     def words(self) -> str:

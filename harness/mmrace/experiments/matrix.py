@@ -10,14 +10,14 @@ from functools import partial
 from mmrace.definitions.machine import load_machine
 from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import MmraceError
-from mmrace.experiments.reproducing import learn_for_arms
+from mmrace.executors.local import with_event_loop
 from mmrace.experiments.running import run_workloads
 from mmrace.experiments.session import Session
-from mmrace.experiments.verification import Verification, works_of
+from mmrace.experiments.verdict import decide
 from mmrace.runs.options import RunOptions
 from mmrace.severity import word, worst_code
 from mmrace.verdicts.grid import NOTHING, Cell, Column
-from mmrace.verdicts.verdict import Arm, Rules
+from mmrace.verdicts.verdict import Rules
 
 Fill = Callable[[Race, Column], Cell]
 
@@ -86,27 +86,33 @@ def outcomes(session: Session, options: RunOptions, count: int) -> Fill:
     return fill
 
 
-def verdicts(session: Session, options: RunOptions, rules: Rules) -> Fill:
-    """Return a function that fills a cell with the verdict over all paths of a race."""
+def verdicts(session: Session, options: RunOptions, rules: Rules, attack: float) -> Fill:
+    """Return a function that fills a cell with the verdict over all paths of a race.
+
+    ``attack``: seconds of the attack on a kernel that the pairs call FIXED, 0 for none.
+    """
 
     def fill(race: Race, column: Column) -> Cell:
-        arms = session.arms(column.tree, column.before or (), column.series, options, race)
-        learnt = learn_for_arms(session, arms, race, options, rules.pairs)
-        works, undecided = works_of(learnt.race, options, arms[Arm.BEFORE].kernel.release)
-        with Verification(session, arms, works, rules, undecided, ahead=1) as verification:
-            if learnt.trouble:
-                statement = verification.undecided(learnt.trouble).statement
-                word, code = str(statement.verdict), statement.exit_code
-                return Cell(race.name, column, word, learnt.trouble, code, learnt.runs)
-            done = verification.run()
-        detail = "; ".join(
+        before, after = column.before or (), column.series
+        done = decide(
+            session, column.tree, before, after, race, options, rules, attack=attack, ahead=1
+        )
+        statement, attacked = done.statement, done.attacked
+        paths = [
             f"{one.path}: before {one.before.failures} of {one.before.runs}, "
             f"after {one.after.failures} of {one.after.runs}, p = {one.p_value:.2g}"
-            for one in done.statement.paths
+            for one in statement.paths
+        ]
+        told = [done.learnt.trouble] if done.learnt.trouble else [*paths, done.attack_words]
+        return Cell(
+            race.name,
+            column,
+            str(statement.verdict),
+            "; ".join(filter(None, told)),
+            statement.exit_code,
+            done.runs,
+            attacked.document(attacked.keep_witness()) if attacked else None,
         )
-        runs = tuple(run for _, run in done.runs)
-        code = done.statement.exit_code
-        return Cell(race.name, column, str(done.statement.verdict), detail, code, runs)
 
     return fill
 
@@ -118,14 +124,17 @@ def run_matrix(
     options: RunOptions,
     count: int | None,
     alpha: float,
+    attack: float,
 ) -> Matrix:
     """Fill a matrix: verdicts at ``alpha`` where columns have series beneath, else outcomes.
 
-    ``count``: pairs per path (default 60), or runs (default 1).
+    ``count``: pairs per path (default 60), or runs (default 1). ``attack``: seconds of each
+    attack, 0 for none.
     """
     if any(column.before for column in columns):
         rules = Rules(alpha=alpha, pairs=count or 60, seed=options.seed or 0)
-        return fill_matrix(session, races, columns, verdicts(session, options, rules), options)
+        fill = verdicts(session, options, rules, attack)
+        return fill_matrix(session, races, columns, fill, options)
     fill = outcomes(session, options, count or 1)
     return fill_matrix(session, races, columns, fill, options)
 
@@ -157,7 +166,9 @@ def fill_matrix(
 
     with ThreadPoolExecutor(session.executor.slots) as pool:
         waiting: list[Future[Cell]] = [
-            pool.submit(cell, race, column) for race in races for column in columns
+            pool.submit(with_event_loop, partial(cell, race, column))
+            for race in races
+            for column in columns
         ]
         try:
             cells = tuple(one.result() for one in waiting)

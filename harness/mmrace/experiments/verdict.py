@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A verdict on a fix: pairs of runs on all paths, then an attack if the pairs say FIXED."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmrace.definitions.race import Race
@@ -12,6 +12,7 @@ from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.reproducing import Learnt, learn_for_arms
 from mmrace.experiments.session import Session
 from mmrace.experiments.verification import Verification, Verified, works_of
+from mmrace.runs.kernels import Built
 from mmrace.runs.options import RunOptions
 from mmrace.runs.record import RunDir
 from mmrace.verdicts.campaign import Combined
@@ -32,6 +33,13 @@ class Decided:
         """The verdict."""
         statement = self.verified.statement
         return face(statement, self.attacked.faced) if self.attacked else statement
+
+    @property
+    def attack_words(self) -> str:
+        """The result of the attack in one line; "" if the pairs did not call for one."""
+        if self.attacked:
+            return f"attack: {self.attacked.line}"
+        return "not attacked" if self.verified.statement.verdict is Verdict.FIXED else ""
 
     @property
     def runs(self) -> tuple[RunDir, ...]:
@@ -64,11 +72,13 @@ def decide(
     witness: Witness | None = None,
     attack: float = 0.0,
     tell: Callable[[Pair, Combined], None] = lambda *_: None,
+    ahead: int = 0,
 ) -> Decided:
     """Build both kernels, make pairs until the verdict is reached, and attack if it is FIXED.
 
-    ``attack``: seconds of the attack, 0 for none. ``tell`` is called after each pair. Raises
-    UserError for unknown names and, before any run, for kernels that cannot be attacked.
+    ``attack``: seconds of the attack, 0 for none. ``tell`` is called after each pair. ``ahead``:
+    pairs and boots under way at a time, 0 for as many as there are slots. Raises UserError for
+    unknown names and, before any run, for kernels that cannot be attacked.
     """
     arms = session.arms(tree, before, after, options, race)
     if attack:
@@ -76,12 +86,26 @@ def decide(
     learnt = learn_for_arms(session, arms, race, options, rules.pairs)
     release = arms[Arm.BEFORE].kernel.release
     works, undecided = works_of(learnt.race, options, release, workload, witness)
-    with Verification(session, arms, works, rules, undecided) as verification:
+    with Verification(session, arms, works, rules, undecided, ahead) as verification:
         if learnt.trouble:
             return Decided(verification.undecided(learnt.trouble), learnt)
         done = verification.run(tell)
-    if not attack or done.statement.verdict is not Verdict.FIXED:
-        return Decided(done, learnt)
+    return attack_fixed(session, arms, Decided(done, learnt), options, attack, workload, ahead)
+
+
+def attack_fixed(
+    session: Session,
+    arms: Mapping[Arm, Built],
+    decided: Decided,
+    options: RunOptions,
+    seconds: float,
+    workload: str | None = None,
+    ahead: int = 0,
+) -> Decided:
+    """Attack the kernel after if the pairs say FIXED; for 0 ``seconds``, do nothing."""
+    done = decided.verified
+    if not seconds or done.statement.verdict is not Verdict.FIXED:
+        return decided
     known = titles_of(run.judgement() for arm, run in done.runs if arm is Arm.BEFORE)
-    with Attack(session, arms, learnt.race, options, workload) as attacker:
-        return Decided(done, learnt, attacker.run(attack, known))
+    with Attack(session, arms, decided.learnt.race, options, workload, ahead) as attacker:
+        return replace(decided, attacked=attacker.run(seconds, known))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Races on trees with series as one table, each cell an outcome or a verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -28,7 +29,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One race in one column: a word, what more there is to say, an exit code, the runs."""
+    """One race in one column: a word, what more there is to say, an exit code, the runs.
+
+    ``attack``: the JSON document of the attack, None where none was made.
+    """
 
     race: str
     column: Column
@@ -36,6 +40,7 @@ class Cell:
     detail: str
     code: int
     runs: tuple[RunDir, ...] = ()
+    attack: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, object]:
         """An element of ``cells``."""
@@ -48,6 +53,7 @@ class Cell:
             "verdict" if compared else "outcome": self.word,
             "detail": self.detail,
             "runs": [run.as_json() for run in self.runs],
+            **({"attack": self.attack} if compared else {}),
         }
 
 
