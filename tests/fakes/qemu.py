@@ -178,7 +178,7 @@ def _search(state, schedules):
         numbers = struct.unpack("<20I", file.read(80))
         sites, share = numbers[0], numbers[5]
         done = schedules if share else 0
-        file.write(struct.pack("<5Q", 9, 1, 0, 0, done))
+        file.write(struct.pack("<9Q", 9, 1, 0, 0, done, done, 0, 0, done))  # as many holds
         file.seek(at + 80 + 16 * 8 + sites * site)
         file.write(struct.pack("<4I3Q", 0, 1, 3, 1, 1000, 0x1000, min(done, 1)))
 

@@ -17,7 +17,7 @@ from mmrace.executors.executor import Runs, UnderWay, as_ended
 from mmrace.experiments import hunt as hunting
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.record import RunDir
-from mmrace.runs.searched import read_searched, write_searched
+from mmrace.runs.searched import read_searched, write_counts, write_seen
 from mmrace.searching.boots import Boot, read_boot
 from mmrace.searching.search import Search
 from mmrace.windows.search import StepKind
@@ -176,12 +176,13 @@ def director() -> Any:
 
 def test_what_a_boot_showed_is_read_from_its_run_directory(tmp_path: Path, director: Any) -> None:
     run = made_run(tmp_path, channel=FAILED)
-    write_searched(run.folder, director, failed=True)
+    write_counts(run.folder, director)
+    write_seen(run.folder, director, failed=True)
     boot = read_boot(run)
     assert boot.searched == director.searched()
     assert (boot.armed, boot.failed, boot.run) == (2.5, True, run)
     assert 0 < boot.seconds < 10
-    write_searched(run.folder, director, failed=False)
+    write_seen(run.folder, director, failed=False)
     assert read_searched(run) == (replace(director.searched(), log=()), 2.5)
 
 

@@ -20,7 +20,11 @@ from mmrace.runs.evidence import judge_run, recorded_evidence
 from mmrace.runs.kvm import probe_kvm
 from mmrace.runs.parts import Parts
 from mmrace.runs.record import Spec, all_runs, find_run
+from mmrace.runs.searched import read_searched, was_scheduled, write_counts, write_seen
 from mmrace.runs.workload import run_workload
+from mmrace.windows.director import Director
+from mmrace.windows.plan import Plan
+from mmrace.windows.search import SearchPlan, Site
 
 FAKE = Path(__file__).parents[1] / "fakes" / "qemu.py"
 WORKLOAD = Workload(
@@ -85,12 +89,12 @@ def spec(**changes):
     return Spec(**{**known, **changes})
 
 
-def run(home, tmp_path, script, **changes):
+def run(home, tmp_path, script, director=None, **changes):
     kernel, config, image = (tmp_path / name for name in ("kernel", "config", "image"))
     kernel.write_text(script, encoding="utf-8")
     config.write_text("CONFIG_SMP=y\n")
     image.write_bytes(b"")
-    parts = Parts(kernel, config, image, Accel("tcg", "asked for"))
+    parts = Parts(kernel, config, image, Accel("tcg", "asked for"), director=director)
     return run_workload(home, spec(**changes), parts, str)
 
 
@@ -122,10 +126,30 @@ def test_a_run_can_be_judged_again_from_disk(home, tmp_path):
 
 @pytest.mark.parametrize(("holds", "outcome"), [(3, Outcome.PASS), (0, Outcome.HANG)])
 def test_a_watchdog_that_the_holds_of_a_search_woke_is_no_failure(home, tmp_path, holds, outcome):
-    lines = "console watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [w:77]\nchannel 1..1\n"
-    made = run(home, tmp_path, GOOD.replace("channel 1..1\n", lines))
-    made.folder.joinpath("search.json").write_text(json.dumps({"holds": holds}))
+    """Neither when the run is made nor when it is judged again."""
+    said = "console watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [w:77]\nchannel 1..1\n"
+    script = GOOD.replace("channel 1..1\n", f"search {holds}\n{said}")
+    plan = Plan(search=SearchPlan((Site(1, 0), Site(5, 1)), 2))
+    plugin = tmp_path / "director.so"
+    plugin.write_bytes(b"")
+    made = run(home, tmp_path, script, director=Director(plan, plugin))
+    assert made.judgement().outcome is outcome
     assert judge_run(made).outcome is outcome
+    searched, _ = read_searched(made)
+    assert (searched.counts.holds, len(searched.pairs)) == (holds, 1)
+
+
+def test_whether_a_run_was_scheduled_is_read_from_a_short_file(home, tmp_path):
+    made = run(home, tmp_path, GOOD)
+    assert not was_scheduled(made.folder)
+    plan = Plan(search=SearchPlan((Site(1, 0), Site(5, 1)), 2))
+    with Director(plan, Path("/plugin.so")) as director:
+        write_counts(made.folder, director)
+        write_seen(made.folder, director, failed=True)
+    assert not was_scheduled(made.folder)
+    made.folder.joinpath("search-log.json").unlink()
+    assert not was_scheduled(made.folder)
+    assert made.folder.joinpath("search.json").stat().st_size < 1000
 
 
 def test_a_workload_may_limit_its_iterations():

@@ -7,6 +7,7 @@ from mmrace.judging.evidence import Evidence
 from mmrace.judging.judge import judge, judge_replay
 from mmrace.outcome import Judgement, VmEnd
 from mmrace.runs.record import RunDir, Spec
+from mmrace.runs.searched import was_scheduled
 
 
 def judge_run(run: RunDir) -> Judgement:
@@ -35,5 +36,5 @@ def evidence(run: RunDir, spec: Spec, end: VmEnd, message: str = "") -> Evidence
         end=end,
         message=message,
         windows=run.windows(),
-        held=run.scheduled,
+        held=was_scheduled(run.folder),
     )

@@ -216,12 +216,6 @@ class RunDir:
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found
 
-    @property
-    def scheduled(self) -> bool:
-        """Whether a search's schedules held vCPUs in this run."""
-        path = self.folder / "search.json"
-        return path.is_file() and json.loads(path.read_bytes())["holds"] > 0
-
     def host(self) -> Host | None:
         """Return the worker that made the run; None for this host."""
         return read_host(self.folder)

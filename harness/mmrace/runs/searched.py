@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The record of a search's boot in its run directory: ``search.json``."""
+"""The record of a search's boot in its run directory: its totals, and what was seen and done."""
 
 import json
 from dataclasses import asdict
@@ -11,18 +11,23 @@ from mmrace.runs.record import RunDir
 from mmrace.windows.director import Director
 from mmrace.windows.search import Counts, LogStep, Pair, Searched, StepKind, Strategy
 
-_FILE = "search.json"
+_COUNTS, _SEEN = "search.json", "search-log.json"
 
 
-def write_searched(folder: Path, director: Director, *, failed: bool) -> None:
-    """Store what a director saw and did; the log of schedules only if the run failed.
+def write_counts(folder: Path, director: Director) -> None:
+    """Write the totals of a director's search; a run is judged by them."""
+    counts = director.searched().counts
+    content = {**asdict(counts), "armed": director.armed_seconds}
+    write_file(folder / _COUNTS, json.dumps(content) + "\n")
 
-    Only the schedules before a failure are ever examined, and a log may have 32,768 steps.
+
+def write_seen(folder: Path, director: Director, *, failed: bool) -> None:
+    """Write the pairs that a director's search saw, and the log of its schedules if the run failed.
+
+    Only the schedules of failures are used, and a log may have 32,768 steps.
     """
     searched = director.searched()
     content = {
-        **asdict(searched.counts),
-        "armed": director.armed_seconds,
         "seen": [
             [f"{one.first:#x}", f"{one.second:#x}", one.count, *one.stores, one.gap, one.word,
              one.schedule]
@@ -34,25 +39,31 @@ def write_searched(folder: Path, director: Director, *, failed: bool) -> None:
             for one in (searched.log if failed else ())
         ],
     }  # fmt: skip
-    write_file(folder / _FILE, json.dumps(content) + "\n")
+    write_file(folder / _SEEN, json.dumps(content) + "\n")
+
+
+def was_scheduled(folder: Path) -> bool:
+    """Whether vCPUs were held under a search's schedules in the run of a directory."""
+    path = folder / _COUNTS
+    return path.is_file() and json.loads(path.read_bytes())["holds"] > 0
 
 
 def read_searched(run: RunDir) -> tuple[Searched, float]:
-    """Return what a search saw and did in its boot, and the seconds for which it was armed.
+    """Return what a search saw and did in its boot, and for how many seconds it was armed.
 
-    Raises InfraError for a run that no search made, or one of another version.
+    Raises InfraError for a run that no search made, or one of another version of mmrace.
     """
     try:
-        content = json.loads((run.folder / _FILE).read_bytes())
-        armed, seen, log = (content.pop(name) for name in ("armed", "seen", "log"))
-        by = content.pop("by_strategy")
+        counts = json.loads((run.folder / _COUNTS).read_bytes())
+        seen = json.loads((run.folder / _SEEN).read_bytes())
+        armed, by = counts.pop("armed"), counts.pop("by_strategy")
         searched = Searched(
-            Counts(**content, by_strategy=(by[0], by[1], by[2])),
-            tuple(_pair(*fields) for fields in seen),
-            tuple(_step(*fields) for fields in log),
+            Counts(**counts, by_strategy=(by[0], by[1], by[2])),
+            tuple(_pair(*fields) for fields in seen["seen"]),
+            tuple(_step(*fields) for fields in seen["log"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InfraError(f"{run.folder / _FILE}: no record of a search: {error}") from error
+        raise InfraError(f"{run.folder / _COUNTS}: no record of a search: {error}") from error
     return searched, float(armed)
 
 

@@ -20,7 +20,7 @@ from mmrace.proc import can_confine
 from mmrace.runs.evidence import evidence
 from mmrace.runs.parts import Parts
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
-from mmrace.runs.searched import write_searched
+from mmrace.runs.searched import write_counts, write_seen
 from mmrace.runs.watcher import Watcher
 from mmrace.userland.image import ENDLESS, Job, job_segment
 from mmrace.windows.delay import Delay
@@ -92,6 +92,8 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
             if director.plan.meters:
                 write_json(folder / "meters.json", [asdict(item) for item in director.measured()])
             write_file(folder / "holds.json", json.dumps(director.story()) + "\n")
+            if director.plan.search:
+                write_counts(folder, director)
         if parts.delay:
             counts = parts.delay.counts(scratch.channel(), scratch.console())
             write_json(folder / "windows.json", [asdict(item) for item in counts])
@@ -112,7 +114,7 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
         judged = judge(what)
         judged = replace(judged, notes=(*judged.notes, *ended.notes))
         if director and director.plan.search:
-            write_searched(folder, director, failed=judged.outcome.failed)
+            write_seen(folder, director, failed=judged.outcome.failed)
         scratch.store(judged)
         return judged
 
