@@ -94,3 +94,20 @@ def test_the_help_of_a_command_fits_80_columns_and_says_each_default_once(name: 
     text = CliRunner().invoke(cli, [*name.split(), "--help"], terminal_width=80).output
     assert max(map(len, text.splitlines())) <= 80
     assert not re.search(r"\[default: [^]]*\]\s*\[default:", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("hunt", {"at_most", "steer", "steer_by"}),
+        ("attack", {"at_most", "accel", "steer", "steer_by"}),
+        ("replay", {"at_most", "machine", "steer", "steer_by", "seed"}),
+        ("shell", {"seconds", "at_most", "steer", "steer_by", "ltp", "seed"}),
+        ("demo", {"steer", "steer_by"}),
+        ("cost", {"steer", "steer_by"}),
+    ],
+)
+def test_a_command_has_no_option_without_an_effect(name: str, absent: set[str]) -> None:
+    options = {option.name for option in dict(commands())[name].params}
+    assert not options & absent
+    assert {"boot", "configs", "lenient"} <= options

@@ -103,7 +103,7 @@ def test_a_report_from_before_the_replay_is_a_note(home, tmp_path):
     judged = reach(home, tmp_path, script).judgement()
     assert judged.outcome is Outcome.INFEASIBLE
     assert "before the workload: WARNING in it_races" in judged.notes
-    assert "M did not come to `entry of f` in time" in judged.notes
+    assert "M did not reach `entry of f` in time" in judged.notes
 
 
 def test_a_kernel_that_panics_on_its_way_to_the_race_is_a_crash_with_its_console(home, tmp_path):

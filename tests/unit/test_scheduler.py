@@ -135,7 +135,7 @@ def test_an_order_that_cannot_be_is_infeasible_and_no_pass():
     assert done.reached
     assert done.infeasible
     assert not done.failed
-    assert "E did not come to `entry of f99`" in done.attempts[0].why
+    assert "E did not reach `entry of f99`" in done.attempts[0].why
 
 
 def test_a_first_point_that_nobody_comes_to_is_not_reached():

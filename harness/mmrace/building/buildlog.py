@@ -58,7 +58,7 @@ def first_failure(lines: Sequence[str]) -> BuildFailure:
                     where + found["text"], found.get("file", ""), _around(clean, index)
                 )
     tail = [line for line in clean if line][-DETAIL_LINES:]
-    return BuildFailure(tail[-1] if tail else "make said nothing", "", "\n".join(tail))
+    return BuildFailure(tail[-1] if tail else "make printed nothing", "", "\n".join(tail))
 
 
 def _message_before(lines: Sequence[str], index: int) -> str:

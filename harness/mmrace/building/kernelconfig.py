@@ -223,7 +223,7 @@ def explain(directory: BuildDirectory, missed: Sequence[Option]) -> dict[str, st
         sandbox=directory.sandbox(*binds),
     )
     if done.returncode != 0:
-        why = (done.errors.strip().splitlines() or ["it said nothing"])[-1]
+        why = (done.errors.strip().splitlines() or ["it printed nothing"])[-1]
         return dict.fromkeys(
             (option.name for option in missed), f"kconfiglib cannot read this tree: {why}"
         )

@@ -39,7 +39,9 @@ _ENDS = (
     click.option("--series", help="Bisect the patches of a series on --tree."),
     click.option("--before", multiple=True, help="Series beneath --series; repeatable."),
     click.option("--fix", is_flag=True, help="Find the patch of --series that ends the failure."),
-    click.option("--enough", is_flag=True, help="Find the patches of --series that are needed."),
+    click.option(
+        "--enough", is_flag=True, help="Find the fewest patches of --series that end the failure."
+    ),
 )
 _LIMITS = (
     click.option(
@@ -67,8 +69,10 @@ _LIMITS = (
 @witness_option
 @gathered("limits", Limits, *_LIMITS)
 @click.option("--deadline", type=DURATION, default="10m", help="Maximum time of a run of ARGV.")
-@click.option("--build-cost", type=DURATION, help="Time that the choice counts for a new revision.")
-@click.option("--run-cost", type=DURATION, help="Time that the choice counts for a run.")
+@click.option(
+    "--build-cost", type=DURATION, help="Assumed time to build a revision. [default: estimated]"
+)
+@click.option("--run-cost", type=DURATION, help="Assumed time of a run. [default: estimated]")
 @place_options
 @run_options("20s")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
@@ -87,7 +91,7 @@ def bisect_command(
     argv: tuple[str, ...],
     options: RunOptions,
 ) -> Answer:
-    """Find the commit that brings or ends a failure, also one that shows only now and then.
+    """Find the commit that brings or ends a failure, even an intermittent one.
 
     \b
     bisect --race R --tree REPO --good A --bad B     kernels of a repository

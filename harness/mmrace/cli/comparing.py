@@ -12,7 +12,6 @@ from mmrace.cli.app import App
 from mmrace.cli.command import command
 from mmrace.cli.options import (
     DURATION,
-    UNSTEERED,
     WITNESS,
     alpha_option,
     arms_options,
@@ -24,7 +23,7 @@ from mmrace.cli.options import (
     tree_option,
     witness_option,
 )
-from mmrace.cli.runoptions import place_options, run_options
+from mmrace.cli.runoptions import UNSTEERED, place_options, run_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race, load_race
 from mmrace.definitions.witness import Witness, save_witness, witness_place
@@ -49,7 +48,8 @@ _RULES = (
         help="Exclude that the kernel after fails RATIO times as often; smaller takes longer.",
     ),
     click.option(
-        "--rate", type=float, default=1.0, metavar="RATE", help="Exclude RATE and higher rates."
+        "--rate", type=float, default=1.0, metavar="RATE",
+        help="Exclude that a share RATE or more of the runs of the kernel after fail."
     ),
     click.option(
         "--runs", "pairs", type=click.IntRange(1), default=60,
@@ -66,7 +66,7 @@ attack_options = gathered("attack", lambda attack, attack_for: attack_for if att
 
 @command("verify")
 @subject_options(
-    "Race to verify. [default: the witness's, or that whose functions --after changes most]"
+    "Race to verify. [default: the witness's, or the one whose functions --after changes most]"
 )
 @tree_option()
 @arms_options
@@ -126,9 +126,20 @@ def verify(
 @click.option("--race", "names", multiple=True, help="Race; repeatable. [default: all, or --repro]")
 @reproducer_options
 @tree_option(multiple=True)
-@click.option("--series", multiple=True, help="Series of a column, A+B for both. [default: none]")
-@click.option("--before", multiple=True, help="Series to compare with: cells are verdicts then.")
-@click.option("--runs", "count", type=click.IntRange(1), help="Runs, or pairs. [default: 1, or 60]")
+@click.option(
+    "--series",
+    multiple=True,
+    help="Series of one column, A+B for both; repeatable. [default: none]",
+)
+@click.option(
+    "--before", multiple=True, help="Series of the kernel before: cells are then verdicts."
+)
+@click.option(
+    "--runs",
+    "count",
+    type=click.IntRange(1),
+    help="Runs of a cell, or pairs of a path. [default: 1, or 60]",
+)
 @alpha_option
 @attack_options
 @click.option(
@@ -170,7 +181,7 @@ def matrix(
 @click.option("--after", multiple=True, required=True, help="Series on top of --before.")
 @click.option("--operation", "operations", multiple=True, help="Operation. [default: all]")
 @place_options
-@run_options("10s")
+@run_options("10s", without=UNSTEERED)
 def cost(
     app: App,
     races: tuple[str, ...],
@@ -185,7 +196,6 @@ def cost(
 
     With --repro the operations are calls of the functions that the series changes.
     """
-    refuse("cost", UNSTEERED)
     options = options if given("seed") else options.with_(seed=1)
     session = open_session(app)
     chosen = operations_of(session, tree, before, after, races, operations, repro, options)

@@ -33,7 +33,7 @@ def decode_command(
     """List the crashes of a console log, or with a vmlinux add file, line and inlined functions.
 
     The log is LOG, the console of a run, or standard input. Each crash has its title, kind,
-    function and frames; a corrupted report says why it is one.
+    function and frames; for a corrupted report also the reason.
     """
     data = log.read_bytes() if log else None
     if run_name:

@@ -68,7 +68,6 @@ COMMAND = dict.fromkeys(
     ("seconds", "at_most", "machine", "accel", "boot", "steer", "steer_by", "ltp", "configs"),
     "a command after -- boots no kernel of mmrace's",
 )
-UNSTEERED = dict.fromkeys(("steer", "steer_by"), "this command chooses the steering itself")
 
 
 def kernel_option(command: Command) -> Command:
@@ -98,9 +97,11 @@ _OWN_KERNEL = (
         "--kernel",
         type=click.Path(exists=True, path_type=Path),
         metavar="IMAGE",
-        help="Kernel of your own, as it is: a bzImage or its build directory.",
+        help="Kernel that you have built: a bzImage or its build directory.",
     ),
-    click.option("--vmlinux", type=FILE, help="Its vmlinux, for steering and source lines."),
+    click.option(
+        "--vmlinux", type=FILE, help="The kernel's vmlinux, for steering and source lines."
+    ),
 )
 
 

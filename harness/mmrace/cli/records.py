@@ -32,7 +32,7 @@ def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> 
 @command("judge")
 @click.argument("run")
 def judge_command(app: App, run: str) -> Answer:
-    """Judge a run again from what is on disk."""
+    """Judge a run again, from its directory."""
     found = find_run(app.home, run)
     return answers.new_judgement(found, found.judgement(), evidence.judge_run(found))
 
@@ -85,10 +85,13 @@ def report_command(
     type=click.IntRange(0),
     help="Days unused. [default: 30; 0 for what can be built again on a full disk]",
 )
-@click.option("--yes", is_flag=True, help="Free it; else only show what would be freed.")
+@click.option(
+    "--yes", is_flag=True, help="Free the space. [default: only show what would be freed]"
+)
 def clean(app: App, kinds: tuple[str, ...], days: int | None, yes: bool) -> Answer:
     """Show what the home holds, by kind; with --yes free what was not used for a while.
 
-    What a running mmrace uses stays. Builds also keep the home below MMRACE_HOME_LIMIT (20G).
+    Files that a running mmrace uses are kept. Builds also keep the home below MMRACE_HOME_LIMIT
+    (20G).
     """
     return host.home_contents(app.home, storage.clean(app.home, kinds, days, really=yes))

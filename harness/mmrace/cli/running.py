@@ -10,15 +10,13 @@ from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
 from mmrace.cli.command import command
 from mmrace.cli.options import (
-    UNSTEERED,
     kernel_option,
-    refuse,
     runs_option,
     series_option,
     subject_options,
     tree_option,
 )
-from mmrace.cli.runoptions import place_options, run_options
+from mmrace.cli.runoptions import UNSTEERED, place_options, run_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race
 from mmrace.experiments.again import run_again
@@ -30,14 +28,17 @@ from mmrace.runs.record import find_run
 
 @command("demo")
 @tree_option(default="debian:6.1")
-@run_options("60s", "Time in the race phase of a run that holds, at most (guest seconds).")
+@run_options(
+    "60s",
+    "Maximum time in the race phase of a run that holds (guest seconds).",
+    without=UNSTEERED,
+)
 def demo(app: App, tree: str, options: RunOptions) -> Answer:
     """Show races before and after their fixes: the bug put back, then fixed again.
 
     Each path of a race runs once on both kernels. The kernel with the fix runs 20 times as long as
     the other one took to fail, but not longer than --for.
     """
-    refuse("demo", UNSTEERED)
     started = time.monotonic()
     done = demonstrate(
         open_session(app, slots=2), tree, options, lambda one: app.note(answers.path_line(one))
@@ -85,7 +86,7 @@ def again(app: App, run: str) -> Answer:
 @click.command("shell")
 @kernel_option
 @series_option
-@run_options("60s")
+@run_options("60s", without=("seconds", "at_most", *UNSTEERED, "ltp", "seed"))
 @click.pass_obj
 def shell(app: App, tree: str, series: tuple[str, ...], options: RunOptions) -> None:
     """Boot a kernel and hand over its console; Ctrl-] ends it."""

@@ -2,6 +2,7 @@
 """Options of what runs: the kernel's config, the guest, the place; each set becomes one value."""
 
 import functools
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -39,47 +40,54 @@ _NO_SANDBOX = click.option(
     is_flag=True,
     help="Build without bubblewrap, with all your rights; each run records it.",
 )
-_RUN = (
-    click.option(
+_RUN = {
+    "at_most": click.option(
         "--at-most",
         type=DURATION,
         help=f"Maximum time in the race phase of a run. [default: {CAP} times --for]",
     ),
-    click.option("--machine", help="Machine: a name in qemu/machines. [default: the race's]"),
-    click.option(
+    "machine": click.option(
+        "--machine", help="Machine: a name in qemu/machines. [default: the race's]"
+    ),
+    "accel": click.option(
         "--accel",
         type=click.Choice(["auto", "kvm", "tcg"]),
         default="auto",
         help="QEMU accelerator; auto takes TCG for steered runs, else KVM where it works. "
         "Steering under KVM is untested.",
     ),
-    click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
-    click.option(
+    "boot": click.option("--boot", multiple=True, help="Kernel parameter to add; repeatable."),
+    "steer": click.option(
         "--steer/--no-steer", default=None, help="Steer vCPUs. [default: where windows exist]"
     ),
-    click.option(
+    "steer_by": click.option(
         "--steer-by",
         type=click.Choice(["director", "kprobe"]),
         default="director",
         help="Steering backend: QEMU plugin (TCG) or a kprobe module in the guest.",
     ),
-    click.option("--ltp", help="LTP tree added by `mmrace tree add`. [default: the first one]"),
-    *_CONFIG,
-    _NO_SANDBOX,
-    click.option("--seed", type=click.IntRange(0), help="Random seed. [default: a new one]"),
-)
+    "ltp": click.option(
+        "--ltp", help="LTP tree added by `mmrace tree add`. [default: the first one]"
+    ),
+}
+_SEED = click.option("--seed", type=click.IntRange(0), help="Random seed. [default: a new one]")
+UNSTEERED = ("steer", "steer_by")  # of commands that choose the steering themselves
 
 
 _LEAST = "Minimum time in the race phase of a run (guest seconds)."
 
 
-def run_options(seconds: str, least: str = _LEAST) -> Decorator:
+def run_options(seconds: str, least: str = _LEAST, without: Collection[str] = ()) -> Decorator:
     """Return the decorator that gives a command all options of runs, as one ``options``.
 
-    ``seconds`` is the default of ``--for``, ``least`` its help.
+    ``seconds`` is the default of ``--for``, ``least`` its help. ``without``: fields of RunOptions
+    that have no effect on the command, which then has no option for them.
     """
     time = click.option("--for", "seconds", type=DURATION, default=seconds, help=least)
-    return gathered("options", _run_options, time, *_RUN)
+    named = {"seconds": time} | _RUN
+    own = [option for name, option in named.items() if name not in without]
+    own += [*_CONFIG, _NO_SANDBOX, *(() if "seed" in without else (_SEED,))]
+    return gathered("options", _run_options, *own)
 
 
 def _run_options(

@@ -10,20 +10,17 @@ from mmrace.answers.answer import Answer
 from mmrace.cli.app import App
 from mmrace.cli.command import command
 from mmrace.cli.options import (
-    UNSTEERED,
-    WITNESS,
     WITNESS_FILE,
     arms_options,
     kernel_option,
     out_option,
     race_option,
-    refuse,
     series_option,
     subject_options,
     tree_option,
     workload_option,
 )
-from mmrace.cli.runoptions import build_options, place_options, run_options
+from mmrace.cli.runoptions import UNSTEERED, build_options, place_options, run_options
 from mmrace.cli.session import open_session
 from mmrace.definitions.race import Race, load_race
 from mmrace.definitions.witness import Witness, save_witness, witness_place
@@ -48,12 +45,12 @@ from mmrace.symbols.nameable import nameable
     multiple=True,
     metavar="PATTERN",
     help="Source files whose accesses are watched; !PATTERN leaves files out. "
-    "[default: mm/ without allocators, and what shares data with it]",
+    "[default: mm/ without allocators, and code that shares data with it]",
 )
 @out_option("RACE-WORKLOAD.witness.toml")
 @click.option("--window", is_flag=True, help="Print the witness as windows for race.toml.")
 @place_options
-@run_options("10m", "Time of the search (wall time).")
+@run_options("10m", "Time of the search (wall time).", without=("at_most", *UNSTEERED))
 def hunt(
     app: App,
     race: Race | None,
@@ -71,7 +68,6 @@ def hunt(
     schedule that fails is reduced, proven from another boot, and written as a witness for `mmrace
     replay`.
     """
-    refuse("hunt", UNSTEERED)
     if not race:
         raise UserError("hunt needs the failure that counts; name it with --race or --repro")
     chosen = race.hunted_workload(workload)
@@ -83,13 +79,15 @@ def hunt(
 
 
 @command("attack")
-@subject_options("Race that the fix is about. [default: the one that --after changes most]")
+@subject_options(
+    "Race that the fix is about. [default: the one whose functions --after changes most]"
+)
 @tree_option()
 @arms_options
-@click.option("--workload", help="Attack with this workload alone. [default: all that decide]")
+@click.option("--workload", help="Attack with this workload alone. [default: all of the race]")
 @out_option("RACE-attack.witness.toml")
 @place_options
-@run_options("10m", "Time of the attack (wall time).")
+@run_options("10m", "Time of the attack (wall time).", without=("at_most", "accel", *UNSTEERED))
 def attack(
     app: App,
     race: Race | None,
@@ -107,7 +105,6 @@ def attack(
     failure ends the attack; a witness is written if one is found. Without a failure the answer is
     what was tried.
     """
-    refuse("attack", UNSTEERED)
     session = open_session(app)
     race = race or pick_race(session, tree, before, after, options)
     place = witness_place(out, f"{race.name}-attack")
@@ -122,12 +119,15 @@ def attack(
 @kernel_option
 @series_option
 @click.option("--times", type=click.IntRange(1), default=10, help="Number of replays.")
-@run_options("2s", "Time of a replay, in which the schedule is tried again (wall time).")
+@run_options(
+    "2s",
+    "Time of a replay, in which the schedule is tried again and again (wall time).",
+    without=("at_most", "machine", *UNSTEERED, "seed"),  # a witness names machine and seed
+)
 def replay(
     app: App, witness: Witness, tree: str, series: tuple[str, ...], times: int, options: RunOptions
 ) -> Answer:
     """Follow the schedule in WITNESS, each time from the same snapshot at the race's start."""
-    refuse("replay", WITNESS | {"seed": "a witness names its seed"})
     return experiments.replays(
         follow_witness(open_session(app), witness, tree, series, times, options)
     )

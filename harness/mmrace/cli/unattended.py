@@ -41,7 +41,7 @@ def ci(
 ) -> Answer:
     """Decide all cells of a job within its budget of time; exit with the worst cell's code.
 
-    Kernels are reused where nothing changed. The cell that needs least time to be decided is served
+    Kernels are reused where nothing changed. The cell that needs the least time for a decision runs
     first.
     """
     if keys:

@@ -174,7 +174,7 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     session.note(str(failure))
     others = [f"{title} ({count})" for title, count in learning.titles if title != failure.name]
     if others and failure.title:
-        session.note(f"not taken, foreign from here on: {', '.join(others)}")
+        session.note(f"other titles, which count as foreign: {', '.join(others)}")
     if failure.name == OWN_END:
         return Learnt(with_own_end(race), tuple(runs), failure)
     return Learnt(with_failure(race, failure.title, failure.report), tuple(runs), failure)

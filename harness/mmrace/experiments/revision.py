@@ -67,10 +67,10 @@ class KernelProbe:
         run = self._run(revision, ahead if revision in self._booted else 1)
         if revision not in self._booted and not _started(run):
             title = run.judgement().title
-            self._note(f"{revision[:12]} did not come to the workload, {title}")
+            self._note(f"{revision[:12]} did not start the workload: {title}")
             run = self._run(revision, 1)
             if not _started(run):
-                self._note(f"{revision[:12]} is skipped: it did not come to the workload twice")
+                self._note(f"{revision[:12]} is skipped: it did not start the workload twice")
                 return Result.SKIP
         self._booted.add(revision)
         return result_of(run.judgement())

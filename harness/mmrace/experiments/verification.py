@@ -215,9 +215,7 @@ class Verification:
         key = campaign_key(ids, asdict(self._campaign.rules), works)
         with campaign_slots(self._session.home, key, self._session.note) as slots:
             if slots.runs:
-                self._session.note(
-                    f"going on with the {len(slots.runs)} runs that this campaign has made"
-                )
+                self._session.note(f"resuming this campaign: {len(slots.runs)} runs are made")
             yield slots
 
 

@@ -171,7 +171,7 @@ class Guest:
         """
         while (heard := self.hear(seconds)) != Heard():
             if heard.ended:
-                raise InfraError(f"QEMU ended: {last_line(self.console) or 'it said nothing'}")
+                raise InfraError(f"QEMU ended: {last_line(self.console) or 'it printed nothing'}")
             if heard.stop:
                 return heard.stop
             seconds = 0

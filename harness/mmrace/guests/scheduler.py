@@ -45,7 +45,7 @@ def _addresses(step: Step, resolver: Resolver) -> frozenset[int]:
                 return frozenset(found.addresses)
     gated = resolver.resolve(step.point)  # or the error of a kernel that has none of them
     raise UserError(
-        f"`{gated.point}`: in this kernel that place is reached on other ways as well,"
+        f"`{gated.point}`: in this kernel other code reaches that place too,"
         " which the scheduler cannot tell apart; name another"
     )
 
@@ -121,7 +121,7 @@ class Scheduler:
             target = _Wanted(placed, own, tasks.get(step.task))
             stand = _arrive(turns, target, going, standing, end)
             if stand is None:
-                why = f"{step.actor} did not come to `{step.point[0]}` in time"
+                why = f"{step.actor} did not reach `{step.point[0]}` in time"
                 return got(number, number > 0, why)
             since = round(time.monotonic() - self._restored, 6)
             arrivals.append(Arrival(since, number, step.actor, stand.thread, stand.pc))

@@ -193,7 +193,7 @@ def _own(home: Home, name: str, series: tuple[str, ...]) -> Built:
     base = base_for(kernel.release)
     tree = Tree(name, "", "", kernel.release, name, "kernel")
     applied = Applied("", "", (), (), ())
-    note = "a kernel of its user's, taken as it is"
+    note = "a kernel that its user built, unchanged"
     return Built(
         tree,
         (),

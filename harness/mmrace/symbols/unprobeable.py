@@ -30,7 +30,7 @@ class Unprobeable:
         """Raise UserError, naming the point, when a kprobe cannot be placed at it."""
         if point.gate:
             raise UserError(
-                f"`{point.point}`: in this kernel that place is reached on other ways as well,"
+                f"`{point.point}`: in this kernel other code reaches that place too,"
                 " which a kprobe cannot tell apart; steer by the director"
             )
         for address in point.addresses:
