@@ -39,9 +39,7 @@ _ENDS = (
     click.option("--series", help="Bisect the patches of a series on --tree."),
     click.option("--before", multiple=True, help="Series beneath --series; repeatable."),
     click.option("--fix", is_flag=True, help="Find the patch of --series that ends the failure."),
-    click.option(
-        "--enough", is_flag=True, help="Find the fewest patches of --series that end the failure."
-    ),
+    click.option("--enough", is_flag=True, help="Find the fewest patches that end the failure."),
 )
 _LIMITS = (
     click.option(
@@ -69,10 +67,8 @@ _LIMITS = (
 @witness_option
 @gathered("limits", Limits, *_LIMITS)
 @click.option("--deadline", type=DURATION, default="10m", help="Maximum time of a run of ARGV.")
-@click.option(
-    "--build-cost", type=DURATION, help="Assumed time to build a revision. [default: estimated]"
-)
-@click.option("--run-cost", type=DURATION, help="Assumed time of a run. [default: estimated]")
+@click.option("--build-cost", type=DURATION, help="Assumed time to build a revision.")
+@click.option("--run-cost", type=DURATION, help="Assumed time of a run.")
 @place_options
 @run_options("20s")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)

@@ -48,8 +48,7 @@ _RULES = (
         help="Exclude that the kernel after fails RATIO times as often; smaller takes longer.",
     ),
     click.option(
-        "--rate", type=float, default=1.0, metavar="RATE",
-        help="Exclude that a share RATE or more of the runs of the kernel after fail."
+        "--rate", type=float, default=1.0, metavar="RATE", help="Exclude a failure rate of RATE."
     ),
     click.option(
         "--runs", "pairs", type=click.IntRange(1), default=60,
@@ -126,20 +125,9 @@ def verify(
 @click.option("--race", "names", multiple=True, help="Race; repeatable. [default: all, or --repro]")
 @reproducer_options
 @tree_option(multiple=True)
-@click.option(
-    "--series",
-    multiple=True,
-    help="Series of one column, A+B for both; repeatable. [default: none]",
-)
-@click.option(
-    "--before", multiple=True, help="Series of the kernel before: cells are then verdicts."
-)
-@click.option(
-    "--runs",
-    "count",
-    type=click.IntRange(1),
-    help="Runs of a cell, or pairs of a path. [default: 1, or 60]",
-)
+@click.option("--series", multiple=True, help="Series of a column; A+B: both. [default: none]")
+@click.option("--before", multiple=True, help="Series before; cells are then verdicts.")
+@click.option("--runs", "count", type=click.IntRange(1), help="Runs, or pairs. [default: 1, or 60]")
 @alpha_option
 @attack_options
 @click.option(

@@ -85,13 +85,10 @@ def report_command(
     type=click.IntRange(0),
     help="Days unused. [default: 30; 0 for what can be built again on a full disk]",
 )
-@click.option(
-    "--yes", is_flag=True, help="Free the space. [default: only show what would be freed]"
-)
+@click.option("--yes", is_flag=True, help="Free the space. [default: only show it]")
 def clean(app: App, kinds: tuple[str, ...], days: int | None, yes: bool) -> Answer:
     """Show what the home holds, by kind; with --yes free what was not used for a while.
 
-    Files that a running mmrace uses are kept. Builds also keep the home below MMRACE_HOME_LIMIT
-    (20G).
+    Files that a running mmrace uses are kept. Builds keep the home below MMRACE_HOME_LIMIT (20G).
     """
     return host.home_contents(app.home, storage.clean(app.home, kinds, days, really=yes))

@@ -28,11 +28,7 @@ from mmrace.runs.record import find_run
 
 @command("demo")
 @tree_option(default="debian:6.1")
-@run_options(
-    "60s",
-    "Maximum time in the race phase of a run that holds (guest seconds).",
-    without=UNSTEERED,
-)
+@run_options("60s", "Maximum race phase of a run that holds (guest seconds).", UNSTEERED)
 def demo(app: App, tree: str, options: RunOptions) -> Answer:
     """Show races before and after their fixes: the bug put back, then fixed again.
 

@@ -46,9 +46,7 @@ _RUN = {
         type=DURATION,
         help=f"Maximum time in the race phase of a run. [default: {CAP} times --for]",
     ),
-    "machine": click.option(
-        "--machine", help="Machine: a name in qemu/machines. [default: the race's]"
-    ),
+    "machine": click.option("--machine", help="Machine of qemu/machines. [default: the race's]"),
     "accel": click.option(
         "--accel",
         type=click.Choice(["auto", "kvm", "tcg"]),
@@ -66,28 +64,24 @@ _RUN = {
         default="director",
         help="Steering backend: QEMU plugin (TCG) or a kprobe module in the guest.",
     ),
-    "ltp": click.option(
-        "--ltp", help="LTP tree added by `mmrace tree add`. [default: the first one]"
+    "ltp": click.option("--ltp", help="LTP tree, by `mmrace tree add`. [default: the first one]"),
+    "seed": click.option(
+        "--seed", type=click.IntRange(0), help="Random seed. [default: a new one]"
     ),
 }
-_SEED = click.option("--seed", type=click.IntRange(0), help="Random seed. [default: a new one]")
-UNSTEERED = ("steer", "steer_by")  # of commands that choose the steering themselves
-
-
+UNSTEERED = ("steer", "steer_by")  # options without effect where the command steers by itself
 _LEAST = "Minimum time in the race phase of a run (guest seconds)."
 
 
 def run_options(seconds: str, least: str = _LEAST, without: Collection[str] = ()) -> Decorator:
     """Return the decorator that gives a command all options of runs, as one ``options``.
 
-    ``seconds`` is the default of ``--for``, ``least`` its help. ``without``: fields of RunOptions
-    that have no effect on the command, which then has no option for them.
+    ``seconds`` is the default of ``--for``, ``least`` its help. ``without``: names of options that
+    would have no effect on the command.
     """
     time = click.option("--for", "seconds", type=DURATION, default=seconds, help=least)
-    named = {"seconds": time} | _RUN
-    own = [option for name, option in named.items() if name not in without]
-    own += [*_CONFIG, _NO_SANDBOX, *(() if "seed" in without else (_SEED,))]
-    return gathered("options", _run_options, *own)
+    own = [one for name, one in ({"seconds": time} | _RUN).items() if name not in without]
+    return gathered("options", _run_options, *own, *_CONFIG, _NO_SANDBOX)
 
 
 def _run_options(

@@ -50,7 +50,7 @@ from mmrace.symbols.nameable import nameable
 @out_option("RACE-WORKLOAD.witness.toml")
 @click.option("--window", is_flag=True, help="Print the witness as windows for race.toml.")
 @place_options
-@run_options("10m", "Time of the search (wall time).", without=("at_most", *UNSTEERED))
+@run_options("10m", "Time of the search (wall time).", ("at_most", *UNSTEERED))
 def hunt(
     app: App,
     race: Race | None,
@@ -87,7 +87,7 @@ def hunt(
 @click.option("--workload", help="Attack with this workload alone. [default: all of the race]")
 @out_option("RACE-attack.witness.toml")
 @place_options
-@run_options("10m", "Time of the attack (wall time).", without=("at_most", "accel", *UNSTEERED))
+@run_options("10m", "Time of the attack (wall time).", ("at_most", "accel", *UNSTEERED))
 def attack(
     app: App,
     race: Race | None,
@@ -119,11 +119,7 @@ def attack(
 @kernel_option
 @series_option
 @click.option("--times", type=click.IntRange(1), default=10, help="Number of replays.")
-@run_options(
-    "2s",
-    "Time of a replay, in which the schedule is tried again and again (wall time).",
-    without=("at_most", "machine", *UNSTEERED, "seed"),  # a witness names machine and seed
-)
+@run_options("2s", "Time of a replay (wall time).", ("at_most", "machine", "seed", *UNSTEERED))
 def replay(
     app: App, witness: Witness, tree: str, series: tuple[str, ...], times: int, options: RunOptions
 ) -> Answer:
