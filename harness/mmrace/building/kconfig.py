@@ -189,7 +189,19 @@ def not_stuck(options: Iterable[Option], config: Mapping[str, str]) -> tuple[Opt
 
 def dispensable() -> frozenset[str]:
     """Options that the fragments ask for and a guest works without (``configs/wanted``)."""
-    text = (data_dir("configs") / "wanted").read_text(encoding="utf-8")
+    return _names("wanted")
+
+
+def yielding() -> frozenset[str]:
+    """Options of the fragments that a whole config decides, where it names them.
+
+    They are listed in ``configs/yielding``.
+    """
+    return _names("yielding")
+
+
+def _names(file: str) -> frozenset[str]:
+    text = (data_dir("configs") / file).read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 

@@ -26,6 +26,7 @@ from mmrace.building.kconfig import (
     merge,
     not_stuck,
     parse_config,
+    yielding,
 )
 from mmrace.errors import BuildError, UserError, disk_full, no_room
 from mmrace.home import Home, write_file
@@ -58,6 +59,8 @@ def configure(
     if request.lenient:
         options = built_in(options)
     whole, dropped = _without_keys(request.whole, directory.source)
+    options, theirs = _yield(options, whole)
+    dropped += theirs
     lines = "".join(f"{assignment(option.name, option.value)}\n" for option in options)
     write_file(directory.build / _FRAGMENT, lines)
     directory.remember(configured=None)
@@ -83,6 +86,23 @@ def _may_go(option: Option, request: ConfigRequest) -> bool:
     if option.rank == USER:
         return request.lenient
     return request.users and option.name in dispensable()
+
+
+def _yield(options: tuple[Option, ...], whole: str) -> tuple[tuple[Option, ...], list[str]]:
+    """Leave out what a whole config decides, with a line for each that it has otherwise."""
+    theirs = parse_config(whole)
+    decided = [
+        option
+        for option in options
+        if option.rank != USER and option.name in yielding() and option.name in theirs
+    ]
+    lines = [
+        f"CONFIG_{option.name}={option.value} ({option.fragment}) is {theirs[option.name]}:"
+        " the config decides that"
+        for option in decided
+        if theirs[option.name] != option.value
+    ]
+    return tuple(option for option in options if option not in decided), lines
 
 
 def _find_lost(whole: str, options: Sequence[Option], config: dict[str, str]) -> tuple[Option, ...]:
