@@ -18,6 +18,7 @@ from mmrace.building.build import build_kernel
 from mmrace.building.directory import FIXED_ENV, BuildDirectory
 from mmrace.building.kconfig import DEFAULT_FRAGMENTS
 from mmrace.building.kernel import Kernel
+from mmrace.building.request import request_kernel
 from mmrace.definitions.base import base_for
 from mmrace.home import Home
 from mmrace.proc import Bind, Sandbox, run
@@ -75,15 +76,11 @@ class _Unpacked(Exception):  # noqa: N818
 
 
 def _build(home: Home, tree: Tree, progress: Callable[[str], None] | None = None) -> Kernel:
-    return build_kernel(
-        home,
-        tree.commit,
-        tree.tree_hash,
-        base_for(tree.version),
-        DEFAULT_FRAGMENTS,
-        outside=False,
-        progress=progress or _quiet,
+    base = base_for(tree.version)
+    wanted = request_kernel(
+        home, tree.commit, tree.tree_hash, base, DEFAULT_FRAGMENTS, outside=False
     )
+    return build_kernel(home, wanted, progress or _quiet)
 
 
 def _spare_checkout(home: Home, tree: Tree) -> None:

@@ -14,6 +14,7 @@ from mmrace.bisect.engine import Bisection
 from mmrace.bisect.loop import drive
 from mmrace.bisect.search import Costs
 from mmrace.bisect.values import Answer, Settings
+from mmrace.building.request import Request
 from mmrace.definitions import base as base_module
 from mmrace.definitions.race import load_race
 from mmrace.errors import BuildError, UserError
@@ -58,7 +59,8 @@ class Toy:
         self.failing: str = "mm/new3.c"
         self.unbuildable: str = "nothing"
 
-    def build(self, _home: Home, commit: str, *_: object, **__: object) -> object:
+    def build(self, _home: Home, request: Request, _progress: object) -> object:
+        commit = request.commit
         files = git(self.home.trees / "store.git", "ls-tree", "-r", "--name-only", commit).split()
         if self.unbuildable in files and "mm/new5.c" not in files:
             raise BuildError("the kernel did not build: mm/walk.c:1: oh")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmrace.building.build import build_kernel
+from mmrace.building.request import request_kernel
 from mmrace.definitions.base import Base, Build
 from mmrace.home import Home, write_file
 from mmrace.sandbox import have_bubblewrap
@@ -69,9 +70,10 @@ def build(top: Path, conf: str, *, outside: bool = False) -> None:
     if conf:
         write_file(home.ccache / "ccache.conf", conf)
     tree = add_tree(home, "toy", str(top / "tree"), None, str)
-    build_kernel(
-        home, tree.commit, tree.tree_hash, BASE, ("migration",), outside=outside, progress=str
+    wanted = request_kernel(
+        home, tree.commit, tree.tree_hash, BASE, ("migration",), outside=outside
     )
+    build_kernel(home, wanted, str)
 
 
 def test_homes_share_objects_by_a_server_that_the_user_named(

@@ -15,6 +15,7 @@ from fakes.executor import MadeRuns
 from fakes.inbox import patches
 from fakes.kerneltree import commit_all, git, make_kernel
 from mmrace.answers.answer import Answer
+from mmrace.building.request import Request
 from mmrace.cli import checking as cli_checking
 from mmrace.cli import cli
 from mmrace.cli import running as cli_running
@@ -23,6 +24,7 @@ from mmrace.experiments import checking, running
 from mmrace.experiments.running import Runs
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
+from mmrace.progress import Tell
 from mmrace.runs import kernels
 from mmrace.runs.kernels import Built
 from mmrace.sources.tree import add_tree
@@ -97,7 +99,7 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All is real but the kernel's build, and runs: these have the outcomes of the list."""
     outcomes: list[str] = []
     kernel = SimpleNamespace(id="0" * 16, reused=True, dropped="", notes=(), release="6.1.192")
-    monkeypatch.setattr(kernels, "build_kernel", lambda *_args, **_named: kernel)
+    monkeypatch.setattr(kernels, "build_kernel", lambda *_args: kernel)
 
     def run_workloads(_session: object, _built: object, race: object, *_rest: object) -> Runs:
         outcomes.append(race.name)  # type: ignore[attr-defined]
@@ -173,7 +175,7 @@ def test_none_fits_and_what_cannot_be_told_are_warnings(
         str(run.exception) == "no race matches this series: it changes other; name one with --race"
     )
 
-    def broken(*_args: object, **_named: object) -> None:
+    def broken(*_args: object) -> None:
         raise InfraError("gcc missing")
 
     monkeypatch.setattr(kernels, "build_kernel", broken)
@@ -202,9 +204,9 @@ def test_a_race_that_the_series_is_about_gets_the_kernel_that_it_shows_on(
     fragments: list[tuple[str, ...]] = []
     built = kernels.build_kernel
 
-    def build_kernel(*words: object, **named: object) -> object:
-        fragments.append(words[4])  # type: ignore[arg-type]
-        return built(*words, **named)  # type: ignore[arg-type]
+    def build_kernel(home: Home, request: Request, progress: Tell) -> object:
+        fragments.append(tuple(Path(one.name).stem for one in request.config.fragments))
+        return built(home, request, progress)
 
     monkeypatch.setattr(kernels, "build_kernel", build_kernel)
     monkeypatch.setattr(cli_running.answers, "new_runs", lambda *_args, **_named: Answer({}))
@@ -226,8 +228,8 @@ def test_verify_each_names_the_first_bad_patch_of_a_real_series(
     monkeypatch.setattr(
         kernels,
         "build_kernel",
-        lambda _home, commit, *_args, **_named: SimpleNamespace(
-            id=commit, reused=True, warnings=(), dropped="", notes=()
+        lambda _home, request, _progress: SimpleNamespace(
+            id=request.commit, reused=True, warnings=(), dropped="", notes=()
         ),
     )
     seen: list[tuple[str, ...]] = []

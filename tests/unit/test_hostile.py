@@ -17,6 +17,7 @@ from mmrace.building import directory as directory_module
 from mmrace.building import request as request_module
 from mmrace.building.build import build_kernel
 from mmrace.building.kernel import Kernel
+from mmrace.building.request import request_kernel
 from mmrace.building.tools import missing_tools
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, MmraceError
@@ -57,16 +58,17 @@ class Lab:
         """Build the tree with shell lines at the end of its bzImage rule."""
         self.evil = evil.replace("USER", str(self.user)).replace("MARK", self.mark)
         self.messages.clear()
-        return build_kernel(
+        tree_hash = hashlib.sha256(self.evil.encode()).hexdigest()
+        wanted = request_kernel(
             self.home,
             "commit",
-            hashlib.sha256(self.evil.encode()).hexdigest(),
+            tree_hash,
             BASE,
             ("migration",),
             outside=outside,
-            progress=self.messages.append,
             sandboxed=sandboxed,
         )
+        return build_kernel(self.home, wanted, self.messages.append)
 
     def state(self) -> dict[str, bytes]:
         """All that must not change: the user's files, the cache, and the kernels there are."""

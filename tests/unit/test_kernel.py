@@ -21,7 +21,7 @@ from mmrace.building.build import build_kernel
 from mmrace.building.directory import BuildDirectory
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.module import build_module
-from mmrace.building.request import built_among
+from mmrace.building.request import Request, built_among, request_kernel
 from mmrace.building.tools import missing_tools
 from mmrace.definitions.base import Base, Build, Mark, Need
 from mmrace.errors import BuildError, InfraError, UserError
@@ -73,30 +73,26 @@ class Lab:
         touched: Sequence[tuple[str, str]] = (),
     ) -> Kernel:
         self.messages.clear()
-        return build_kernel(
-            self.home,
-            f"commit-{tree_hash}",
-            tree_hash,
-            on or base(),
-            configs,
-            outside=outside,
-            progress=self.messages.append,
-            touched=touched,
+        wanted = self.request(tree_hash, configs, on, outside, touched)
+        return build_kernel(self.home, wanted, self.messages.append)
+
+    def request(
+        self,
+        tree_hash: str = "a",
+        configs: Sequence[str | Path] = ("migration",),
+        on: Base | None = None,
+        outside: bool = False,
+        touched: Sequence[tuple[str, str]] = (),
+    ) -> Request:
+        commit = f"commit-{tree_hash}"
+        return request_kernel(
+            self.home, commit, tree_hash, on or base(), configs, outside=outside, touched=touched
         )
 
     def module(self, kernel: Kernel, sources: Path, outside: bool = False) -> Path:
         self.messages.clear()
-        return build_module(
-            self.home,
-            kernel,
-            "commit-a",
-            "a",
-            base(),
-            ("migration",),
-            sources,
-            outside=outside,
-            progress=self.messages.append,
-        )
+        wanted = self.request(outside=outside)
+        return build_module(self.home, kernel, wanted, sources, self.messages.append)
 
     def compiled(self) -> list[str]:
         return [text.split()[-1] for text in self.messages if text.endswith(".o")]

@@ -11,6 +11,7 @@ import pytest
 
 from clusters import Cluster, wait_for
 from mmrace.building.kernel import Kernel, load_kernel
+from mmrace.building.request import request_kernel
 from mmrace.definitions.base import Base, Build
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.executors.cache import WorkerCache
@@ -48,10 +49,11 @@ class Site:
 
     def build(self, executor: ClusterExecutor, of: tuple[str, str], **more: bool) -> Kernel:
         self.messages.clear()
-        kernel: Kernel = executor.build(
-            self.home, *of, BASE, ("migration",), progress=self.messages.append,
-            touched=(("mm/rmap.c", "mm: a patch"),), **{"outside": False, **more},
-        )  # fmt: skip
+        touched = (("mm/rmap.c", "mm: a patch"),)
+        wanted = request_kernel(
+            self.home, *of, BASE, ("migration",), touched=touched, **{"outside": False, **more}
+        )
+        kernel: Kernel = executor.build(self.home, wanted, self.messages.append)
         return kernel
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmrace.building.build import build_kernel
+from mmrace.building.request import request_kernel
 from mmrace.definitions.base import Base, Pristine, base_for, load_bases
 from mmrace.definitions.race import load_race, race_dir
 from mmrace.errors import MmraceError
@@ -155,14 +156,14 @@ def test_every_prefix_of_the_series_builds(source: Source) -> None:
         first = Series("vulnerable", vulnerable.patches[:taken], outside=False)
         second = Series("fixes", fixes.patches[:put], outside=False, opposite=fixes.opposite)
         made = source.apply(*needed, *((first, second) if put else (first,)))
-        kernel = build_kernel(
+        wanted = request_kernel(
             source.home,
             made.commit,
             made.tree_hash,
             source.base,
             CONFIGS,
             outside=False,
-            progress=str,
             touched=made.touched,
         )
+        kernel = build_kernel(source.home, wanted, str)
         assert kernel.image.is_file()

@@ -3,7 +3,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,7 @@ from mmrace.building.kconfig import parse_config
 from mmrace.building.kernel import Kernel, load_kernel, publish_kernel
 from mmrace.building.kernelconfig import check_names, configure
 from mmrace.building.objects import estimate_objects
-from mmrace.building.request import Request, digest, recall, remember, request_kernel
-from mmrace.definitions.base import Base
+from mmrace.building.request import Request, digest, recall, remember
 from mmrace.errors import BuildError, disk_full, no_room
 from mmrace.home import Home, build_lock, write_file
 from mmrace.leftover import holding
@@ -37,35 +36,12 @@ _MORE = 400_000_000
 _OBJECT = re.compile(r"  (?:CC|AS)\s+(?:\[M\]\s+)?(\S+)")
 
 
-def build_kernel(
-    home: Home,
-    commit: str,
-    tree_hash: str,
-    base: Base,
-    configs: Sequence[str | Path],
-    *,
-    outside: bool,
-    progress: Progress,
-    touched: Iterable[tuple[str, str]] = (),
-    sandboxed: bool = True,
-) -> Kernel:
-    """Build the kernel of a commit in the store of trees, or find it built.
+def build_kernel(home: Home, order: Request, progress: Progress) -> Kernel:
+    """Build the kernel of a request, or find it built.
 
-    ``configs``: see ``kconfig.config_request``. ``outside`` says that patches came from elsewhere;
-    ``touched`` pairs each file that a patch changes with the patch's name. Raises BuildError when
-    the kernel does not compile (with the compiler's message and that patch) or an option did not
-    stick; UserError for conflicting fragments; InfraError for missing tools and a full disk.
-    Without ``sandboxed`` makefiles have all the rights that mmrace has.
+    Raises BuildError when the kernel does not compile (with the compiler's message and the patch to
+    blame) or an option did not stick; UserError for unknown options; InfraError for a full disk.
     """
-    order = request_kernel(
-        home, commit, tree_hash, base, configs, outside=outside, touched=touched,
-        sandboxed=sandboxed,
-    )  # fmt: skip
-    return build_requested(home, order, progress)
-
-
-def build_requested(home: Home, order: Request, progress: Progress) -> Kernel:
-    """Build the kernel of a request, or find it built; errors as those of ``build_kernel``."""
     started = time.monotonic()
     directory = choose_directory(home, order)
     with report_full_disk(home):

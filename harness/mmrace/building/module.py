@@ -2,7 +2,7 @@
 """Modules for a kernel, built in the directory that built it."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmrace.building.buildlog import first_failure
@@ -17,8 +17,7 @@ from mmrace.building.choice import (
 from mmrace.building.directory import BuildDirectory
 from mmrace.building.kernel import Kernel
 from mmrace.building.kernelconfig import configure
-from mmrace.building.request import digest, request_kernel
-from mmrace.definitions.base import Base
+from mmrace.building.request import Request, digest
 from mmrace.errors import BuildError, disk_full, no_room
 from mmrace.home import Home, publish, write_file
 from mmrace.leftover import keep
@@ -27,36 +26,23 @@ _MODULE = "mmrace-module"  # of a build directory
 
 
 def build_module(
-    home: Home,
-    kernel: Kernel,
-    commit: str,
-    tree_hash: str,
-    base: Base,
-    configs: Sequence[str | Path],
-    sources: Path,
-    *,
-    outside: bool,
-    progress: Progress,
-    sandboxed: bool = True,
+    home: Home, kernel: Kernel, order: Request, sources: Path, progress: Progress
 ) -> Path:
     """Build a module for a kernel from a folder with a Kbuild file, or find it built.
 
-    All but ``kernel`` and ``sources`` is what ``build_kernel`` made that kernel from. Raises
-    BuildError when it does not compile, InfraError as ``build_kernel`` does.
+    ``order``: the request that the kernel was built for. Raises BuildError when the module does not
+    compile, InfraError as ``build_kernel`` does.
     """
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.iterdir())}
     final = home.programs / f"{sources.name}-{digest([kernel.id, files])[:16]}"
     if not keep(final):
-        order = request_kernel(
-            home, commit, tree_hash, base, configs, outside=outside, sandboxed=sandboxed
-        )
         directory = choose_directory(home, order)
         with report_full_disk(home), lock_build(directory, progress):
             try:
                 copy_built(directory, order, progress)
                 with directory.at_work():
                     progress("checking out")
-                    check_out_in(directory, base.name, commit, progress)
+                    check_out_in(directory, order.base, order.commit, progress)
                     configure(directory, order.config, order.config_digest)
                     progress(f"building {sources.name}")
                     _make_module(directory, files)

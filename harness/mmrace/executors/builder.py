@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from mmrace.building.build import build_requested
+from mmrace.building.build import build_kernel
 from mmrace.building.request import check_inputs
 from mmrace.errors import BuildError, UserError
 from mmrace.executors.board import BEGUN
@@ -35,7 +35,7 @@ def _build(task: Task, mine: CellWorker, text: str) -> Answer:
         # The worker lacks the submitter's commit; a build needs only its tree.
         here = replace(request, commit=request.tree_hash)
         try:
-            made = build_requested(home, here, lambda state: task.tell(request.key, state))
+            made = build_kernel(home, here, lambda state: task.tell(request.key, state))
         except (BuildError, UserError) as error:
             why = (error.message, error.detail)
             blames = isinstance(error, UserError)

@@ -2,15 +2,13 @@
 """Kernels built by workers and published in the submitter's home."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from mmrace import __version__
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.kernelconfig import check_names
-from mmrace.building.request import Request, recall, remember, request_kernel
-from mmrace.definitions.base import Base
+from mmrace.building.request import Request, recall, remember
 from mmrace.errors import BuildError, InfraError, UserError
 from mmrace.executors.builder import build_order
 from mmrace.executors.dispatch import Dispatch, Job
@@ -29,37 +27,22 @@ class RemoteBuilds:
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
 
-    def __call__(
-        self,
-        home: Home,
-        commit: str,
-        tree_hash: str,
-        base: Base,
-        configs: Sequence[str | Path],
-        *,
-        outside: bool,
-        progress: Callable[[str], None],
-        touched: Iterable[tuple[str, str]] = (),
-        sandboxed: bool = True,
-    ) -> Kernel:
+    def __call__(self, home: Home, request: Request, progress: Callable[[str], None]) -> Kernel:
         """Return the kernel, built by a worker or found in the home; raises as ``build_kernel``."""
-        if not sandboxed:
+        if not request.sandboxed:
             raise UserError("workers build in a sandbox only; omit --no-sandbox or --build-on")
-        request = request_kernel(
-            home, commit, tree_hash, base, configs, outside=outside, touched=touched
-        )
         if kernel := recall(home, request):
             return kernel
-        check_names(home, commit, request.config)
+        check_names(home, request.commit, request.config)
         progress("packing the source")
-        packs = make_packs(home, base.name, tree_hash)
+        packs = make_packs(home, request.base, request.tree_hash)
         files = {name: file_digest(place_of(home, name)) for _, name in packs}
         store = self._dispatch.store
         order = Order(
             version=__version__, request=request, packs=packs, files=files, store=store
         ).model_dump_json()
         progress("on a worker")
-        what, title = f"the build of {commit[:12]}", f"build {base.name}"
+        what, title = f"the build of {request.commit[:12]}", f"build {request.base}"
         job = Job((request.key,), what, title, build_order, lambda _tried: order, files)
         receipt, archives = self._dispatch.deliver(job)
         if receipt.refused:

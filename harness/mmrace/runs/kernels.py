@@ -9,6 +9,7 @@ from mmrace.building.build import build_kernel
 from mmrace.building.kconfig import DEFAULT_FRAGMENTS
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.module import build_module
+from mmrace.building.request import Request, request_kernel
 from mmrace.building.userkernel import take_kernel
 from mmrace.data import data_dir
 from mmrace.definitions.base import Base, base_for
@@ -27,7 +28,7 @@ from mmrace.sources.tree import Tree, find_tree
 from mmrace.symbols.resolve import Resolver
 
 DEFAULT = Intake()
-Builder = Callable[..., Kernel]
+Builder = Callable[[Home, Request, Tell], Kernel]
 OWN = "kernel:"  # prefix, before the kernel id, of the tree name of a user's own kernel
 
 
@@ -120,36 +121,24 @@ def build(
     all_configs = (*fragments(), *configs)
     prepared = prepare(home, tree_name, series, step, intake, building=True)
     tree, base, applied = prepared.tree, prepared.base, prepared.applied
-    outside = any(item.outside for item in prepared.resolved)
     with step(f"build {tree.version} {' + '.join(prepared.series) or 'as it is'}") as tell:
-        kernel = (builder or build_kernel)(
+        request = request_kernel(
             home,
             applied.commit,
             applied.tree_hash,
             base,
             all_configs,
-            outside=outside,
-            progress=tell,
+            outside=any(item.outside for item in prepared.resolved),
             touched=applied.touched,
             sandboxed=intake.sandboxed,
         )
+        kernel = (builder or build_kernel)(home, request, tell)
         how = (", reused" if kernel.reused else "") + (f"; {kernel.dropped}" * bool(kernel.dropped))
         tell("\n  ".join((f"= {kernel.id[:12]}{how}", *kernel.notes)))
     module = None
     if DELAY_CONFIG in all_configs:
         with step("the module that delays") as tell:
-            module = build_module(
-                home,
-                kernel,
-                applied.commit,
-                applied.tree_hash,
-                base,
-                all_configs,
-                data_dir("qemu") / "kprobe-delay",
-                outside=outside,
-                progress=tell,
-                sandboxed=intake.sandboxed,
-            )
+            module = build_module(home, kernel, request, data_dir("qemu") / "kprobe-delay", tell)
             tell(f"= {module.parent.name}")
     return Built(
         tree,
