@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mmrace.answers.answer import Answer, Table
+from mmrace.answers.runs import short_id
 from mmrace.crash import Crash, record
 from mmrace.groups import Group, Rate
 from mmrace.symbols import decode
@@ -62,20 +63,25 @@ def crashes_of_logs(found: Mapping[Path, Sequence[Crash]]) -> Answer:
 
 def crash_groups(found: Sequence[Group]) -> Answer:
     """Return crashes over all runs."""
-    rows = [
+    rows = [(str(item.runs), short_id(item.last), item.title) for item in found]
+    more = [
         (str(item.runs), item.kind, item.title, " ".join(item.races), item.last) for item in found
     ]
-    head = ("runs", "kind", "title", "races", "last run")
-    return Answer({"groups": [asdict(item) for item in found]}, (Table(head, rows),))
+    short = Table(("runs", "last run", "title"), rows, cut=True)
+    details = Table(("runs", "kind", "title", "races", "last run"), more)
+    return Answer({"groups": [asdict(item) for item in found]}, (short,), details=(details,))
 
 
 def failure_rates(race: str, found: Sequence[Rate]) -> Answer:
     """Return how often a race failed: by day, workload and kernel."""
     rows = [
-        (item.day, item.workload, f"{item.release} {item.series}".strip(), item.kernel,
-         f"{item.failed}/{item.runs}", str(item.matched), f"{item.seconds:.0f} s")
+        (item.day[5:], f"{item.failed}/{item.runs}", str(item.matched), f"{item.seconds:.0f} s",
+         item.workload, f"{item.release} {item.series}".strip())
         for item in found
     ]  # fmt: skip
-    head = ("day", "workload", "kernel", "kernel id", "failed", "own failure", "time")
+    more = [(item.day, *row[1:], item.kernel) for row, item in zip(rows, found, strict=True)]
+    head = ("day", "failed", "own", "time", "workload", "kernel")
     document = {"race": race, "rates": [asdict(item) for item in found]}
-    return Answer(document, (Table(head, rows),))
+    return Answer(
+        document, (Table(head, rows, cut=True),), details=(Table((*head, "kernel id"), more),)
+    )

@@ -87,15 +87,16 @@ def applied_series(done: Prepared) -> Answer:
         "series": list(done.series),
         "notes": list(done.notes),
     }
-    text = [
-        *(f"applied        {name}" for name in applied.applied),
-        *(f"already there  {name}" for name in applied.already),
-        *(f"note           {note}" for note in done.notes),
-    ]
+    rows = [("applied", name) for name in applied.applied]
+    rows += [("already there", name) for name in applied.already]
+    more = [f"note: {note}" for note in done.notes]
     if not applied.applied:
-        text.append(f"unchanged      {done.tree.name}: nothing left to apply")
-    text.append(f"commit {applied.commit}{f' on base {base.name}' if base.covered else ''}")
-    return Answer(document, text)
+        more.append(f"{done.tree.name} is unchanged: nothing left to apply")
+    more.append(f"commit {applied.commit}{f' on base {base.name}' if base.covered else ''}")
+    head = ("state", "patch")
+    return Answer(
+        document, (Table(head, rows, cut=True), *more), details=(Table(head, rows), *more)
+    )
 
 
 def kernel(made: Kernel) -> Answer:

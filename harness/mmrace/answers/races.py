@@ -48,7 +48,10 @@ def race_details(race: Race) -> Answer:
         for one in race.workload
     ]
     text = (
-        f"{race.name}: {race.title}\n\n{race.summary.strip()}\n",
+        f"{race.name}: {race.title}",
+        Table(
+            ("",), [(f"{' '.join(one.split())}\n",) for one in race.summary.strip().split("\n\n")]
+        ),
         Table(("path", "decided by", "what it is"), paths),
         Table(("workload", "source", "min counts", "what it does"), rows),
     )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # runs on disk are listed without them: they take a second
     from mmrace.experiments.running import Runs
     from mmrace.reports.files import Written
 
-_ID = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-.*-([0-9a-f]{8})")  # ``record.new_id``
+# ``record.new_id``; replays and boots of one snapshot have a number behind it.
+_ID = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-.*?-([0-9a-f]{8}(-\d+)?)")
 _NAMED = 4  # runs that are named below a table of workloads
 _DETAILS = ("race, workload", "kernel", "accel", "outcome", "s to fail", "title, exercised, run")
 
@@ -57,17 +58,21 @@ def _seconds(judged: Sequence[Judgement]) -> str:
     return f"{statistics.median(known):.1f}" if known else ""
 
 
+def short_id(run_id: str) -> str:
+    """Return the part of a run's id that every command takes for it."""
+    match = _ID.fullmatch(run_id)
+    return match[5] if match else run_id
+
+
 def lines_table(runs: Iterable[RunDir]) -> Table:
     """One line for each run, by the part of its id that every command takes for it."""
     rows = []
     for run in runs:
         spec, match = run.spec(), _ID.fullmatch(run.id)
-        when, name = (
-            (f"{match[1]}-{match[2]} {match[3]}:{match[4]}", match[5]) if match else ("", run.id)
-        )
+        when = f"{match[1]}-{match[2]} {match[3]}:{match[4]}" if match else ""
         kernel = "+".join(spec.series) or spec.tree
         what = f"{spec.race.name}/{spec.workload.name}"
-        rows.append((when, name, what, outcome_text(run.judgement()), kernel))
+        rows.append((when, short_id(run.id), what, outcome_text(run.judgement()), kernel))
     return Table(("UTC", "run", "race/workload", "outcome", "kernel"), rows, cut=True)
 
 

@@ -33,7 +33,7 @@ def choose(
     work.
     """
     if choice == "tcg":
-        return Accel("tcg", "steering needs it, or --accel chose it")
+        return Accel("tcg", "--accel tcg")
     fault = _fault(home, version, probe, device)
     if not fault:
         return Accel("kvm", "a probe guest booted under KVM")

@@ -214,10 +214,11 @@ def prepare(
         tell(f"= Linux {tree.version}, {tree.commit[:12]}")
     base = base_for(tree.version)
     names = with_build(names, base) if building else names
-    with step(f"apply {' + '.join(names) or 'nothing'}") as tell:
+    with step(f"apply {' + '.join(names) or 'none'}") as tell:
         resolved = intake.resolve(home, names, base)
         applied = apply_series(home, tree, resolved, tell)
-        parts = [f"{len(applied.applied)} applied", f"{len(applied.already)} already there"]
+        counts = f"{len(applied.applied)} applied", f"{len(applied.already)} already there"
+        parts = counts if resolved else ("the tree as it is",)
         tell("= " + "; ".join([*parts, *series_notes(resolved), *applied.notes]))
     return Prepared(tree, base, tuple(resolved), applied)
 

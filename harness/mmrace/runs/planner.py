@@ -2,6 +2,7 @@
 """From a kernel, a workload and the user's choices to a cell that can be run."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from mmrace.building.kernel import Kernel
@@ -132,7 +133,7 @@ class Planner:
         image = make_image(self._home, self._guest_init(built), program.files, shell)
         fitted = self._fit_to_kernel(built, race, workload)
         choice = wanted_accel(race, workload, options, debug_info=built.kernel.has_debug_info)
-        chosen = self._accelerator(choice, machine, built.kernel, image)
+        chosen = self._accelerator(choice, options, machine, built.kernel, image)
         spec = Spec(
             id=record.new_id(race.name, workload.name),
             race=race,
@@ -190,7 +191,7 @@ class Planner:
         if not BUSYBOX.is_file():
             raise InfraError(f"{BUSYBOX} is not installed; apt-get install busybox-static")
         image = make_image(self._home, self._guest_init(built), (), BUSYBOX)
-        chosen = self._accelerator(options.accel, machine, built.kernel, image)
+        chosen = self._accelerator(options.accel, options, machine, built.kernel, image)
         boot = (*machine.boot, *built.boot, *options.boot)
         pages = tuple(node.hugepages for node in machine.node)
         job = Job(name="shell", argv=("true",), seconds=1, hugepages=pages, interactive=True)
@@ -282,7 +283,7 @@ class Planner:
         raise NotHereError("LTP is not here; mmrace tree add ltp SOURCE, or --ltp TREE")
 
     def _accelerator(
-        self, choice: str, machine: Machine, kernel: Kernel, image: Path
+        self, choice: str, options: RunOptions, machine: Machine, kernel: Kernel, image: Path
     ) -> accel.Accel:
         if choice not in self._accel:
             with self._step("accelerator") as tell:
@@ -292,6 +293,8 @@ class Planner:
                     self._qemu,
                     lambda: probe_kvm(self._home, machine, kernel.image, image),
                 )
+                if choice == "tcg" != options.accel:
+                    found = replace(found, reason="steering by the director needs TCG")
                 tell(f"= {found.name}: {found.reason}")
             self._accel[choice] = found
         return self._accel[choice]

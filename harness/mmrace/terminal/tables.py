@@ -6,21 +6,23 @@ from rich.text import Text
 
 from mmrace.answers.answer import Table
 
-# By a cell's first word.
-_STYLE = {
-    **dict.fromkeys(("CRASH", "FAIL", "HANG", "NOT_FIXED", "MISSING", "WRONG"), "bold red"),
-    **dict.fromkeys(("PASS", "FIXED"), "green"),
-    **dict.fromkeys(("NOT_EXERCISED", "INFEASIBLE", "INFRA", "INCONCLUSIVE"), "yellow"),
+# By a cell's first word. The terminal's own green and yellow cannot be read on white; these are of
+# the fixed part of the 256-colour palette, with a contrast of 3.9 or more on black and on white.
+STYLES = {
+    **dict.fromkeys(("CRASH", "FAIL", "HANG", "NOT_FIXED", "MISSING", "WRONG"), "bold color(160)"),
+    **dict.fromkeys(("PASS", "FIXED"), "color(28)"),
+    **dict.fromkeys(("NOT_EXERCISED", "INFEASIBLE", "INFRA", "INCONCLUSIVE"), "color(130)"),
 }
+_NAME = 32  # columns of a name that is not folded
 
 
 def rich_table(made: Table) -> RichTable:
     """Return a plain table; cells are text, never markup; outcomes and verdicts have colours."""
     shown = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in made.columns:
-        last = column == made.columns[-1]
+    for number, column in enumerate(made.columns):
+        whole = number < len(made.columns) - 1 if made.cut else number == 0 and _has_names(made)
         head = Text(column, no_wrap=made.cut, overflow="ellipsis" if made.cut else "fold")
-        shown.add_column(head, overflow="fold", no_wrap=made.cut and not last)
+        shown.add_column(head, overflow="fold", no_wrap=whole)
     for row in made.rows:
         cells = list(map(_cell, row))
         # Only the last column is shortened to the terminal's width, at its end.
@@ -29,6 +31,12 @@ def rich_table(made: Table) -> RichTable:
     return shown
 
 
+def _has_names(made: Table) -> bool:
+    """Whether the first column is narrow enough to be kept whole, so that a name is one word."""
+    widest = max((len(line) for row in made.rows for line in row[0].split("\n")), default=0)
+    return widest <= _NAME
+
+
 def _cell(text: str) -> Text:
     word = text.split(maxsplit=1)[0] if text.strip() else ""
-    return Text(text, style=_STYLE.get(word, ""))
+    return Text(text, style=STYLES.get(word, ""))
