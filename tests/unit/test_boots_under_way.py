@@ -12,13 +12,14 @@ import pytest
 from tests.unit.test_searching import NEAR, NO_RUN, SITES, searched, step
 
 from made_runs import FAILED, made_run
+from mmrace.definitions.race import Source
 from mmrace.errors import InfraError
 from mmrace.executors.executor import Runs, UnderWay, as_ended
 from mmrace.experiments import hunt as hunting
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.record import RunDir
 from mmrace.runs.searched import read_searched, write_counts, write_seen
-from mmrace.searching.boots import Boot, read_boot
+from mmrace.searching.boots import Boot, race_seconds, read_boot
 from mmrace.searching.search import Search
 from mmrace.windows.search import StepKind
 
@@ -184,6 +185,14 @@ def test_what_a_boot_showed_is_read_from_its_run_directory(tmp_path: Path, direc
     assert 0 < boot.seconds < 10
     write_seen(run.folder, director, failed=False)
     assert read_searched(run) == (replace(director.searched(), log=()), 2.5)
+
+
+def test_the_race_phase_of_a_program_that_is_no_stressor_begins_with_it(tmp_path: Path) -> None:
+    """Its log has its zero there as well, even if the program prints what stressors do."""
+    stressor = made_run(tmp_path, name="stressor", channel=FAILED)
+    program = made_run(tmp_path, name="program", channel=FAILED, source=Source.SELFTEST)
+    line = 0.1  # seconds from one line of the channel to the next
+    assert race_seconds(program) - race_seconds(stressor) == pytest.approx(line)
 
 
 def test_a_run_that_was_none_of_a_search_is_told_from_one(tmp_path: Path) -> None:

@@ -160,6 +160,14 @@ class Workload(Table):
             )
         return counts
 
+    @property
+    def announces_race(self) -> bool:
+        """Whether the workload itself says when its set-up is over and its race phase begins.
+
+        The race phase of any other workload begins with the program, whatever that prints.
+        """
+        return self.source is Source.STRESSOR
+
     def tolerates(self, release: str) -> tuple[Tolerated, ...]:
         """Return the failures that do not count on a kernel of this release."""
         return tuple(item for item in self.tolerated if item.covers(release))

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from mmrace import crash
-from mmrace.definitions.race import Source
 from mmrace.errors import InfraError
 from mmrace.guests.accel import steering_under_kvm
 from mmrace.guests.attempts import Replay
@@ -81,7 +80,7 @@ def run_replay(home: Home, spec: Spec, parts: Parts, tell: Callable[[str], None]
     tell("booting")
     with _snapshot(home, spec, parts) as kept:
         try:
-            kept.boot(_announced(spec), BOOT_SECONDS)
+            kept.boot(spec.workload.announces_race, BOOT_SECONDS)
         except StartError:
             raise
         except NotReachedError as error:
@@ -168,7 +167,7 @@ def _publish(
 def start(home: Home, spec: Spec, parts: Parts) -> Iterator[Snapshot]:
     """Boot a cell's guest to the start of its race phase, and take a snapshot."""
     with _snapshot(home, spec, parts) as kept:
-        kept.boot(_announced(spec), BOOT_SECONDS)
+        kept.boot(spec.workload.announces_race, BOOT_SECONDS)
         yield kept
 
 
@@ -180,8 +179,3 @@ def _snapshot(home: Home, spec: Spec, parts: Parts) -> Iterator[Snapshot]:
         boot = Boot(spec.machine, parts.kernel, initrd, spec.boot, parts.accel.name)
         with Snapshot(boot, folder) as kept:
             yield kept
-
-
-def _announced(spec: Spec) -> bool:
-    """Whether the workload itself announces the end of its set-up."""
-    return spec.workload.source is Source.STRESSOR

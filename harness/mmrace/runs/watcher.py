@@ -3,7 +3,6 @@
 
 from collections.abc import Callable
 
-from mmrace.definitions.race import Source
 from mmrace.judging.crashwatch import CrashWatch
 from mmrace.judging.exercise import Exercise
 from mmrace.runs.record import Spec
@@ -27,8 +26,7 @@ class Watcher:
         elif line.startswith(("# count", "# out mmrace: count")):
             self._tell(line.removeprefix("# out mmrace: ").removeprefix("# "))
         if self._director:
-            announced = self._spec.workload.source is Source.STRESSOR
-            phase = race_phase(line, announced)
+            phase = race_phase(line, self._spec.workload.announces_race)
             if phase:
                 self._director.arm()
             elif phase is False:

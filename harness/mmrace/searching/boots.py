@@ -96,17 +96,18 @@ def race_seconds(run: RunDir) -> float:
     output, times = run.channel(), run.times("channel")
     judged, vm = run.judgement(), run.vm()
     started = channel.second_of(times, channel.parse(output).started or 0) or 0.0
-    raced = channel.second_of(times, _race(output)) or started
+    begins = _race(output, announced=run.spec().workload.announces_race)
+    raced = channel.second_of(times, begins) or started
     failed = judged.seconds_to_failure
     end = started + failed if failed is not None else vm.seconds
     return max(0.0, end - raced)
 
 
-def _race(output: bytes) -> int:
-    """Offset of the line with which a stressor announces the race phase."""
+def _race(output: bytes, *, announced: bool) -> int:
+    """Offset of the line at which the director is armed first: the zero of a search's log."""
     at = 0
     for line in output.splitlines(keepends=True):
-        if race_phase(line.decode(errors="replace").rstrip(), announced=True):
+        if race_phase(line.decode(errors="replace").rstrip(), announced):
             return at
         at += len(line)
     return 0
