@@ -2,7 +2,9 @@
 """``check-series`` as b4 calls it, and ``run`` without a race, up to where kernels are built."""
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 from fakes.executor import MadeRuns
 from fakes.inbox import patches
 from fakes.kerneltree import commit_all, git, make_kernel
+from made_session import made_session
 from mmrace.answers.answer import Answer
 from mmrace.building.request import Request
 from mmrace.cli import checking as cli_checking
@@ -24,10 +27,13 @@ from mmrace.experiments import checking, running
 from mmrace.experiments.running import Runs
 from mmrace.home import Home
 from mmrace.outcome import Judgement, Outcome
+from mmrace.patching.series import Applied, Series
 from mmrace.progress import Tell
 from mmrace.runs import kernels
 from mmrace.runs.kernels import Built
-from mmrace.sources.tree import add_tree
+from mmrace.runs.options import RunOptions
+from mmrace.sources.tree import Tree, add_tree
+from mmrace.verdicts.verdict import Arm
 
 
 def quiet(_: str) -> None:
@@ -216,6 +222,28 @@ def test_a_race_that_the_series_is_about_gets_the_kernel_that_it_shows_on(
         CliRunner().invoke(cli, words + given, standalone_mode=False, catch_exceptions=False)
     assert no_kernels == ["pagemap-thp-split"] * 2
     assert ["pageflags" in one for one in fragments] == [False, True] * 2
+
+
+def test_each_kernel_of_a_comparison_takes_one_application_of_its_series(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied: list[list[str]] = []
+    apply_series = kernels.apply_series
+
+    def counted(home: Home, tree: Tree, series: Sequence[Series], tell: Tell) -> Applied:
+        applied.append([one.name for one in series])
+        return apply_series(home, tree, series, tell)
+
+    def build_kernel(_home: Home, request: Request, _progress: Tell) -> object:
+        return SimpleNamespace(id=request.commit, reused=True, dropped="", notes=())
+
+    monkeypatch.setattr(kernels, "apply_series", counted)
+    monkeypatch.setattr(kernels, "build_kernel", build_kernel)
+    session = made_session(Home.from_environment(os.environ))
+    series = f"{repo}#start..main"
+    arms = session.arms("toy", (), (series,), RunOptions())
+    assert sorted(map(len, applied)) == [0, 1]
+    assert arms[Arm.AFTER].kernel.id != arms[Arm.BEFORE].kernel.id
 
 
 def test_verify_each_names_the_first_bad_patch_of_a_real_series(

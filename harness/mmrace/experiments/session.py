@@ -76,10 +76,16 @@ class Session:
         )
 
     def build(
-        self, tree: str, series: Sequence[str], options: RunOptions, race: Race | None = None
+        self,
+        tree: str,
+        series: Sequence[str],
+        options: RunOptions,
+        race: Race | None = None,
+        prepared: Prepared | None = None,
     ) -> Built:
         """Return the kernel of a tree with series on top, configured for the race and the options.
 
+        ``prepared``: the tree with these series, where they have been applied for building already.
         Raises UserError for an unknown tree or series, BuildError.
         """
         configs = (*(race.own_config if race else ()), *options.kernel_configs)
@@ -89,7 +95,7 @@ class Session:
             if key not in self._built:
                 intake = replace(self.intake, sandboxed=options.sandbox)
                 self._built[key] = kernels.build(
-                    self.home, tree, series, configs, self.step, intake, self.builder
+                    self.home, tree, series, configs, self.step, intake, self.builder, prepared
                 )
             return self._built[key]
 
@@ -123,10 +129,14 @@ class Session:
         A series that does not exist or does not apply is reported before any kernel is built.
         """
         intake = replace(self.intake, sandboxed=options.sandbox)
-        kernels.prepare(self.home, tree, (*before, *after), self.step, intake, building=True)
-        both = (tuple(before), (*before, *after))
-        built = self.at_once([partial(self.build, tree, one, options, race) for one in both])
-        made = {Arm.BEFORE: built[0], Arm.AFTER: built[1]}
+        both = (*before, *after)
+        prepared = kernels.prepare(self.home, tree, both, self.step, intake, building=True)
+        calls = (
+            partial(self.build, tree, before, options, race),
+            partial(self.build, tree, both, options, race, prepared),
+        )
+        first, second = self.at_once(calls)
+        made = {Arm.BEFORE: first, Arm.AFTER: second}
         if made[Arm.BEFORE].kernel.id == made[Arm.AFTER].kernel.id:
             raise UserError("--before and --after are the same kernel; name what --after adds")
         return made

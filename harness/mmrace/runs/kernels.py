@@ -110,16 +110,18 @@ def build(
     step: Step,
     intake: Intake = DEFAULT,
     builder: Builder | None = None,
+    prepared: Prepared | None = None,
 ) -> Built:
     """Build the kernel of a tree with series and configs.
 
-    Each step is shown, reused ones are noted. ``builder`` replaces ``build_kernel``.
+    Each step is shown, reused ones are noted. ``builder`` replaces ``build_kernel``. ``prepared``:
+    the tree with these series, where they have been applied for building already.
     """
     configs = tuple(configs)
     if tree_name.startswith(OWN):
         return _own(home, tree_name, tuple(series))
     all_configs = (*fragments(), *configs)
-    prepared = prepare(home, tree_name, series, step, intake, building=True)
+    prepared = prepared or prepare(home, tree_name, series, step, intake, building=True)
     tree, base, applied = prepared.tree, prepared.base, prepared.applied
     with step(f"build {tree.version} {' + '.join(prepared.series) or 'as it is'}") as tell:
         request = request_kernel(
