@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fakes.kernellab import Lab
 from mmrace.building.directory import BuildDirectory
 from mmrace.errors import BuildError
 from mmrace.home import build_lock
-from unit.test_kernel import Lab, lab
-
-__all__ = ["lab"]
 
 
 def of(lab: Lab, *configs: str, tree: str = "a", outside: bool = False) -> list[str]:

@@ -3,10 +3,9 @@
 
 from pathlib import Path
 
+from fakes.kernellab import Lab
 from mmrace.building.kconfig import dispensable, load_fragment, parse_fragment, yielding
-from unit.test_kernel import Lab, lab
 
-__all__ = ["lab"]
 WHOLE = """# Automatically generated file; DO NOT EDIT.
 # CONFIG_PREEMPT is not set
 CONFIG_PREEMPT_VOLUNTARY=y
