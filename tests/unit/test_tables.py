@@ -2,6 +2,7 @@
 """Tables fit a terminal of 80 columns, a row in one line where that is wanted."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -60,14 +61,28 @@ def test_a_list_of_runs_says_all_in_a_line_and_names_each_as_commands_take_it(
 ) -> None:
     home = Home(tmp_path, tmp_path)
     made_run(home.runs, name=RUN, race="exec-stack-migration", series=("vulnerable", "fixes"))
-    head, row = lines(*run_list(last_runs(home, 1)).text)  # type: ignore[arg-type]
+    head, row = lines(*run_list(*last_runs(home, 1)).text)  # type: ignore[arg-type]
     assert head.split() == ["UTC", "run", "race/workload", "outcome", "kernel"]
     words = ["11-29", "12:00", "cdb929e6", "exec-stack-migration/w", "PASS", "vulnerable+fixes"]
     assert row.split() == words
     assert find_run(home, words[2]).id == RUN
     made_run(home.runs, name="30000101-000000-an-id-of-another-form", race="exec-stack-migration")
-    _, other = lines(*run_list(last_runs(home, 1)).text)  # type: ignore[arg-type]
+    _, other = lines(*run_list(*last_runs(home, 1)).text)  # type: ignore[arg-type]
     assert other.split()[0] == "30000101-000000-an-id-of-another-form"
+
+
+def test_a_run_of_another_version_is_named_and_the_others_are_listed(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path)
+    made_run(home.runs, name=RUN, race="exec-stack-migration")
+    other = made_run(home.runs, name="30000101-000000-r-w-00000001", race="exec-stack-migration")
+    spec = json.loads((other.folder / "spec.json").read_text())
+    (other.folder / "spec.json").write_text(json.dumps({**spec, "of_tomorrow": 1}))
+    for outcome in (None, "PASS"):
+        answer = run_list(*last_runs(home, 5, outcome=outcome))
+        assert [run["id"] for run in answer.document["runs"]] == [RUN]
+        assert answer.document["unreadable"] == [str(other.folder)]
+        assert "1 that another version of mmrace wrote" in answer.notes[0]
+    assert not run_list(*last_runs(home, 5, race="no-such-race")).document["runs"]
 
 
 def test_the_list_of_races_has_a_line_for_each() -> None:

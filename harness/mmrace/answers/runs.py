@@ -127,10 +127,19 @@ def new_runs(done: Runs, *, for_git: bool = False) -> Answer:
     return Answer(done.document(), text, code, error=done.error, watched=True, details=details)
 
 
-def run_list(runs: Sequence[RunDir]) -> Answer:
-    """Return runs of the home."""
-    document = {"runs": [run.as_json() for run in runs]}
-    return Answer(document, (lines_table(runs),), details=(details_table(runs),))
+def run_list(runs: Sequence[RunDir], unreadable: Sequence[RunDir] = ()) -> Answer:
+    """Return runs of the home, with a note about those that this version cannot read."""
+    document = {
+        "runs": [run.as_json() for run in runs],
+        "unreadable": [str(run.folder) for run in unreadable],
+    }
+    notes = []
+    if unreadable:
+        notes.append(
+            f"not listed: {len(unreadable)} that another version of mmrace wrote,"
+            f" the newest {unreadable[0].folder}"
+        )
+    return Answer(document, (lines_table(runs),), notes=notes, details=(details_table(runs),))
 
 
 def new_judgement(run: RunDir, before: Judgement, after: Judgement) -> Answer:

@@ -26,7 +26,7 @@ files, evidence = Lazy("mmrace.reports.files"), Lazy("mmrace.runs.evidence")
 @click.option("--last", type=click.IntRange(1), default=20, help="Number of runs to list.")
 def runs_command(app: App, race: str | None, outcome: str | None, last: int) -> Answer:
     """List the runs on disk, newest last."""
-    return answers.run_list(last_runs(app.home, last, race, outcome))
+    return answers.run_list(*last_runs(app.home, last, race, outcome))
 
 
 @command("judge")

@@ -170,7 +170,8 @@ class RunDir:
             return Spec.model_validate_json(self._bytes("spec.json"))
         except ValidationError as error:
             raise UserError(
-                f"{self.folder}: spec.json was not written by mmrace; `mmrace runs` lists runs"
+                f"{self.folder}: spec.json is not one of this version of mmrace;"
+                " use the version that wrote it, or remove the run"
             ) from error
 
     def vm(self) -> VmRecord:
@@ -350,15 +351,26 @@ def find_runs(home: Home, names: Iterable[str]) -> list[RunDir]:
 
 def last_runs(
     home: Home, count: int, race: str | None = None, outcome: str | None = None
-) -> list[RunDir]:
-    """Return the newest ``count`` runs, of a race or with an outcome, oldest first."""
-    found = (
-        run
-        for run in all_runs(home, newest_first=True)
-        if (not race or run.spec().race.name == race)
-        and (not outcome or run.judgement().outcome == outcome.upper())
-    )
-    return list(islice(found, count))[::-1]
+) -> tuple[list[RunDir], list[RunDir]]:
+    """Return the newest ``count`` runs, of a race or with an outcome, oldest first.
+
+    The second list has the runs among them that cannot be read, which another version of mmrace may
+    have written.
+    """
+    unreadable: list[RunDir] = []
+
+    def chosen(run: RunDir) -> bool:
+        try:
+            named = run.spec().race.name
+            return (not race or named == race) and (
+                not outcome or run.judgement().outcome == outcome.upper()
+            )
+        except UserError:
+            unreadable.append(run)
+            return False
+
+    found = filter(chosen, all_runs(home, newest_first=True))
+    return list(islice(found, count))[::-1], unreadable
 
 
 def all_runs(home: Home, *, newest_first: bool = False) -> Iterator[RunDir]:
