@@ -89,7 +89,7 @@ class Witness(Table):
     @model_validator(mode="after")
     def _begins_with_a_hold(self) -> Self:
         if not self.step[0].point:
-            raise ValueError("the first step needs a point: nobody is held before it")
+            raise ValueError("the first step needs a point: no vCPU is held before it")
         return self
 
 

@@ -16,7 +16,7 @@ from mmrace.windows.plan import Plan
 from mmrace.windows.search import Searched
 
 HELD = "under random schedules, which `mmrace again` does not repeat"
-WATCHED = "memory accesses were watched, nobody was held"
+WATCHED = "memory accesses were watched, no vCPU was held"
 
 
 @dataclass(frozen=True)
