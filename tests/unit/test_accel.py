@@ -2,13 +2,14 @@
 import pytest
 from click.testing import CliRunner
 
+from made_session import quiet_step
 from mmrace.cli import cli
 from mmrace.definitions.race import load_race
 from mmrace.errors import InfraError, UserError
 from mmrace.guests.accel import Accel, choose, state, steering_state, steering_under_kvm
 from mmrace.home import Home
 from mmrace.runs.options import RunOptions
-from mmrace.runs.planner import wanted_accel
+from mmrace.runs.planner import Planner, wanted_accel
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def never():
 
 
 def test_tcg_when_asked_for_is_not_probed(home, device):
-    assert choose(home, "tcg", "7.2", never, device).name == "tcg"
+    chosen = choose(home, "tcg", "7.2", never, device)
+    assert (chosen.name, chosen.reason) == ("tcg", "chosen by --accel")
 
 
 def test_no_device_means_tcg_and_says_so(home, tmp_path):
@@ -97,3 +99,14 @@ def test_what_windows_can_steer_runs_under_tcg_unless_somebody_says_otherwise():
     assert wanted_accel(race, steered, RunOptions(steer_by="kprobe")) == "auto"
     assert wanted_accel(race, steered, RunOptions(accel="kvm")) == "kvm"
     assert wanted_accel(race, steered, RunOptions(), debug_info=False) == "auto"
+
+
+@pytest.mark.parametrize(
+    ("accel", "reason"),
+    [("auto", "steering by the director needs TCG"), ("tcg", "chosen by --accel")],
+)
+def test_the_reason_of_tcg_is_the_one_that_holds(home, monkeypatch, accel, reason):
+    monkeypatch.setattr("mmrace.runs.planner.qemu_version", lambda: "7.2")
+    planner = Planner(home, quiet_step)
+    chosen = planner._accelerator("tcg", RunOptions(accel=accel), None, None, None)
+    assert (chosen.name, chosen.reason) == ("tcg", reason)

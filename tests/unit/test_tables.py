@@ -31,7 +31,7 @@ def lines(table: Table, *, colours: bool = False) -> list[str]:
         force_terminal=colours,
         color_system="256" if colours else None,
     )
-    console.print(rich_table(table))
+    console.print(rich_table(table, console.width))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -141,3 +141,14 @@ def test_a_name_in_the_first_column_stays_one_word() -> None:
     _, _, _, workloads = race_details(load_race("hugetlb-uffd")).text
     shown = " ".join(lines(workloads))  # type: ignore[arg-type]
     assert all(one.name in shown for one in load_race("hugetlb-uffd").workload)
+
+
+def test_verdicts_on_several_paths_fit_80_columns() -> None:
+    rate = "73 of 73 (0.951 .. 1.000)"
+    rows = [("write-protect", "INCONCLUSIVE", rate, rate), ("minor", "FIXED", rate, rate)]
+    table = Table(
+        ("path", "verdict", "before failed (rate, 95 %)", "after failed (rate, 95 %)"), rows
+    )
+    made = lines(table)
+    assert len(made) == 3
+    assert made[1].split() == f"write-protect INCONCLUSIVE {rate} {rate}".split()

@@ -81,6 +81,6 @@ def print_blocks(app: App, blocks: Iterable[Block], *, sentences: bool = False) 
     """Print tables and text, of ``sentences`` or as it is; beside a document to standard error."""
     for block in blocks:
         if isinstance(block, Table):
-            app.out.print(rich_table(block))
+            app.out.print(rich_table(block, app.out.width))
         else:
             click.echo(wrap_text(block, app.out) if sentences else block, err=app.json)

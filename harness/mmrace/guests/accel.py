@@ -33,7 +33,7 @@ def choose(
     work.
     """
     if choice == "tcg":
-        return Accel("tcg", "--accel tcg")
+        return Accel("tcg", "chosen by --accel")
     fault = _fault(home, version, probe, device)
     if not fault:
         return Accel("kvm", "a probe guest booted under KVM")

@@ -16,11 +16,20 @@ STYLES = {
 _NAME = 32  # columns of a name that is not folded
 
 
-def rich_table(made: Table) -> RichTable:
-    """Return a plain table; cells are text, never markup; outcomes and verdicts have colours."""
-    shown = RichTable(box=None, pad_edge=False, header_style="bold")
+def rich_table(made: Table, width: int = 0) -> RichTable:
+    """Return a plain table; cells are text, never markup; outcomes and verdicts have colours.
+
+    Columns of a table that folds at ``width`` are one blank apart, else two; 0: no limit.
+    """
+    tight = not made.cut and 0 < width < _width(made)
+    padding = (0, 1, 0, 0) if tight else (0, 1)
+    shown = RichTable(box=None, pad_edge=False, padding=padding, header_style="bold")
     for number, column in enumerate(made.columns):
-        whole = number < len(made.columns) - 1 if made.cut else number == 0 and _has_names(made)
+        whole = (
+            number < len(made.columns) - 1
+            if made.cut
+            else number == 0 and _widest(made, 0) <= _NAME
+        )
         head = Text(column, no_wrap=made.cut, overflow="ellipsis" if made.cut else "fold")
         shown.add_column(head, overflow="fold", no_wrap=whole)
     for row in made.rows:
@@ -31,10 +40,13 @@ def rich_table(made: Table) -> RichTable:
     return shown
 
 
-def _has_names(made: Table) -> bool:
-    """Whether the first column is narrow enough to be kept whole, so that a name is one word."""
-    widest = max((len(line) for row in made.rows for line in row[0].split("\n")), default=0)
-    return widest <= _NAME
+def _width(made: Table) -> int:
+    return sum(_widest(made, number) + 2 for number in range(len(made.columns))) - 2
+
+
+def _widest(made: Table, number: int) -> int:
+    cells = (made.columns[number], *(row[number] for row in made.rows))
+    return max(len(line) for cell in cells for line in cell.split("\n"))
 
 
 def _cell(text: str) -> Text:
