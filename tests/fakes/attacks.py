@@ -16,10 +16,10 @@ from mmrace.definitions.race import load_race
 from mmrace.errors import NotHereError
 from mmrace.executors.executor import UnderWay
 from mmrace.executors.local import LocalExecutor
-from mmrace.experiments import attack as attacking
 from mmrace.experiments import attacked as attacked_module
 from mmrace.experiments import attempts as attempting
 from mmrace.experiments import boots as booting
+from mmrace.experiments import proving
 from mmrace.experiments import verdict as deciding
 from mmrace.experiments.attack import Attack
 from mmrace.experiments.attacked import Attacked
@@ -66,7 +66,7 @@ class Guests:
         monkeypatch.setattr(booting, "touched_by", lambda *_: Touched((("changed", "mm/x.c"),)))
         monkeypatch.setattr(booting, "plan_search", self._plan)
         monkeypatch.setattr(booting, "Hunter", lambda *cell: FakeHunter(self, *cell))
-        for module in (booting, attacking):
+        for module in (booting, proving):
             monkeypatch.setattr(module, "read_boot", read_boot)
         monkeypatch.setattr(Session, "begin", self._begin)
         clock = itertools.count()  # a second passes at each look

@@ -14,9 +14,10 @@ from made_runs import FAILED, PASSED
 from mmrace.answers.verdict import attack_row
 from mmrace.definitions.race import Race, load_race, race_names
 from mmrace.errors import InfraError, UserError
-from mmrace.experiments.attack import CONTROLS, LOST, attackable, check_attackable
+from mmrace.experiments.attack import LOST, attackable, check_attackable
 from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.attempts import FREE, SEARCH, WATCH, WINDOWS
+from mmrace.experiments.controls import CONTROLS
 from mmrace.outcome import Judgement, Outcome
 from mmrace.reports.attack import details, rows, sections
 from mmrace.searching.search import Tried

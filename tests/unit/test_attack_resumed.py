@@ -14,8 +14,9 @@ from tests.unit.test_searching import NEAR, searched
 
 from fakes.attacks import FOREIGN, RACE, Guests
 from made_runs import FAILED
-from mmrace.experiments.attack import CONTROLS, attackable
+from mmrace.experiments.attack import attackable
 from mmrace.experiments.attempts import FREE, SEARCH, WINDOWS
+from mmrace.experiments.controls import CONTROLS
 from mmrace.outcome import Judgement, Outcome
 from mmrace.sandbox import have_bubblewrap
 from mmrace.searching.profile import Profile, load_profile, save_profile

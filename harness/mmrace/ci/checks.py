@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from mmrace.ci.budget import Need
 from mmrace.ci.ciplan import Cell, Job
 from mmrace.errors import MmraceError, UserError
-from mmrace.experiments.attack import PROOF_SECONDS, check_attackable
+from mmrace.experiments.attack import check_attackable
 from mmrace.experiments.attacked import Attacked
+from mmrace.experiments.proving import PROOF_SECONDS
 from mmrace.experiments.reproducing import learn_for_arms
 from mmrace.experiments.running import run_workloads
 from mmrace.experiments.session import Session

@@ -8,24 +8,25 @@ communicate in either kernel and over all functions that the series changes.
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from mmrace.definitions.race import Race, Workload
-from mmrace.errors import InfraError, MmraceError, UserError
+from mmrace.errors import InfraError, UserError
 from mmrace.executors.executor import UnderWay, as_ended
 from mmrace.experiments.attacked import Attacked
 from mmrace.experiments.attempts import (
-    FREE,
     SEARCH,
     SEARCHED,
-    WATCH,
     WINDOWS,
     Attempt,
     Attempts,
+    Way,
 )
 from mmrace.experiments.boots import LONG, SHORT, Boots
-from mmrace.experiments.hunter import LOST, Finding, Hunter, Tell
+from mmrace.experiments.controls import Controls
+from mmrace.experiments.hunter import LOST, Finding, Tell
+from mmrace.experiments.proving import prove_attempt
 from mmrace.experiments.reproducing import MOST, learn_for_arms
 from mmrace.experiments.session import Session
 from mmrace.outcome import Outcome
@@ -34,16 +35,9 @@ from mmrace.runs.options import RunOptions
 from mmrace.runs.planner import steers
 from mmrace.runs.record import NotRun
 from mmrace.runs.slots import Slots, campaign_key, campaign_slots
-from mmrace.searching.boots import read_boot
-from mmrace.verdicts.facing import NONE, Titles, regressions
+from mmrace.verdicts.facing import NONE, Titles
 from mmrace.verdicts.verdict import Arm
 
-PROOF_SECONDS = 240.0  # limit for finding the order behind a failure
-CONTROLS = 5  # boots, at most, that check whether "before" (or no hold) fails alike
-CONTROL_SECONDS = 180.0  # limit for the boots of "before", over all titles
-
-
-Way = tuple[str, str]  # a workload's name, and SEARCH, WINDOWS or FREE
 Turn = tuple[Workload, str]
 
 
@@ -108,6 +102,7 @@ class Attack:
         self._slots: Slots
         self._attempts: Attempts
         self._boots: Boots
+        self._controls: Controls
 
     def __enter__(self) -> "Attack":
         names = [one.name for one in self._workloads]
@@ -119,10 +114,11 @@ class Attack:
         self._attempts = Attempts(self._slots, self._options.seed)
         kernels = Boots(self._session, self._arms, self._race, self._options, self._attempts)
         self._boots = self._stack.enter_context(kernels)
+        self._controls = Controls(self._boots, self._attempts)
         if boots := self._attempts.made:
             spent = self._attempts.clock
             note(f"resuming this attack: {len(boots)} boots are made, {spent:.0f} s are spent")
-        self._had.update(_turn_of(one) for one in boots if one.arm is Arm.AFTER)
+        self._had.update(one.turn for one in boots if one.arm is Arm.AFTER)
         turns = [(item, SEARCH) for item in self._workloads]
         pointed = [one for one in self._workloads if steers(self._race, one, self._options, "tcg")]
         turns += [(item, WINDOWS) for item in pointed]
@@ -141,8 +137,8 @@ class Attack:
         with self._session.step(f"attack on {self._race.name}") as tell:
             self._take_up(tell)
             failed = self._look(seconds, tell)
-            finding = self._try_to_prove(failed, tell) if failed else None
-            new = () if failed else self._only_after(known, tell)
+            finding = self._prove(failed, tell) if failed else None
+            new = () if failed else self._controls.regressions(known, tell)
             done = self._attacked(failed, finding, new)
             tell(f"= {done.line}")
         self._session.after_answer(self._slots.end)
@@ -176,11 +172,13 @@ class Attack:
             return None
 
         def settle(done: Attempt) -> None:
-            judged, way = done.run.judgement(), _turn_of(done)
+            judged, way = done.run.judgement(), done.turn
             if judged.outcome.failed and judged.signature_matched:
-                hangs = judged.outcome is Outcome.HANG
-                found = self._hangs_of_itself(done.workload, tell) if hangs else done
+                found: Attempt | None = done
+                if judged.outcome is Outcome.HANG:
+                    found = self._controls.hang_without_holds(done.workload, tell)
                 failed.extend([found] if found else [])
+                self._hangs += [] if found else [done.workload]
             lost[way] = lost[way] + 1 if judged.outcome is Outcome.INFRA else 0
             if lost[way] == LOST:
                 self._leave(*way)
@@ -216,65 +214,9 @@ class Attack:
         kept = [one for one in self._turns if (one[0].name, one[1]) != (workload, way)]
         self._turns = deque(kept)
 
-    def _hangs_of_itself(self, name: str, tell: Tell) -> Attempt | None:
-        """Return a boot of "after" that hangs with no vCPU held, None if none of CONTROLS does.
-
-        A hold can cause a hang by itself, so a hang under holds alone does not count.
-        """
-        free = list(self._attempts.of(Arm.AFTER, name, FREE))
-        while len(free) < CONTROLS and not any(map(_own, free)):
-            free.append(self._boots.make(Arm.AFTER, name, FREE, LONG, tell))
-        if found := next(filter(_own, free), None):
-            return found
-        self._hangs.append(name)
-        return None
-
-    def _try_to_prove(self, failed: Attempt, tell: Tell) -> Finding | None:
-        """Look for the order behind a failure; the failure counts even if none is found."""
-        note = self._session.note
-        note(f"{failed.workload} failed with {failed.title}: {failed.run.folder}")
-        if failed.way == FREE:
-            return None
-        try:
-            hunter = self._boots.hunter(Arm.AFTER, self._race.find_workload(failed.workload), tell)
-            if failed.way == WINDOWS:
-                hunter.prove_windows(PROOF_SECONDS, tell)
-            else:
-                self._prove(hunter, failed, tell)
-        except (MmraceError, OSError) as error:
-            note(f"no more proof of it: {error}")
-        known = self._boots.searches.get(failed.workload)
-        return known.finding if known else None
-
-    def _prove(self, hunter: Hunter, latest: Attempt, tell: Tell) -> None:
-        """Look for the order behind a boot's failure, then behind those of further such boots."""
-        end = self._attempts.clock + PROOF_SECONDS
-        while not hunter.proven and (left := end - self._attempts.clock) > 0:
-            if _own(latest):
-                hunter.prove(read_boot(latest.run), left, tell)
-            if not hunter.proven and (left := end - self._attempts.clock) > 0:
-                latest = self._boots.make(Arm.AFTER, latest.workload, SEARCH, left, tell)
-
-    def _only_after(self, known: Titles, tell: Tell) -> tuple[str, ...]:
-        """Return titles that "after" shows and "before" does not in up to CONTROLS such boots."""
-        made = self._attempts.made
-        failed = [one for one in made if one.arm is Arm.AFTER and one.title]
-        controls = [one for one in made if one.arm is Arm.BEFORE and one.way != WATCH]
-        begun = controls[0].berth.begun if controls else self._attempts.clock
-        for name, way in dict.fromkeys(map(_turn_of, failed)):
-            titles = {one.title for one in failed if _turn_of(one) == (name, way)}
-            for _ in range(CONTROLS - len(list(self._attempts.of(Arm.BEFORE, name, way)))):
-                open_ = titles.intersection(self._worse(known))
-                if not open_ or self._attempts.clock > begun + CONTROL_SECONDS:
-                    break
-                tell(f"whether the kernel before fails with {', '.join(open_)} as well")
-                with suppress(UserError, InfraError):
-                    self._boots.make(Arm.BEFORE, name, way, LONG, tell)
-        return self._worse(known)
-
-    def _worse(self, known: Titles) -> tuple[str, ...]:
-        titles = self._attempts.titles
-        return regressions(titles(Arm.AFTER), titles(Arm.BEFORE) + known)
+    def _prove(self, failed: Attempt, tell: Tell) -> Finding | None:
+        workload, note = self._race.find_workload(failed.workload), self._session.note
+        return prove_attempt(self._boots, self._attempts, failed, workload, note, tell)
 
     def _attacked(
         self, failure: Attempt | None, finding: Finding | None, new: tuple[str, ...]
@@ -299,16 +241,6 @@ class Attack:
             "" if self._turns else self._spoilt,
             self._attempts.seed,
         )
-
-
-def _turn_of(attempt: Attempt) -> Way:
-    """Return the way of attack in whose turn a boot was made."""
-    return attempt.workload, SEARCH if attempt.way in SEARCHED else attempt.way
-
-
-def _own(attempt: Attempt) -> bool:
-    """Whether a boot showed the race's own failure."""
-    return attempt.run.judgement().signature_matched
 
 
 def attack_fix(

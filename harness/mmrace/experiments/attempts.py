@@ -20,6 +20,7 @@ from mmrace.verdicts.verdict import Arm
 # Ways to boot a kernel: under schedules, profiled, under hand-written windows, without steering.
 SEARCH, WATCH, WINDOWS, FREE = "schedules", "watched", "windows", "nobody held"
 SEARCHED = (SEARCH, WATCH)
+Way = tuple[str, str]  # a workload's name, and one of SEARCH, WINDOWS and FREE
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class Attempt:
     def way(self) -> str:
         """The way in which the kernel was booted."""
         return self.berth.way
+
+    @property
+    def turn(self) -> Way:
+        """The way of attack in whose turn it was made: SEARCH where it only watched."""
+        return self.workload, SEARCH if self.way in SEARCHED else self.way
+
+    @property
+    def own(self) -> bool:
+        """Whether it showed the race's own failure."""
+        return self.run.judgement().signature_matched
 
     @property
     def title(self) -> str:
