@@ -48,8 +48,9 @@ class Lab(kills.Lab):
         return ["--json", "attack", *verify[2:at], "--for", f"{SECONDS:g}s"]
 
     def ripe(self) -> bool:
-        """Whether this process has begun a boot."""
-        return any(self.home.runs.glob(".tmp-*")) or self.runs() != self.before
+        """Whether this process has begun a boot; every other time, whether it has made one."""
+        made = len(list(self.home.runs.glob("[!.]*"))) > len(self.before)
+        return made or (self.kills % 2 == 0 and any(self.home.runs.glob(".tmp-*")))
 
     def counted_once(self) -> None:
         """What the attack told is of each run that there is, once; and of its time alone."""
