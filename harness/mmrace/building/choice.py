@@ -86,15 +86,15 @@ def _nearest(directory: BuildDirectory, order: Request) -> list[BuildDirectory]:
 
 
 def _distance(other: BuildDirectory, order: Request) -> int:
-    """Options that a directory's config has otherwise than asked."""
+    """Number of options whose value in a directory's config differs from the request's."""
     try:
         has = parse_config((other.build / ".config").read_text(encoding="utf-8"))
         version = kernel_version((other.source / "Makefile").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return sys.maxsize
-    asked = parse_config(order.config.whole)
-    asked |= {option.name: option.value for option in merge(order.config.fragments, version)}
-    return sum(has.get(name, "n") != value for name, value in asked.items())
+    options = parse_config(order.config.whole)
+    options |= {option.name: option.value for option in merge(order.config.fragments, version)}
+    return sum(has.get(name, "n") != value for name, value in options.items())
 
 
 @contextmanager
