@@ -15,8 +15,8 @@ import pytest
 from fakes.kerneltree import commit_all, make_kernel
 from mmrace import cli as command_line
 from mmrace import home as home_module
-from mmrace.building import directory as directory_module
-from mmrace.building.directory import BuildDirectory, Clock
+from mmrace.building.clock import Clock
+from mmrace.building.directory import BuildDirectory
 from mmrace.cli.ending import exit_code
 from mmrace.errors import InfraError
 from mmrace.home import Home, build_lock, write_file
@@ -180,7 +180,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, wall: float, up: float = 0.0) -> 
     """Let the host's clock be set by so much, after so much time."""
     now = Clock.now()
     changed = Clock(now.wall + wall + up, now.up + up)
-    monkeypatch.setattr(directory_module.Clock, "now", lambda: changed)
+    monkeypatch.setattr(Clock, "now", lambda: changed)
 
 
 def test_make_does_not_go_by_files_from_before_a_clock_was_set_back(

@@ -5,12 +5,12 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from mmrace.building.clock import COARSE, Clock
 from mmrace.errors import BuildError, UserError
 from mmrace.home import Home, publish, write_file
 from mmrace.proc import Bind, Completed, Sandbox, run
@@ -20,7 +20,6 @@ from mmrace.storage import SIZE, measure
 DEADLINE = 6 * 3600.0
 OUTSIDE_DEADLINE = 2 * 3600.0
 _TEXT = 16 * 1024 * 1024
-_COARSE = 2.0  # seconds: clocks of file systems, and what keeps a clock right
 
 # The same everywhere and always, or neither objects nor kernels would be the same.
 FIXED_ENV = {
@@ -55,33 +54,6 @@ def shares_objects(home: Home) -> bool:
     return bool(
         re.search(r"^\s*(remote|secondary)_storage\s*=\s*(https?|redis):", text, re.MULTILINE)
     )
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The host's time: ``wall``, which people set, and ``up``, seconds since it was started."""
-
-    wall: float
-    up: float
-
-    @classmethod
-    def now(cls) -> "Clock":
-        """The present values of both."""
-        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
-
-    @classmethod
-    def read(cls, stored: object) -> "Clock | None":
-        """What was stored as a pair; None for anything else."""
-        match stored:
-            case [float() as wall, float() as up]:
-                return cls(wall, up)
-        return None
-
-    def follows(self, earlier: "Clock | None") -> bool:
-        """Whether both went on by as much since then, on a host that was not started again."""
-        if earlier is None or self.up < earlier.up:
-            return False
-        return abs(self.wall - earlier.wall - (self.up - earlier.up)) <= _COARSE
 
 
 @dataclass(frozen=True)
@@ -294,7 +266,7 @@ class BuildDirectory:
         """Whether files may be dated later than now, or a killed build's files be unknown."""
         latest = self.state.get("latest")
         left = self.state.get("building")
-        if isinstance(latest, float) and now.wall < latest - _COARSE:
+        if isinstance(latest, float) and now.wall < latest - COARSE:
             return True
         return left is not None and not now.follows(Clock.read(left))
 
@@ -316,5 +288,5 @@ def _drop_newer(folder: Path, began: float) -> None:
     for top, _, names in os.walk(folder):
         for name in names:
             path = Path(top, name)
-            if path.lstat().st_mtime >= began - _COARSE:
+            if path.lstat().st_mtime >= began - COARSE:
                 path.unlink()
