@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Real guests on two workers of a cluster, with homes of their own, beside the same ones here."""
 
+import contextlib
 import json
+import os
 import secrets
 import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from clusters import Cluster, guests, wait_for
 from mmrace.home import Home
+from mmrace.runs.record import all_runs
 from vm.conftest import TREE
 from vm.planted import plant
 
@@ -86,48 +89,70 @@ def test_a_bisection_on_two_workers_names_the_culprit(mmrace, cluster, tmp_path,
     assert built is (build_on == "workers")
 
 
+def arrived():
+    """Ids of all finished runs of the submitter's home."""
+    return {run.id for run in all_runs(Home.from_environment(os.environ))}
+
+
+class Campaign:
+    """A command of five pairs, begun again when its process or its scheduler is killed."""
+
+    def __init__(self, cluster, folder, seed):
+        words = ["verify", "--race", "khugepaged-retract", "--tree", TREE, "--before", "vulnerable"]
+        words += ["--after", "fixes", "--no-attack", "--alpha", "0.05", "--for", "3s"]
+        words += ["--seed", str(seed), "--on", cluster.url]
+        self.argv = [sys.executable, "-m", "mmrace", "--json", *words]
+        self.cluster = cluster
+        self.out, self.messages = folder / f"{seed}.json", folder / f"{seed}.txt"
+        self.process = None
+
+    def go_on(self, seconds):
+        """Let it run for so long at most; whether it has ended of itself."""
+        up(self.cluster)
+        if self.process is None:
+            with self.out.open("w") as stdout, self.messages.open("a") as stderr:
+                self.process = subprocess.Popen(self.argv, stdout=stdout, stderr=stderr)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self.process.wait(seconds) != 69:  # the code when its scheduler is gone
+                return True
+            self.process = None
+        return False
+
+    def kill(self, name):
+        """Kill the submitter, the scheduler or a worker."""
+        if name != "submitter":
+            self.cluster.end(name)
+        elif self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def counted(self):
+        """Ids of the runs that its answer counts."""
+        return [run["id"] for run in json.loads(self.out.read_text())["runs"]]
+
+
 def test_ten_kills_with_real_guests_lose_nothing_and_count_nothing_twice(mmrace, cluster, tmp_path):
-    """Of workers, the scheduler and the submitter, over one campaign of five pairs."""
+    """Of workers, the scheduler and the submitter, over as many campaigns as that takes."""
     chance = secrets.SystemRandom()
-    words = ["verify", "--race", "khugepaged-retract", "--tree", TREE, "--before", "vulnerable"]
-    words += ["--after", "fixes", "--no-attack", "--alpha", "0.05", "--for", "3s", "--seed"]
-    words += [str(chance.randrange(2**31)), "--on", cluster.url]
     mmrace("build", "--tree", TREE, "--series", "vulnerable")
-
-    def arrived():
-        return {run["id"] for run in mmrace("runs", "--last", "100000").document["runs"]}
-
-    known, kills, command = arrived(), 0, None
-    out, told_file = tmp_path / "out", tmp_path / "told"
-    while True:
-        up(cluster)
-        if command is None:
-            argv = [sys.executable, "-m", "mmrace", "--json", *words]
-            with out.open("w") as stdout, told_file.open("a") as stderr:
-                command = subprocess.Popen(argv, stdout=stdout, stderr=stderr)
-        end = time.monotonic() + chance.uniform(5, 30)
-        while command.poll() is None and (kills == KILLS or time.monotonic() < end):
-            time.sleep(0.1)
-        now = arrived()
-        assert known <= now
-        known = now
-        if (code := command.poll()) is None:
-            name = chance.choice(("submitter", "scheduler", "one", "two"))
-            kills += 1
-            if name != "submitter":
-                cluster.end(name)
-                continue
-            command.kill()
-            command.wait()
-        command = None
-        if code not in (None, 69):  # its scheduler was killed
-            break
-    print(f"{kills} kills")
-    document = json.loads(out.read_text())
-    counted = [run["id"] for run in document["runs"]]
-    assert len(counted) == len(set(counted)) >= 2, told_file.read_text()
-    assert set(counted) <= arrived()
-    assert len(counted) % 2 == 0
+    mmrace("build", "--tree", TREE, "--series", "vulnerable", "--series", "fixes")
+    known, kills, campaigns = arrived(), [], 0
+    while len(kills) < KILLS:
+        campaign, ended = Campaign(cluster, tmp_path, chance.randrange(2**31)), False
+        campaigns += 1
+        while not ended:
+            left = KILLS - len(kills)
+            ended = campaign.go_on(chance.uniform(3, 15) if left else 600)
+            assert known <= (known := arrived())
+            if not ended and left:
+                kills.append(chance.choice(("submitter", "scheduler", "one", "two")))
+                campaign.kill(kills[-1])
+        counted = campaign.counted()
+        assert len(counted) == len(set(counted)) >= 2, campaign.messages.read_text()
+        assert set(counted) <= known
+        assert len(counted) % 2 == 0
+    print(f"{len(kills)} kills in {campaigns} campaigns: {dict(Counter(kills))}")
     cluster.close()
     wait_for(lambda: not guests(cluster.top), 60)
 
