@@ -2,6 +2,7 @@
 """A checkout is never silently taken at HEAD, and never written."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -140,5 +141,7 @@ def test_dirty_on_the_command_line(
     done = CliRunner().invoke(cli, [*words, "--dirty"])
     document = json.loads(done.stdout)
     assert document["tree"] == f"{repo}@{document['tree_hash']}"
+    show = ["git", "--git-dir", document["repository"], "show", f"{document['commit']}:Makefile"]
+    assert subprocess.run(show, check=True, capture_output=True).stdout
     done = CliRunner().invoke(cli, ["apply", "none", "--tree", "debian:6.1", "--dirty"])
     assert "--dirty: debian:6.1 is not the path of a checkout" in str(done.exception)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmrace.answers.answer import Answer, Block, Table, fields
@@ -74,13 +75,14 @@ def packages(found: Mapping[str, Package]) -> Answer:
     return Answer(document, (Table(("tree", "version", "suite"), rows),))
 
 
-def applied_series(done: Prepared) -> Answer:
-    """Return the result of applying series."""
+def applied_series(done: Prepared, repository: Path) -> Answer:
+    """Return the result of applying series; ``repository`` is the git directory with the commit."""
     applied, base = done.applied, done.base
     document = {
         "tree": done.tree.name,
         "base": base.name if base.covered else None,
         "commit": applied.commit,
+        "repository": str(repository),
         "applied": list(applied.applied),
         "already": list(applied.already),
         "tree_hash": applied.tree_hash,
@@ -93,6 +95,7 @@ def applied_series(done: Prepared) -> Answer:
     if not applied.applied:
         more.append(f"{done.tree.name} is unchanged: nothing left to apply")
     more.append(f"commit {applied.commit}{f' on base {base.name}' if base.covered else ''}")
+    more.append(f"a file of it: git --git-dir {repository} show {applied.commit[:12]}:FILE")
     head = ("state", "patch")
     return Answer(
         document, (Table(head, rows, cut=True), *more), details=(Table(head, rows), *more)

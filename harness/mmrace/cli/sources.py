@@ -12,7 +12,7 @@ from mmrace.cli.runoptions import build_options
 from mmrace.cli.session import open_session
 from mmrace.runs.options import RunOptions
 from mmrace.sources.debian import find_packages
-from mmrace.sources.tree import find_tree, list_trees
+from mmrace.sources.tree import find_tree, list_trees, store
 from mmrace.sources.worktree import add_source
 
 
@@ -69,7 +69,8 @@ def apply(app: App, series: tuple[str, ...], tree: str) -> Answer:
     series, A..B or a branch of a git repository (REPOSITORY#A..B), a message-id or its URL, or -
     for standard input. THREAD#vN takes revision N of a thread; the default is the newest.
     """
-    return host.applied_series(open_session(app).prepare(tree, series))
+    done = open_session(app).prepare(tree, series)
+    return host.applied_series(done, store(app.home).path)
 
 
 @command("build")
