@@ -41,6 +41,12 @@ apt() {
 	DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
 }
 
+# Once more after a failure: an index that is being updated may show old versions for a while.
+packages() {
+	"${pip[@]}" --require-hashes -r "$lock" ||
+		{ sleep 2 && "${pip[@]}" --no-cache-dir --require-hashes -r "$lock"; }
+}
+
 missing_of() {
 	awk '!/^#/ && NF { print $1, $2 }' "$1" |
 		while read -r package file; do [ -e "$file" ] || printf '%s ' "$package"; done
@@ -82,7 +88,7 @@ stamp=$top/.venv/.installed-$kind
 if [[ ! -e $stamp || $lock -nt $stamp || $top/pyproject.toml -nt $stamp ]]; then
 	pip=("$top/.venv/bin/pip" --disable-pip-version-check install)
 	[ -x "$top/.venv/bin/python" ] || step "making $top/.venv" python3 -m venv "$top/.venv"
-	step "installing $(grep -c == "$lock") Python packages" "${pip[@]}" --require-hashes -r "$lock"
+	step "installing $(grep -c == "$lock") Python packages" packages
 	step "installing mmrace" "${pip[@]}" --no-deps --no-build-isolation --editable "$top"
 	touch "$stamp"
 fi
