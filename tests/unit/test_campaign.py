@@ -173,13 +173,23 @@ def test_what_fixed_excludes_is_said_in_words() -> None:
     statement, _ = drive({"": [(BUG, PASS)]})
     excluded, left, hazard = exclusions(statement.paths[0])
     assert "only before failed in 10 pairs: p = 2^-10 = 0.00098, exact" in excluded
-    assert "below 1 times the rate of before" in left
-    assert "below 0.5 per run" in left
+    assert left == "not excluded: that it fails in less than 50 % of its runs (alpha 0.001)"
     assert "assuming a constant failure rate" in hazard
     assert "held for 300 s in the race phase, 600 times the median time to failure" in hazard
     assert statement.as_json()["paths"][0]["excludes"] == [excluded, left, hazard]
     # 10 failures in 5 s, none in 300 s: (0.001^(-1/10) - 1) * 5 / 300
     assert "below 0.017 times that of before" in hazard
+
+
+def test_more_pairs_exclude_that_it_fails_a_share_as_often() -> None:
+    statement, _ = drive({"": [(BUG, PASS)]}, ratio=0.1, pairs=200)
+    (path,) = statement.paths
+    left = exclusions(path)[1]
+    assert path.ratio_bound is not None
+    assert 0.05 < path.ratio_bound < 0.11
+    assert left.endswith(
+        f" and less than {path.ratio_bound:.2g} times as often as before (alpha 0.001)"
+    )
 
 
 def test_nothing_is_excluded_when_the_failure_was_seen_or_too_little_was() -> None:
