@@ -24,6 +24,7 @@ from mmrace.leftover import hold, sweep
 from mmrace.proc import can_confine, close_console, console
 from mmrace.runs.slots import campaign_key, campaign_slots
 from mmrace.sandbox import have_bubblewrap
+from mmrace.sources.tree import add_tree
 
 TOP = Path(__file__).parents[2]
 ENV = {**os.environ, "PYTHONPATH": f"{TOP}/harness:{TOP}/tests"}
@@ -289,6 +290,15 @@ def test_a_campaign_is_gone_on_with_until_it_has_ended(home: Home) -> None:
     write_file(home.data / "campaigns" / f"{key}.json", "{")
     with campaign_slots(home, key, quiet) as fresh:
         assert not fresh.runs
+
+
+@pytest.mark.skipif(not have_bubblewrap(), reason="needs bubblewrap")
+def test_an_import_leaves_alone_what_another_process_is_making(tmp_path: Path) -> None:
+    home = Home(tmp_path / "cache", tmp_path / "data")
+    repo = make_kernel(tmp_path / "repo")
+    with home.scratch(home.trees) as made:  # as the other one makes the store
+        add_tree(home, "one", str(repo), None, lambda _text: None)
+        assert made.is_dir()
 
 
 @pytest.mark.skipif(not have_bubblewrap(), reason="needs bubblewrap")

@@ -2,8 +2,10 @@
 """What a worker does with a shipment, whatever arrives and whatever its host lacks."""
 
 import errno
+import io
 import json
 import os
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from mmrace.executors.objects import (
     keep_object,
     pack_files,
     place_of,
+    unpack_files,
     unpack_runs,
 )
 from mmrace.executors.shipment import Receipt, Shipment
@@ -207,6 +210,20 @@ def test_the_cache_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
         cache.keep("images/d", digest(data["images/d"]), data["images/d"])
     there = sorted(path.name for path in cache.home.images.iterdir())
     assert there == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "link"])
+def test_only_files_below_the_folder_are_unpacked(tmp_path: Path, name: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        if name == "link":
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(member, io.BytesIO())
+    data = buffer.getvalue()
+    with pytest.raises(InfraError, match="not unpacked"):
+        unpack_files("run r", digest(data), data, tmp_path / "in")
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_what_arrives_damaged_is_not_kept(home: Home, tmp_path: Path) -> None:

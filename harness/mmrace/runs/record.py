@@ -170,8 +170,8 @@ class RunDir:
             return Spec.model_validate_json(self._bytes("spec.json"))
         except ValidationError as error:
             raise UserError(
-                f"{self.folder}: spec.json is not one of this version of mmrace;"
-                " use the version that wrote it, or remove the run"
+                f"{self.folder}: another version of mmrace wrote spec.json;"
+                " use that version, or remove the run"
             ) from error
 
     def vm(self) -> VmRecord:

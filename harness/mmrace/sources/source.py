@@ -4,7 +4,6 @@
 import os
 import posixpath
 import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from mmrace.sources.git import GIT, Repository, create, last_line
 
 Progress = Callable[[str], None]
 _URL = re.compile(r"^(https?|git|ssh|file)://|^[\w.-]+@[\w.-]+:")
-__all__ = ["REF", "check_links", "fetch", "identity", "remove"]
+__all__ = ["REF", "check_links", "fetch", "identity"]
 
 
 def fetch(
@@ -179,8 +178,3 @@ def leaves(path: str, target: str) -> bool:
     """Whether a link at ``path`` leads out of the tree (by its words alone)."""
     reached = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     return target.startswith("/") or reached == ".." or reached.startswith("../")
-
-
-def remove(folder: Path) -> None:
-    """Delete what a killed process has left."""
-    shutil.rmtree(folder, ignore_errors=True)

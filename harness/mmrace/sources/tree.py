@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmrace.errors import InfraError, MmraceError, UserError, disk_full, no_room
 from mmrace.home import Home, publish, write_file
+from mmrace.leftover import sweep
 from mmrace.sources import debian
 from mmrace.sources import source as sources
 from mmrace.sources.git import Repository, create
@@ -89,8 +90,7 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
     _record(home, name)
     kept = store(home)
     with home.lock("tree-store", progress):
-        for stale in home.trees.glob(".tmp-*"):
-            sources.remove(stale)  # of a killed import: the lock is ours
+        sweep([home.trees])  # what a killed import left
         with home.scratch(home.trees) as scratch:
             git = create(scratch / "git")
             try:
