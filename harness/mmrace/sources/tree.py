@@ -90,7 +90,7 @@ def add_tree(home: Home, name: str, source: str, rev: str | None, progress: Prog
     _record(home, name)
     kept = store(home)
     with home.lock("tree-store", progress):
-        sweep([home.trees])  # what a killed import left
+        sweep([home.trees], ".tmp-*")  # what a killed import left
         with home.scratch(home.trees) as scratch:
             git = create(scratch / "git")
             try:
