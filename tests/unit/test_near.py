@@ -78,15 +78,11 @@ def test_untrusted_builds_are_no_model_and_take_their_own(lab: Lab) -> None:
 def test_a_copy_that_is_cut_off_is_none(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     of(lab, "migration")
 
-    copy = BuildDirectory._copy
-
-    def killed(self: BuildDirectory, words: str, there: Path, here: Path) -> None:
-        if "reflink" in words:
-            raise KeyboardInterrupt
-        copy(self, words, there, here)
+    def killed(_self: BuildDirectory, _other: BuildDirectory) -> bool:
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(BuildDirectory, "_copy", killed)
+        patch.setattr(BuildDirectory, "_copy_build", killed)
         with pytest.raises(KeyboardInterrupt):
             lab.build(configs=["migration", "hugetlb"])
     assert of(lab, "migration", "hugetlb") == ["init/main.o"]

@@ -48,14 +48,23 @@ def _link(
             with home.scratch(home.sources) as made:
                 checkout(home, commit, made / _TREE)
                 publish(made, shared)
-        with home.scratch(folder.parent) as made:
-            there = made / folder.name
-            if run(["cp", "-al", shared / _TREE, there], deadline=_DEADLINE).returncode:
-                _index(folder).unlink(missing_ok=True)
-                return  # another file system, or too many links: git writes all files
-            if _index(shared / _TREE).is_file():
-                shutil.copy2(_index(shared / _TREE), _index(folder))
-            publish(there, folder)
+        link_source(home, shared / _TREE, folder)  # if not, git writes all files
+
+
+def link_source(home: Home, there: Path, here: Path) -> bool:
+    """Copy a source by links to its files, with git's record of it.
+
+    False where that is not possible: another file system, or too many links.
+    """
+    with home.scratch(here.parent) as made:
+        linked = made / here.name
+        if run(["cp", "-al", there, linked], deadline=_DEADLINE).returncode:
+            _index(here).unlink(missing_ok=True)
+            return False
+        if _index(there).is_file():
+            shutil.copy2(_index(there), _index(here))
+        publish(linked, here)
+    return True
 
 
 def _index(folder: Path) -> Path:

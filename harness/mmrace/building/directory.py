@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from mmrace.building.checkout import link_source
 from mmrace.building.clock import COARSE, Clock
 from mmrace.errors import BuildError, UserError
 from mmrace.home import Home, publish, write_file
@@ -215,9 +216,10 @@ class BuildDirectory:
         model = BuildDirectory(self.home, self.model, self.env)
         if not self.model or not model.trusted:
             return False
-        self._copy("cp -a --reflink=auto", model.build, self.build)
+        if not self._copy_build(model):
+            return False
         write_file(self.folder / "state.json", json.dumps(model.state))
-        return self.build.is_dir()
+        return True
 
     def copy_near(self, near: "BuildDirectory") -> bool:
         """Begin with source and objects of one with another config; False where it has none.
@@ -228,13 +230,11 @@ class BuildDirectory:
         if not near.trusted:
             return False
         self.remember(near=near.name, latest=near.state.get("latest"))
-        if not self.source.is_dir() and near.source.is_dir():
-            if near.index.is_file():
-                shutil.copy2(near.index, self.index)
-            self._copy("cp -al", near.source, self.source)
-        if self.source.is_dir():
-            self._copy("cp -a --reflink=auto", near.build, self.build)
-        return self.build.is_dir()
+        linked = self.source.is_dir() or link_source(self.home, near.source, self.source)
+        copied = linked and self._copy_build(near)
+        if not copied:
+            self.remember(near=None, latest=None)
+        return copied
 
     def drop_near(self) -> None:
         """Drop what was copied for a config that another directory turned out to have."""
@@ -243,24 +243,21 @@ class BuildDirectory:
             self.remember(near=None)
 
     @property
-    def index(self) -> Path:
-        """Git's record of what is checked out as the source."""
-        return self.source.with_name(f"{self.source.name}.index")
-
-    @property
     def trusted(self) -> bool:
         """Whether it holds a whole build, and make can go by the times of its files."""
         state = self.state
         whole = state.get("objects") and not state.get("building")
         return bool(whole) and not self._misdated(Clock.now())
 
-    def _copy(self, words: str, there: Path, here: Path) -> None:
-        """Copy a directory in place of another one, whole or not at all."""
-        shutil.rmtree(here, ignore_errors=True)
-        with self.home.scratch(here.parent) as made:
-            copied = made / here.name
-            if not run([*words.split(), str(there), str(copied)], deadline=DEADLINE).returncode:
-                publish(copied, here)
+    def _copy_build(self, other: "BuildDirectory") -> bool:
+        """Copy what another directory has built in place of what is here, whole or not at all."""
+        shutil.rmtree(self.build, ignore_errors=True)
+        with self.home.scratch(self.folder) as made:
+            argv = ["cp", "-a", "--reflink=auto", str(other.build), str(made / self.build.name)]
+            if run(argv, deadline=DEADLINE).returncode:
+                return False
+            publish(made / self.build.name, self.build)
+        return True
 
     def _misdated(self, now: Clock) -> bool:
         """Whether files may be dated later than now, or a killed build's files be unknown."""
