@@ -7,8 +7,14 @@ from test_judge import BOOT, END
 from test_reproducer import BEGIN
 from test_resolve import program  # noqa: F401  a fixture
 
-from mmrace.definitions.race import Execution, Race
-from mmrace.definitions.reproducer import Reproducer, with_functions, with_min_counts
+from mmrace.definitions.race import Execution, FailsBy, Race
+from mmrace.definitions.reproducer import (
+    Reproducer,
+    knows_failure,
+    with_failure,
+    with_functions,
+    with_min_counts,
+)
 from mmrace.judging.evidence import Evidence
 from mmrace.judging.exercise import ENOUGH, Exercise
 from mmrace.judging.judge import judge
@@ -86,11 +92,14 @@ def test_copies_that_the_compiler_inlined_are_counted_too(program) -> None:  # n
     assert taken.refused == {"clear": "kprobes cannot be in entry_text"}
 
 
-def crashed(title: str, *stack: str) -> tuple[Judgement, tuple[str, ...]]:
-    return Judgement(Outcome.CRASH, title, signature_matched=True), stack
+Run = tuple[Judgement, tuple[str, ...], tuple[str, ...]]
 
 
-def learn(*runs: tuple[Judgement, tuple[str, ...]], budget: int = 20) -> Learning:
+def crashed(title: str, *stack: str, others: tuple[str, ...] = ()) -> Run:
+    return Judgement(Outcome.CRASH, title, signature_matched=True), stack, others
+
+
+def learn(*runs: Run, budget: int = 20) -> Learning:
     learning = Learning(budget)
     for run in runs:
         assert not learning.done
@@ -98,7 +107,7 @@ def learn(*runs: tuple[Judgement, tuple[str, ...]], budget: int = 20) -> Learnin
     return learning
 
 
-HELD = (Judgement(Outcome.PASS), ())
+HELD: Run = (Judgement(Outcome.PASS), (), ())
 
 
 def test_the_failure_is_the_title_that_three_runs_share() -> None:
@@ -128,6 +137,61 @@ def test_a_crash_in_many_places_is_known_by_what_all_its_traces_have() -> None:
     assert not re.search(failure.report, "sleepwalk+0x12/0x30")
 
 
+def in_tree(caller: str, call: str = "__x64_sys_move_pages") -> Run:
+    others = ("general protection fault in tree_next",)
+    return crashed(f"general protection fault in {caller}", caller, "walk", call, others=others)
+
+
+def test_a_crash_in_a_helper_is_the_failure_by_whichever_caller() -> None:
+    failure = learn(in_tree("unmap"), in_tree("unmap"), in_tree("unmap")).failure()
+    assert failure
+    assert failure.name == "general protection fault in unmap"
+    [(title, report)] = failure.also
+    assert re.search(title, "general protection fault in tree_next")
+    assert not re.search(title, "general protection fault in tree_next_entry")
+    assert re.search(report, " __x64_sys_move_pages+0x12/0x30")
+    assert not re.search(report, " __x64_sys_munmap+0x12/0x30")
+
+
+def test_a_crash_in_a_helper_needs_what_all_call_traces_share() -> None:
+    failure = learn(in_tree("unmap"), in_tree("unmap"), in_tree("unmap", "sys_munmap")).failure()
+    assert failure
+    assert [report for _, report in failure.also] == [r"\bwalk\b"]
+    anywhere = ("KASAN: use-after-free Read in memcpy",)
+    failure = learn(*[crashed("a", name, others=anywhere) for name in "xyz"]).failure()
+    assert failure
+    assert not failure.also
+
+
+def test_what_one_helper_has_in_its_title_is_not_foreign() -> None:
+    unmap, move = in_tree("unmap"), in_tree("move")
+    learning = learn(unmap, move, crashed("WARNING in other", "other"), unmap, unmap)
+    failure = learning.failure()
+    assert failure
+    assert learning.foreign(failure) == (("WARNING in other", 1),)
+
+
+def test_runs_that_name_different_callers_share_the_helper() -> None:
+    failure = learn(*[in_tree(name) for name in "abcdef"]).failure()
+    assert failure
+    assert failure.name == "general protection fault in tree_next"
+    assert re.search(failure.title, failure.name)
+    assert re.search(failure.report, "__x64_sys_move_pages+0x1/0x2")
+
+
+def test_all_names_of_a_learnt_failure_become_signatures() -> None:
+    race = Reproducer((("x.c", b""),)).race(Execution(fails_by=(FailsBy.EXIT,)))
+    failure = learn(in_tree("unmap"), in_tree("unmap"), in_tree("unmap")).failure()
+    assert failure
+    made = with_failure(race, failure.title, failure.report, failure.also)
+    assert [(one.title, one.report) for one in made.signature] == [
+        (failure.title, ""),
+        *failure.also,
+        ("", ""),
+    ]
+    assert knows_failure(made)
+
+
 def test_nothing_is_taken_that_fewer_runs_share() -> None:
     learning = learn(HELD, crashed("a", "x"), HELD, crashed("b", "y"), HELD, budget=5)
     assert learning.done
@@ -137,8 +201,8 @@ def test_nothing_is_taken_that_fewer_runs_share() -> None:
 
 
 def test_runs_that_are_not_the_kernels_failure_teach_nothing() -> None:
-    void = Judgement(Outcome.NOT_EXERCISED), ()
-    foreign = Judgement(Outcome.HANG, "no progress for 60 s"), ()
+    void: Run = (Judgement(Outcome.NOT_EXERCISED), (), ())
+    foreign: Run = (Judgement(Outcome.HANG, "no progress for 60 s"), (), ())
     assert learn(void, foreign, foreign, foreign, budget=4).failure() is None
 
 

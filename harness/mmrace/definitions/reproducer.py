@@ -114,10 +114,14 @@ def signatures(execution: Execution, crash: str) -> tuple[Signature, ...]:
     return (Signature(title=crash), *own)
 
 
-def with_failure(race: Race, title: str, report: str = "") -> Race:
-    """Return the race whose own crash is one with this title, and this in its report."""
-    first = Signature(title=title, report=report)
-    return race.model_copy(update={"signature": (first, *race.signature[1:])})
+def with_failure(
+    race: Race, title: str, report: str = "", also: Sequence[tuple[str, str]] = ()
+) -> Race:
+    """Return the race whose own crash is one with this title, and this in its report; ``also``:
+    further pairs of such patterns.
+    """
+    own = [Signature(title=title, report=report) for title, report in ((title, report), *also)]
+    return race.model_copy(update={"signature": (*own, *race.signature[1:])})
 
 
 def with_delays(race: Race, functions: Iterable[tuple[str, str]]) -> Race:

@@ -8,6 +8,7 @@ random delays in the functions that the series changes; the campaign is steered 
 failed more often.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,7 @@ from mmrace.verdicts.verdict import Arm
 
 OWN_END = "the program's own end"
 MOST = 60  # runs, at most, from which a bisection learns the failure
+_AT_A_LINE = re.compile(r" at \S+$")  # a title that blames no function
 STACK = 6  # innermost functions of the failing call trace that a bisection counts
 
 
@@ -162,8 +164,7 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     with campaign_slots(session.home, key, session.note) as slots:
         while not learning.done:
             runs.append(_run(session, bad, _next(works, runs), slots, len(runs)))
-            judged, stack = _judged(runs[-1])
-            learning.record(judged, stack)
+            learning.record(*_judged(runs[-1]))
         session.after_answer(slots.end)
     failure = learning.failure()
     if failure is None:
@@ -172,12 +173,13 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
         session.note(f"the kernel before fails with `{failure.name}`")
         return Learnt(race, tuple(runs), failure)
     session.note(str(failure))
-    others = [f"{title} ({count})" for title, count in learning.titles if title != failure.name]
-    if others and failure.title:
+    others = [f"{title} ({count})" for title, count in learning.foreign(failure)]
+    if others:
         session.note(f"other titles, which count as foreign: {', '.join(others)}")
     if failure.name == OWN_END:
         return Learnt(with_own_end(race), tuple(runs), failure)
-    return Learnt(with_failure(race, failure.title, failure.report), tuple(runs), failure)
+    learnt = with_failure(race, failure.title, failure.report, failure.also)
+    return Learnt(learnt, tuple(runs), failure)
 
 
 def _next(works: Sequence[Work], runs: Sequence[RunDir]) -> Work:
@@ -218,19 +220,20 @@ def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) ->
     return session.run_cell(lambda: work.plan(session.planner, bad, seed, slots.slot(place)))
 
 
-def _judged(run: RunDir) -> tuple[Judgement, Sequence[str]]:
-    """A run's judgement and the functions of its call trace.
+def _judged(run: RunDir) -> tuple[Judgement, Sequence[str], Sequence[str]]:
+    """A run's judgement, the functions of its call trace, and titles that blame others of them.
 
     All ends of the program get one title.
     """
     judged = run.judgement()
     if judged.outcome in (Outcome.FAIL, Outcome.HANG):
-        return replace(judged, title=OWN_END), ()
+        return replace(judged, title=OWN_END), (), ()
     for one in crashes.parse(run.console()):
         if one.title == judged.title:
             called = [frame.function for frame in one.frames if frame.reliable]
-            return judged, list(dict.fromkeys([one.function, *called]))
-    return judged, ()
+            others = [title for title in one.alt_titles if not _AT_A_LINE.search(title)]
+            return judged, list(dict.fromkeys([one.function, *called])), others
+    return judged, (), ()
 
 
 def _proof(race: Race, changed: int) -> str:

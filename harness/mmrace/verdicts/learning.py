@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which failure the runs of a bad kernel share, if the user has not named one.
 
-The failure is the title that `WANTED` runs share. One bug may crash in many places: where the
-titles differ after twice as many failures, it is the innermost function that all their call traces
-have in common. A title that fewer runs share is not taken: it may be another bug's.
+The failure is the title that `WANTED` runs share. A title blames a caller of the function that
+failed if that one is a helper, such as the walk of a tree, and a bug may reach it through many
+callers. So the title of the helper itself counts as well, in call traces from the same system call.
+
+One bug may crash in many places: where the titles differ after twice as many failures, the failure
+is the innermost function that all their call traces have in common. A title that fewer runs share
+is not taken: it may be another bug's.
 """
 
 import re
@@ -19,17 +23,21 @@ WANTED = 3
 
 @dataclass(frozen=True)
 class Seen:
-    """One failure of the bad kernel: its title, and its call trace, innermost function first."""
+    """One failure of the bad kernel: its title, its call trace, innermost function first, and
+    titles that blame other functions of that trace.
+    """
 
     title: str
     stack: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Failure:
     """The failure that counts: patterns for a crash's title and report, and how often it was seen.
 
-    ``stack``: functions of its call trace that say something about it, innermost first.
+    ``stack``: functions of its call trace that say something about it, innermost first. ``also``:
+    patterns for title and report of crashes that blame another function and are the same failure.
     """
 
     name: str
@@ -38,10 +46,20 @@ class Failure:
     seen: int
     runs: int
     stack: tuple[str, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """Say what was taken, as people read it."""
         return f"taking `{self.name}`, {self.seen} of {self.runs} runs"
+
+    def covers(self, seen: Seen) -> bool:
+        """Whether a crash is this failure."""
+        titles = (seen.title, *seen.others)
+        return any(
+            any(re.search(title, one) for one in titles)
+            and (not report or any(re.search(report, name) for name in seen.stack))
+            for title, report in ((self.title, self.report), *self.also)
+        )
 
 
 class Learning:
@@ -54,11 +72,13 @@ class Learning:
         self._seen: list[Seen] = []
         self.runs = 0
 
-    def record(self, judgement: Judgement, stack: Sequence[str] = ()) -> None:
-        """Add a run; ``stack`` is the call trace of the crash that decided it."""
+    def record(
+        self, judgement: Judgement, stack: Sequence[str] = (), others: Sequence[str] = ()
+    ) -> None:
+        """Add a run; call trace and other titles are of the crash that decided it."""
         self.runs += 1
         if judgement.outcome.failed and judgement.signature_matched:
-            self._seen.append(Seen(judgement.title, telling(stack)))
+            self._seen.append(Seen(judgement.title, telling(stack), tuple(others)))
 
     @property
     def done(self) -> bool:
@@ -70,15 +90,33 @@ class Learning:
         """Titles of the failures, the most frequent first."""
         return tuple(Counter(one.title for one in self._seen).most_common())
 
+    def foreign(self, failure: Failure) -> tuple[tuple[str, int], ...]:
+        """Titles of what the runs showed beside this failure, the most frequent first."""
+        return tuple(Counter(x.title for x in self._seen if not failure.covers(x)).most_common())
+
     def failure(self) -> Failure | None:
         """Return the failure that the runs share, None while none is known."""
         for title, count in self.titles[:1]:
             if count >= self._needed:
-                stack = next(one.stack for one in self._seen if one.title == title)
-                pattern = f"^{re.escape(title)}$"
-                return Failure(title, pattern, "", count, self.runs, stack)
+                seen = [one for one in self._seen if one.title == title]
+                return Failure(
+                    title, _exactly(title), "", count, self.runs, seen[0].stack, _also(seen)
+                )
         spent = len(self._seen) >= 2 * self._needed or self.runs >= self._budget
-        return self._common() if spent and len(self._seen) >= self._needed else None
+        if not spent or len(self._seen) < self._needed:
+            return None
+        return self._of_helper() or self._common()
+
+    def _of_helper(self) -> Failure | None:
+        """The helper in which runs failed that have different callers of it in their titles."""
+        counts = Counter(other for one in self._seen for other in one.others)
+        for name, count in counts.most_common(1):
+            seen = [one for one in self._seen if name in one.others]
+            also = dict(_also(seen))
+            if count >= self._needed and _exactly(name) in also:
+                report = also[_exactly(name)]
+                return Failure(name, _exactly(name), report, count, self.runs, seen[0].stack)
+        return None
 
     def _common(self) -> Failure | None:
         """The innermost function that all call traces have."""
@@ -87,9 +125,27 @@ class Learning:
         for name in stacks[0]:
             if name in shared:
                 count = len(self._seen)
-                pattern = rf"\b{re.escape(name)}\b"
-                return Failure(f"any crash in {name}", "", pattern, count, self.runs, stacks[0])
+                report = _word(name)
+                return Failure(f"any crash in {name}", "", report, count, self.runs, stacks[0])
         return None
+
+
+def _also(seen: Sequence[Seen]) -> tuple[tuple[str, str], ...]:
+    """Patterns for crashes that have another title in common with all of ``seen``, and the
+    outermost function of their call traces; none if these have no function in common.
+    """
+    stacks = [set(one.stack) for one in seen]
+    outermost = next((name for name in seen[0].stack[::-1] if all(name in s for s in stacks)), "")
+    others = [name for name in seen[0].others if all(name in one.others for one in seen)]
+    return tuple((_exactly(name), _word(outermost)) for name in others if outermost)
+
+
+def _exactly(title: str) -> str:
+    return f"^{re.escape(title)}$"
+
+
+def _word(name: str) -> str:
+    return rf"\b{re.escape(name)}\b"
 
 
 def telling(stack: Sequence[str]) -> tuple[str, ...]:
