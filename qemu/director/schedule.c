@@ -550,7 +550,7 @@ static bool count_visit(struct scheduler *scheduler, struct turn *turn,
 	turn->active[phase] += pause < PAUSE_NS ? pause : PAUSE_NS;
 	turn->latest = access->time;
 	walk(scheduler, turn, access->site);
-	atomic_fetch_add_explicit(&turn->progress, 1, memory_order_relaxed);
+	scheduler_progress(scheduler, turn - scheduler->turns);
 	if (visits->schedule == scheduler->number) {
 		visits->here++;
 		return false;
@@ -580,6 +580,11 @@ void scheduler_access(struct scheduler *scheduler, unsigned int vcpu, const stru
 		contend(scheduler, vcpu, access);
 	if (running && fresh)
 		__atomic_fetch_add(&scheduler->fresh, fresh, __ATOMIC_RELAXED);
+}
+
+void scheduler_progress(struct scheduler *scheduler, unsigned int vcpu)
+{
+	atomic_fetch_add_explicit(&scheduler->turns[vcpu].progress, 1, memory_order_relaxed);
 }
 
 void scheduler_rests(struct scheduler *scheduler, unsigned int vcpu, bool rests)

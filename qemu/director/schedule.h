@@ -19,6 +19,9 @@ struct scheduler *scheduler_open(struct shared_header *header, struct shared_sea
 void scheduler_access(struct scheduler *scheduler, unsigned int vcpu, const struct access *access,
 		      unsigned int fresh);
 
+/* A vCPU has made an access that no schedule is about. */
+void scheduler_progress(struct scheduler *scheduler, unsigned int vcpu);
+
 /* A vCPU rests, or goes on after that. */
 void scheduler_rests(struct scheduler *scheduler, unsigned int vcpu, bool rests);
 

@@ -16,6 +16,9 @@ struct search {
 	struct profile *profile;
 	struct scheduler *scheduler;
 	uint64_t *stacks; /* by vCPU: number of the stack that it is on */
+	struct shared_trace *traces;
+	uint32_t ring;    /* places of one vCPU */
+	uint32_t *traced; /* by vCPU: accesses traced, modulo 2^32 */
 };
 
 size_t search_size(const struct shared_search *shared)
@@ -24,7 +27,8 @@ size_t search_size(const struct shared_search *shared)
 		return 0;
 	return sizeof(*shared) + (size_t)shared->sites * sizeof(struct shared_site) +
 	       (size_t)shared->pairs * sizeof(struct shared_pair) +
-	       (size_t)shared->steps * sizeof(struct shared_step);
+	       (size_t)shared->steps * sizeof(struct shared_step) +
+	       (size_t)shared->traces * sizeof(struct shared_trace);
 }
 
 static const char *bad_sites(const struct search *search)
@@ -45,6 +49,7 @@ struct search *search_open(struct shared_header *header, struct shared_search *s
 {
 	struct search *search = calloc(1, sizeof(*search));
 	struct shared_pair *pairs;
+	struct shared_step *steps;
 
 	*why = "out of memory";
 	if (!search)
@@ -53,11 +58,14 @@ struct search *search_open(struct shared_header *header, struct shared_search *s
 	search->shared = shared;
 	search->sites = (struct shared_site *)(shared + 1);
 	pairs = (struct shared_pair *)(search->sites + shared->sites);
+	steps = (struct shared_step *)(pairs + shared->pairs);
+	search->traces = (struct shared_trace *)(steps + shared->steps);
+	search->ring = shared->traces / vcpus;
+	search->traced = calloc(vcpus, sizeof(*search->traced));
 	search->stacks = calloc(vcpus, sizeof(*search->stacks));
 	search->profile = profile_open(shared, pairs, vcpus);
-	search->scheduler = scheduler_open(header, shared, search->sites,
-					   (struct shared_step *)(pairs + shared->pairs), vcpus);
-	if (!search->stacks || !search->profile || !search->scheduler)
+	search->scheduler = scheduler_open(header, shared, search->sites, steps, vcpus);
+	if (!search->stacks || !search->traced || !search->profile || !search->scheduler)
 		return NULL;
 	*why = bad_sites(search);
 	return *why ? NULL : search;
@@ -78,6 +86,17 @@ long search_find(const struct search *search, uint64_t address)
 	if (low < search->shared->sites && search->sites[low].address == address)
 		return low;
 	return -1;
+}
+
+static void trace(struct search *search, unsigned int vcpu, const struct access *access)
+{
+	size_t ring = (size_t)vcpu * search->ring;
+
+	if (search->ring)
+		search->traces[ring + search->traced[vcpu]++ % search->ring] =
+			(struct shared_trace){ .time = access->time, .word = access->address,
+					       .site = access->site, .vcpu = vcpu,
+					       .store = access->store };
 }
 
 /*
@@ -104,6 +123,11 @@ void search_access(struct search *search, unsigned int vcpu, unsigned int number
 	site->stores |= store;
 	add(&search->shared->accesses, 1);
 	access = (struct access){ .time = now_ns(), .address = address, .site = number, .store = store };
+	trace(search, vcpu, &access);
+	if (site->flags & SITE_TRACE) {
+		scheduler_progress(search->scheduler, vcpu);
+		return;
+	}
 	fresh = profile_access(search->profile, vcpu, &access);
 	scheduler_access(search->scheduler, vcpu, &access, fresh);
 }

@@ -12,6 +12,7 @@
  *   struct shared_site   [sites]     sorted by address
  *   struct shared_pair   [pairs]     a hash table: unused entries have a count of 0
  *   struct shared_step   [steps]     a ring, as that of events
+ *   struct shared_trace  [traces]    a ring of traces / vCPUs for each vCPU; unused ones are 0
  *
  * "H" marks what the harness writes, before QEMU starts unless said otherwise; "D" what the
  * director writes. Times are nanoseconds of CLOCK_MONOTONIC.
@@ -22,7 +23,7 @@
 #include <stdint.h>
 
 #define SHARED_MAGIC 0x44524d4du /* "MMRD" */
-#define SHARED_VERSION 2u
+#define SHARED_VERSION 3u
 #define METER_SAMPLES 4096u
 
 /* What reaching an address means. At one address the lower number comes first. */
@@ -136,7 +137,7 @@ struct shared_search {
 	uint32_t start_rate;       /* H: holds that begin a schedule, a second of a vCPU's activity */
 	uint32_t switch_rate;      /* H: switches, a second of activity while another vCPU is held */
 	uint32_t wall_us;          /* H: longest time of a hold */
-	uint32_t pad;
+	uint32_t traces;           /* H: places in the rings of all vCPUs */
 	uint64_t accesses;         /* D: while armed */
 	uint64_t pairs_used;       /* D */
 	uint64_t pairs_lost;       /* D: pairs that the table had no place for */
@@ -153,7 +154,10 @@ struct shared_search {
 	uint64_t full;             /* D: PCT schedules that made all `length` first visits, none forced */
 };
 
-enum shared_site_flag { SITE_STACK = 1 /* the access tells where the vCPU's stack is */ };
+enum shared_site_flag {
+	SITE_STACK = 1, /* the access tells where the vCPU's stack is */
+	SITE_TRACE = 2  /* the access is traced; no pair is made of it, and nobody is held there */
+};
 
 struct shared_site {
 	uint64_t address;          /* H: of the instruction that makes the access */
@@ -187,10 +191,20 @@ struct shared_step {
 	uint8_t strategy;          /* D: enum shared_strategy */
 };
 
+/* An access. */
+struct shared_trace {
+	uint64_t time;             /* D */
+	uint64_t word;             /* D: guest virtual address */
+	uint32_t site;             /* D */
+	uint16_t vcpu;             /* D */
+	uint16_t store;            /* D: 1 when it stored */
+};
+
 _Static_assert(sizeof(struct shared_search) == 208, "layout");
 _Static_assert(sizeof(struct shared_site) == 32, "layout");
 _Static_assert(sizeof(struct shared_pair) == 40, "layout");
 _Static_assert(sizeof(struct shared_step) == 32, "layout");
+_Static_assert(sizeof(struct shared_trace) == 24, "layout");
 _Static_assert(sizeof(struct shared_header) == 128, "layout");
 _Static_assert(sizeof(struct shared_window) == 64, "layout");
 _Static_assert(sizeof(struct shared_point) == 32, "layout");

@@ -80,6 +80,24 @@ def replay(steps, failure=None, *, infeasible=False):
     return Replay((attempt,), 2, failure, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        ((2,), True),
+        ((1, 2), True),
+        ((2, 0), True),  # before another order had begun
+        ((2, 1), False),
+        ((1,), False),
+        ((0,), False),
+        ((), False),
+    ],
+)
+def test_a_failure_shows_right_after_the_whole_order(made: tuple[int, ...], shown: bool) -> None:
+    attempts = tuple(Attempt(steps) for steps in made)
+    assert Replay(attempts, 2, OWN, 1.0).shown is shown
+    assert not Replay(attempts, 2, FOREIGN, 1.0).shown
+
+
 OWN = Judgement(Outcome.CRASH, title="race_here", signature_matched=True)
 FOREIGN = Judgement(Outcome.CRASH, title="elsewhere")
 

@@ -38,8 +38,16 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Stage:
     """A director and a player over one state file, armed."""
 
-    def __init__(self, program: Path, tactics: Tactics, **more: object) -> None:
-        plan = Plan(search=SearchPlan(SITES, 3, tactics), marks=Resolved("m", (MARK,)), **more)
+    def __init__(
+        self,
+        program: Path,
+        tactics: Tactics,
+        sites: tuple[Site, ...] = SITES,
+        traces: int = 0,
+        **more: object,
+    ) -> None:
+        search = SearchPlan(sites, 3, tactics, traces=traces)
+        plan = Plan(search=search, marks=Resolved("m", (MARK,)), **more)
         self.director = Director(plan, Path("/plugin.so"))
         self.director.__enter__()
         self.player = Player(program, self.director.path)
@@ -315,3 +323,46 @@ def test_a_search_that_is_cut_off_is_refused(program: Path, tmp_path: Path) -> N
         state.write_bytes(director.path.read_bytes()[:-8])
     done = subprocess.run([program, state], capture_output=True, text=True, check=False)
     assert "refused: cut off" in done.stdout
+
+
+def traced(play: Stage, since: float = 0) -> list[tuple[int, int, int, bool]]:
+    found = play.director.traces(since)
+    return [(one.vcpu, one.address, one.word, one.store) for one in found]
+
+
+def test_accesses_are_traced_in_order(stage: Maker) -> None:
+    play = stage(WATCH, traces=64)
+    play.access(0, STORE, store=True)
+    play.access(1, LOAD)
+    play.access(0, OTHER, FAR)
+    assert traced(play) == [(0, STORE, WORD, True), (1, LOAD, WORD, False), (0, OTHER, FAR, False)]
+    latest = play.director.traces(0)[-1].time
+    assert traced(play, latest) == [(0, OTHER, FAR, False)]
+
+
+def test_the_last_accesses_of_each_vcpu_are_kept(stage: Maker) -> None:
+    play = stage(WATCH, traces=9)  # of three vCPUs
+    play.access(1, LOAD)
+    for number in range(5):
+        play.access(0, STORE, WORD + 8 * number, store=True)
+    words = [word for vcpu, _, word, _ in traced(play) if vcpu == 0]
+    assert words == [WORD + 8 * number for number in (2, 3, 4)]
+    assert (1, LOAD, WORD, False) in traced(play)
+
+
+def test_without_traces_none_are_kept(stage: Maker) -> None:
+    play = stage(WATCH)
+    play.access(0, STORE, store=True)
+    assert traced(play) == []
+
+
+def test_nobody_is_held_where_accesses_are_only_traced(stage: Maker) -> None:
+    sites = tuple(replace(site, traced=site.address == STORE) for site in SITES)
+    play = stage(MEET, sites=sites, traces=300)
+    for _ in range(60):
+        assert play.access(0, STORE, store=True) == f"0 {STORE:x}"
+    play.start(1, LOAD, WORD, False)
+    assert play.director.searched().counts.holds <= 1  # of vCPU 1
+    assert not any(step.address == STORE for step in play.log())
+    assert pairs(play) == {}
+    assert traced(play).count((0, STORE, WORD, True)) == 60

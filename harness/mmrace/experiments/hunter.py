@@ -25,7 +25,7 @@ from mmrace.searching.files import DEFAULT
 from mmrace.searching.ground import Ground, survey
 from mmrace.searching.naming import Names
 from mmrace.searching.proving import Hits, Suspects, prove_failure
-from mmrace.searching.search import Failure, Search, schedules_before
+from mmrace.searching.search import Search, examine
 from mmrace.searching.seeding import NONE, Seeds
 from mmrace.searching.windowing import orders_of, windows_of
 from mmrace.symbols.symbolizer import Vmlinux
@@ -137,7 +137,7 @@ class Hunter:
         Return the best so far. Raises InfraError when QEMU fails or the guest does not reach the
         race phase.
         """
-        failure = Failure(boot, schedules_before(boot))
+        failure = examine(boot, self._function)
         return self._prove(self._suspects.of(failure), seconds, tell)
 
     def prove_windows(self, seconds: float, tell: Tell) -> Finding | None:
@@ -176,6 +176,14 @@ class Hunter:
     def proven(self) -> bool:
         """Whether an order was found whose proof holds."""
         return bool(self.finding and self.finding.proof.holds)
+
+    @cached_property
+    def _functions(self) -> dict[int, str]:
+        return {site.address: site.function for site in self.ground.sites if not site.beside}
+
+    def _function(self, address: int) -> str:
+        """The function of an access in one of the chosen files; "" for another one."""
+        return self._functions.get(address, "")
 
     @cached_property
     def _names(self) -> Names:

@@ -50,8 +50,14 @@ class Replay:
 
     @property
     def shown(self) -> bool:
-        """Whether that failure came right after the whole order, not of itself."""
-        return self.failed and bool(self.attempts) and self.attempts[-1].steps == self.total
+        """Whether that failure came right after the whole order, not of itself.
+
+        As long as no step of another attempt is made, it is right after it.
+        """
+        made = [item.steps for item in self.attempts]
+        while made and not made[-1]:
+            made.pop()
+        return self.failed and made[-1:] == [self.total]
 
     @property
     def reached(self) -> bool:

@@ -26,12 +26,13 @@ stats = Lazy("scipy.stats")
 PACES = ((1.0, 0.4), (0.4, 0.4), (0.15, 0.4), (0.05, 0.3))
 CONTROLS = 6
 PATIENCE = 1.0  # seconds that a witness waits for an actor to reach its point
-LOOK_PATIENCE = 0.4, 2.0  # seconds, least and most, of the same in replays that try orders
-LOOK_SECONDS = 1.6, 4.0  # seconds, least and most, of one replay that screens an order
+LOOK_PATIENCE = 0.8, 2.0  # seconds, least and most, of the same in replays that try orders
+LOOK_SECONDS = 2.5, 4.0  # seconds, least and most, of one replay that screens an order
 SLOWNESS = 3.0  # factor, just after a restore, as TCG translates all code anew
 SURE_SECONDS = 4.0  # seconds of a replay that confirms an order: its first point may be rare
-PROOF_SECONDS = 4.0  # seconds of a replay that proves a witness
-TRIES, MISSES = 5, 2  # replays that confirm an order, and how many of them may hold
+PROOF_SECONDS = 6.0  # seconds of a replay that proves a witness
+TRIES, MISSES = 5, 1  # replays that confirm an order, and how many of them may hold
+LONGER = 1.5  # factor, by which such replays of a smaller or renamed order may take longer
 SCREEN = 10  # replays from the first snapshot, before another boot is made
 PROOFS = 20  # replays from the other boot, which measure how often the witness fails
 PROVEN = 0.9  # share of replays that has to fail
@@ -110,6 +111,8 @@ class Prover:
         self._between = between
         self._give_up = 0.0
         self._pace = PACES[0]
+        # What the order found so far needed to fail: another one in its place may need no more.
+        self._misses, self._spent = MISSES, math.inf
 
     def calibrate(self) -> int:
         """Choose a pace at which the race seldom fails by itself.
@@ -123,9 +126,9 @@ class Prover:
                 break
         return shown
 
-    def shows(self, order: Steps) -> bool:
-        """Whether one replay of an order shows the failure right after it."""
-        return any(one.shown for one in self._look(order, 1, self._wait(order[:1], LOOK_SECONDS)))
+    def look(self, order: Steps) -> Replay:
+        """Replay an order once, for a short time."""
+        return next(iter(self._look(order, 1, self._wait(order[:1], LOOK_SECONDS))))
 
     def prove(
         self,
@@ -140,6 +143,7 @@ class Prover:
         once; it is tried first. Returns None when no order fails again.
         """
         self._give_up = time.monotonic() + seconds
+        self._misses, self._spent = MISSES, math.inf
         tell("looking for the least order that fails")
         order = minimise(hits, self._attempt, shown)
         if not order:
@@ -190,14 +194,17 @@ class Prover:
         if time.monotonic() > self._give_up:
             return Trial(False, len(order))
         shown = missed = 0
+        spent = 0.0
         for replay in self._look(order, TRIES, SURE_SECONDS):
             shown += replay.shown
             missed += not replay.shown
-            if missed > MISSES:
+            spent += replay.seconds - replay.restore
+            if missed > self._misses or spent > LONGER * self._spent:
                 steps = replay.attempts[0].steps
                 early = replay.failed and 0 < steps < len(order)
                 steps = steps if early or not replay.failure else len(order)
                 return Trial(False, steps, early, shown > 0)
+        self._misses, self._spent = missed, spent
         return Trial(True, len(order))
 
     def _prove(self, order: Steps) -> Proof:

@@ -21,6 +21,7 @@ from mmrace.runs.evidence import evidence
 from mmrace.runs.parts import Parts
 from mmrace.runs.record import RunDir, Spec, VmRecord, finish, write_json
 from mmrace.runs.searched import write_counts, write_seen
+from mmrace.runs.traces import write_traces
 from mmrace.runs.watcher import Watcher
 from mmrace.userland.image import ENDLESS, Job, job_segment
 from mmrace.windows.delay import Delay
@@ -115,6 +116,8 @@ def _attempt(spec: Spec, parts: Parts, folder: Path, tell: Callable[[str], None]
         judged = replace(judged, notes=(*judged.notes, *ended.notes))
         if director and director.plan.search:
             write_seen(folder, director, failed=judged.outcome.failed)
+            if judged.signature_matched:
+                write_traces(folder, director)
         scratch.store(judged)
         return judged
 

@@ -84,30 +84,43 @@ def make_search(
     profile: Profile | None = None,
     more: Collection[int] = (),
     alone: Collection[str] = (),
+    traces: int = 0,
 ) -> SearchPlan:
     """Plan to watch all sites, or, with a profile, those that communicate.
 
     ``more``: addresses to add. Holds are shared evenly between functions; in functions named in
-    ``alone`` each access gets a share of its own.
+    ``alone`` each access gets a share of its own. ``traces``: how many of the last accesses
+    are kept, of all sites.
     """
     sites = tuple(sites)
     addresses = profile.addresses | set(more) if profile else None
     chosen = [site for site in sites if addresses is None or site.address in addresses]
     names = {site.function for site in chosen}
-    chosen += [
-        site for site in sites if addresses is not None and site.stack and site.function in names
-    ]
+    if addresses is not None:
+        chosen += [site for site in sites if site.stack and (traces or site.function in names)]
+    scheduled = {site.address for site in chosen}
+    if traces:
+        chosen += [site for site in sites if site.address not in scheduled]
     shares = {site.address: _share(site, alone) for site in chosen}
     groups = {share: number for number, share in enumerate(sorted(set(shares.values())))}
     return SearchPlan(
         sites=tuple(
             sorted(
-                (Site(site.address, groups[shares[site.address]], site.stack) for site in chosen),
+                (
+                    Site(
+                        site.address,
+                        groups[shares[site.address]],
+                        site.stack,
+                        site.address not in scheduled,
+                    )
+                    for site in chosen
+                ),
                 key=lambda site: site.address,
             )
         ),
         groups=max(len(groups), 1),
         tactics=tactics,
+        traces=traces,
     )
 
 

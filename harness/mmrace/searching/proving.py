@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from mmrace.guests.attempts import Replay
 from mmrace.hunting.minimise import Steps
 from mmrace.hunting.order import Hit, going_on, steps
 from mmrace.hunting.proof import Proven, Prover
@@ -15,8 +16,10 @@ from mmrace.windows.search import StepKind
 
 LATEST = 4  # last schedules before a failure that are examined; older ones seldom cause it
 ORDER_SECONDS = 60.0  # limit for minimising the order of one schedule
-FAILURE_SECONDS = 20.0  # limit for one failure without a success; the next may tell more
+FAILURE_SECONDS = 40.0  # limit for one failure without a success; the next may tell more
 SCREENS = 2  # replays of an order, without the failure, after which it is dropped
+SLICED = 100  # orders, at most, that are sliced out of one report
+SLICED_FIRST = 3
 CONTEXTS = 2  # places that another vCPU came from, at most, each of which is tried
 
 Hits = tuple[Hit, ...]
@@ -44,16 +47,29 @@ class Suspects:
     def of(self, failure: Failure) -> Iterator[tuple[Hits, Steps]]:
         """Hits that may have caused a failure, each with an order of them, the likeliest first.
 
+        Orders sliced out of a report, and after each SLICED_FIRST of them one of the recorded
+        schedules.
+        """
+        self._between = seconds_between(failure)
+        sliced = failure.slice.orders(self._names.exact) if failure.slice else ()
+        ways = (((), order) for order in itertools.islice(sliced, SLICED))
+        columns = [ways] * SLICED_FIRST + [self._scheduled(failure)]
+        for row in itertools.zip_longest(*columns):
+            for hits, order in filter(None, row):
+                if self._screened[order] < SCREENS:
+                    self._screened[order] += 1
+                    yield hits, order
+
+    def _scheduled(self, failure: Failure) -> Iterator[tuple[Hits, Steps]]:
+        """Orders of a failure's schedules.
+
         A crash shows soon after its cause, so the last schedule is the likeliest, and of it first
         the sequence of holds as recorded.
         """
         for hits in dict.fromkeys(
             (*candidates(self._names, failure), *joined(self._names, failure))
         ):
-            for order in variants(hits):
-                if self._screened[order] < SCREENS:
-                    self._screened[order] += 1
-                    yield hits, order
+            yield from ((hits, order) for order in variants(hits))
 
 
 def prove_failure(
@@ -70,11 +86,17 @@ def prove_failure(
     best: Proven | None = None
     give_up = left() - FAILURE_SECONDS
     looked_into: set[Hits] = set()
+    dead: set[Steps] = set()
     for hits, order in suspects:
         if left() <= max(0.0, give_up):
             break
+        beginnings = {order[:length] for length in range(1, len(order) + 1)}
+        if (hits and hits in looked_into) or beginnings & dead:
+            continue
         tell(f"replaying a schedule of {len(order)} steps")
-        if hits in looked_into or not prover.shows(order):
+        replay = prover.look(order)
+        if not replay.shown:
+            dead |= _dead(order, replay)
             continue
         looked_into |= {hits} if hits else set()
         proven = prover.prove(hits, min(ORDER_SECONDS, left()), tell, order)
@@ -84,6 +106,12 @@ def prove_failure(
             break
         give_up = left() - FAILURE_SECONDS
     return best
+
+
+def _dead(order: Steps, replay: Replay) -> set[Steps]:
+    """The beginning of an order that could not be carried out, if so."""
+    reached = max(attempt.steps for attempt in replay.attempts)
+    return set() if replay.failed or reached == len(order) else {order[: reached + 1]}
 
 
 def seconds_between(failure: Failure) -> dict[int, float]:

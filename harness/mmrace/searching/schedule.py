@@ -81,20 +81,26 @@ class Recorded:
         return known[-1] if known else (1 if vcpu == 0 else 0)
 
 
-def failed_at(log: Sequence[LogStep], seen: float) -> float:
-    """Time of the failure in the log, which was ``seen`` from outside at that time.
+def report_of(log: Sequence[LogStep], seen: float) -> LogStep | None:
+    """The mark that the kernel passed when it printed the first line of a failure's report.
 
-    The kernel passes a mark when it prints the first line; the console may show that line much
-    later.
+    ``seen``: time at which the failure was seen from outside; the console may show a line much
+    later than it was printed. None when no report was printed before that.
     """
-    marks = [step.time for step in log if step.kind is StepKind.MARK]
-    marks = sorted(time for time in marks if seen - BEFORE <= time <= seen + SLACK)
-    first = seen + SLACK
-    for time in reversed(marks):
-        if first - time > PAUSE and first != seen + SLACK:
+    marks = (step for step in log if step.kind is StepKind.MARK)
+    found = [step for step in marks if seen - BEFORE <= step.time <= seen + SLACK]
+    first = None
+    for mark in sorted(found, key=lambda step: step.time, reverse=True):
+        if first and first.time - mark.time > PAUSE:
             break
-        first = time
+        first = mark
     return first
+
+
+def failed_at(log: Sequence[LogStep], seen: float) -> float:
+    """Time of the failure in the log, which was ``seen`` from outside at that time."""
+    report = report_of(log, seen)
+    return report.time if report else seen + SLACK
 
 
 def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:

@@ -9,12 +9,14 @@ from typing import Any
 
 from mmrace.executors.executor import UnderWay
 from mmrace.outcome import Outcome
+from mmrace.runs.traces import read_traces
 from mmrace.searching.boots import ANY, Boot, BootMaker, Slot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.profile import Profile, make_search
-from mmrace.searching.schedule import Recorded, failed_at, recorded
+from mmrace.searching.schedule import Recorded, failed_at, recorded, report_of
 from mmrace.searching.seeding import NONE, Seeds
+from mmrace.searching.slicing import Slice
 from mmrace.symbols.accesses import AccessSite
 from mmrace.symbols.resolve import Resolved
 from mmrace.windows.plan import Plan
@@ -24,6 +26,7 @@ PROFILE_SECONDS = 8.0  # of the workload in a boot that only profiles
 # A boot that fails early adds little to a profile: up to WATCHES boots add up to PROFILE_LEAST s.
 PROFILE_LEAST, WATCHES = 4.0, 3
 BOOT_SECONDS = 30.0  # of the workload in one boot under schedules
+TRACES = 1 << 21  # accesses that are kept: about two seconds of two vCPUs, 48 MB
 
 
 @dataclass
@@ -92,10 +95,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class Failure:
-    """A boot that showed the race's failure, and the schedules before the failure, latest first."""
+    """A boot that showed the race's failure, and the schedules before the failure, latest first.
+
+    ``slice``: of the kernel's report; None when the failure was not one that the kernel reported.
+    """
 
     boot: Boot
     schedules: tuple[Recorded, ...]
+    slice: Slice | None = None
 
 
 class Search:
@@ -150,12 +157,14 @@ class Search:
 
     def watch(self, seconds: float = PROFILE_SECONDS, slot: Slot = ANY) -> UnderWay[Boot]:
         """Begin a boot in which no vCPU is held, for the profile."""
-        return self._begin(make_search(self._sites, WATCH), seconds, slot, self._seen)
+        return self._begin(
+            make_search(self._sites, WATCH, traces=TRACES), seconds, slot, self._seen
+        )
 
     def once(self, seconds: float = BOOT_SECONDS, slot: Slot = ANY) -> UnderWay[Boot]:
         """Begin a boot under schedules over the accesses of the profile."""
         more, alone = self._seeds.addresses, self._seeds.functions
-        scheduled = make_search(self._sites, self.tactics, self.profile, more, alone)
+        scheduled = make_search(self._sites, self.tactics, self.profile, more, alone, TRACES)
         return self._begin(scheduled, seconds, slot, self.tried.add)
 
     def take(self, boot: Boot, *, watched: bool) -> None:
@@ -184,6 +193,18 @@ class Search:
 
     def _seed(self) -> int:
         return self._chance.randrange(2**31)
+
+
+def examine(boot: Boot, function: Callable[[int], str]) -> Failure:
+    """Read what a failed boot recorded before its failure.
+
+    ``function``: that of an access at which an actor may stand, "" for other accesses.
+    """
+    log = boot.searched.log
+    report = report_of(log, boot.seconds)
+    before = [one for one in read_traces(boot.run) if report and one.time <= report.time]
+    sliced = Slice(before, report.vcpu, function) if report and before else None
+    return Failure(boot, schedules_before(boot), sliced)
 
 
 def schedules_before(boot: Boot) -> tuple[Recorded, ...]:

@@ -6,6 +6,7 @@ The layout is that of ``struct shared_search`` and what follows it in ``qemu/dir
 
 import mmap
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -13,6 +14,7 @@ SEARCH = struct.Struct("<20I16Q")
 SITE = struct.Struct("<Q2IQ2I")
 PAIR = struct.Struct("<4I3Q")
 STEP = struct.Struct("<2Q3IH2B")
+TRACE = struct.Struct("<2QI2H")
 PAIRS, STEPS = 1 << 16, 1 << 15  # places: 2.6 MB and 1 MB
 _SETTINGS = 20  # words of SEARCH that the harness writes
 _MILLION = 1_000_000
@@ -43,12 +45,13 @@ class StepKind(IntEnum):
 class Site:
     """An instruction that accesses memory, and the number of the function that it is in.
 
-    ``stack``: its access only shows where the vCPU's stack is.
+    ``stack``: its access only shows where the vCPU's stack is. ``traced``: it is only traced.
     """
 
     address: int
     group: int
     stack: bool = False
+    traced: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,16 @@ WATCH = Tactics(share=0)
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """Sites by address, and what is to be done at them; ``groups`` numbers their functions."""
+    """Sites by address, and what is to be done at them; ``groups`` numbers their functions.
+
+    ``traces``: how many of the last accesses are kept, of all vCPUs together.
+    """
 
     sites: tuple[Site, ...]
     groups: int
     tactics: Tactics = Tactics()
     stack_shift: int = 14
+    traces: int = 0
 
     @property
     def holds(self) -> bool:
@@ -132,6 +139,17 @@ class LogStep:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """One access to ``word``; ``time`` in host seconds since the first arming."""
+
+    time: float
+    address: int
+    word: int
+    vcpu: int
+    store: bool
+
+
+@dataclass(frozen=True)
 class Counts:
     """Totals of one boot; ``held`` in seconds."""
 
@@ -162,6 +180,11 @@ class Searched:
 
 def size(plan: SearchPlan) -> int:
     """Bytes of a plan's part of the state file."""
+    return _traces(plan) + plan.traces * TRACE.size
+
+
+def _traces(plan: SearchPlan) -> int:
+    """Offset of the traces in a plan's part, in bytes."""
     return SEARCH.size + len(plan.sites) * SITE.size + PAIRS * PAIR.size + STEPS * STEP.size
 
 
@@ -186,12 +209,13 @@ def encode_into(raw: bytearray, at: int, plan: SearchPlan) -> None:
         tactics.start_rate,
         tactics.switch_rate,
         round(tactics.wall * _MILLION),
-        0,
+        plan.traces,
     )
     SEARCH.pack_into(raw, at, *numbers, *([0] * 16))
     at += SEARCH.size
     for site in plan.sites:
-        SITE.pack_into(raw, at, site.address, site.group, int(site.stack), 0, 0, 0)
+        flags = site.stack + 2 * site.traced
+        SITE.pack_into(raw, at, site.address, site.group, flags, 0, 0, 0)
         at += SITE.size
 
 
@@ -206,6 +230,18 @@ def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int) -> Sea
         tuple(_pair(plan, fields) for fields in found if fields[2]),
         tuple(_log(raw, steps, plan, counts.steps, begun)),
     )
+
+
+def decode_traces(
+    raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int, since: float
+) -> Iterator[Trace]:
+    """Yield the accesses kept from ``since`` on, by vCPU; ``since`` and times as in ``decode``."""
+    first = at + _traces(plan)
+    least = max(1, begun + round(since * 1e9))
+    kept = raw[first : first + plan.traces * TRACE.size]
+    for time, word, site, vcpu, store in TRACE.iter_unpack(kept):
+        if time >= least:
+            yield Trace((time - begun) / 1e9, plan.sites[site].address, word, vcpu, bool(store))
 
 
 def _counts(fields: tuple[int, ...]) -> Counts:

@@ -13,7 +13,7 @@ from mmrace.symbols.resolve import Resolved
 from mmrace.windows import search
 from mmrace.windows.plan import Plan
 
-MAGIC, VERSION, EVENTS, METER_SAMPLES = 0x44524D4D, 2, 8192, 4096
+MAGIC, VERSION, EVENTS, METER_SAMPLES = 0x44524D4D, 3, 8192, 4096
 HEADER = struct.Struct("<8I3Q6I3QI20x")
 WINDOW = struct.Struct("<2I7Q")
 POINT = struct.Struct("<Q4IQ")

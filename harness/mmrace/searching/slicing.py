@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Orders sliced out of all accesses before a kernel's report.
+
+A report is about memory that the vCPU looked at last. Another vCPU has worked on that memory
+before, perhaps long before. While it did, the two accessed some words in turn, and at least one of
+them stored. These conflicts are all that one vCPU can have seen of the other, so the cause is among
+them. This is dynamic slicing (Agrawal and Horgan, 1990) over the words that vCPUs share.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise, product
+
+from mmrace.definitions.witness import Step
+from mmrace.hunting.minimise import Steps
+from mmrace.hunting.order import going_on
+from mmrace.windows.search import Trace
+
+LAST = 64  # accesses before a report that show what it is about
+LINE_SHIFT = 6  # log2 of the bytes that are taken for one object
+OBJECTS = 5  # objects, at most, whose history is looked at
+PAUSES = (0.002, 0.01, 0.06)  # seconds without an access to an object that end an operation on it
+HEADS = 3  # places, at most, at which a vCPU may wait for an operation to begin
+HEAD_SECONDS = 0.1  # before that
+STANDS = 2  # places, at most, of each kind, at which a vCPU may stand at a switch
+SWITCHES = 4  # in an order, at most
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two accesses of one word by different vCPUs, one after the other; at least one stores."""
+
+    first: Trace
+    second: Trace
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one vCPU did to an object without a pause; ``begin`` and ``end`` in seconds."""
+
+    vcpu: int
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Accesses at one of which a vCPU stands, and the vCPU that goes on meanwhile."""
+
+    stands: tuple[Trace, ...]
+    to: int
+
+
+def _time(one: Trace) -> float:
+    return one.time
+
+
+class Slice:
+    """The accesses before one report."""
+
+    def __init__(
+        self, traces: Sequence[Trace], failed: int, function: Callable[[int], str]
+    ) -> None:
+        """``traces``: all accesses before the report, in order of time; ``failed``: its vCPU.
+
+        ``function``: that of an access at which an actor may stand, "" for other accesses.
+        """
+        self._traces = traces
+        self._failed = failed
+        self._function = function
+        self._visits = Counter(one.address for one in traces)
+        self._objects: dict[int, list[Trace]] = defaultdict(list)
+        self._stands: dict[int, list[Trace]] = defaultdict(list)
+        for one in traces:
+            self._objects[one.word >> LINE_SHIFT].append(one)
+            if function(one.address):
+                self._stands[one.vcpu].append(one)
+
+    def orders(self, name: Callable[[int], str]) -> Iterator[Steps]:
+        """Orders that may cause the failure, the likeliest first.
+
+        ``name``: returns the point behind an access, "" for none.
+        """
+        for number in self._suspects():
+            for operation in dict.fromkeys(self._operations(number)):
+                yield from self._orders(operation, name)
+
+    def _suspects(self) -> list[int]:
+        """Objects that the report may be about, the one accessed last first."""
+        own = [one for one in self._traces if one.vcpu == self._failed][-LAST:]
+        last = dict.fromkeys(one.word >> LINE_SHIFT for one in reversed(own))
+        return [number for number in last if self._is_shared(self._objects[number])][:OBJECTS]
+
+    def _is_shared(self, accesses: Sequence[Trace]) -> bool:
+        others = any(one.vcpu != self._failed for one in accesses)
+        return others and any(one.store for one in accesses)
+
+    def _operations(self, number: int) -> Iterator[Operation]:
+        """The last operation of another vCPU on an object, by different notions of a pause."""
+        others = [one for one in self._objects[number] if one.vcpu != self._failed]
+        vcpu = others[-1].vcpu
+        times = [one.time for one in reversed(others) if one.vcpu == vcpu]
+        for pause in PAUSES:
+            begin = times[0]
+            for later, earlier in pairwise(times):
+                if later - earlier > pause:
+                    break
+                begin = earlier
+            yield Operation(vcpu, begin, times[0])
+
+    def _orders(self, operation: Operation, name: Callable[[int], str]) -> Iterator[Steps]:
+        """Orders of the switches during an operation: the most first, of these the last first."""
+        switches = list(filter(lambda one: one.stands, self._switches(operation)))
+        for length in range(min(SWITCHES, len(switches)), 0, -1):
+            for at in range(len(switches) - length, -1, -1):
+                yield from self._variants(switches[at : at + length], operation, name)
+
+    def _switches(self, operation: Operation) -> Iterator[Switch]:
+        conflicts = self._conflicts(operation)
+        turns = [tuple(turn) for _, turn in groupby(conflicts, key=lambda one: one.second.vcpu)]
+        ends = [*(turn[0].second.time for turn in turns[1:]), operation.end]
+        for turn, end in zip(turns, ends, strict=False):
+            yield self._switch(turn, end)
+
+    def _conflicts(self, operation: Operation) -> Iterator[Conflict]:
+        """Conflicts during an operation, in order of their second access."""
+        latest: dict[int, Trace] = {}
+        begin = bisect_left(self._traces, operation.begin, key=_time)
+        end = bisect_right(self._traces, operation.end, key=_time)
+        for one in self._traces[begin:end]:
+            before = latest.get(one.word)
+            if before and before.vcpu != one.vcpu and (before.store or one.store):
+                yield Conflict(before, one)
+            latest[one.word] = one
+
+    def _switch(self, turn: Sequence[Conflict], end: float) -> Switch:
+        """Where a vCPU may stand during another one's turn of conflicting accesses.
+
+        That is after its own accesses that conflict with the turn, and before ``end``, when its own
+        next turn begins. Where it was when the turn began, it may have held a lock that the other
+        one waited for; later it did not.
+        """
+        begin, vcpu = turn[0].second.time, turn[0].first.vcpu
+        own = self._stands[vcpu]
+        times = (max(one.first.time for one in turn), begin, end)
+        low, middle, high = (bisect_left(own, time, key=_time) for time in times)
+        later = self._rarest(own[middle:high], begin)[:STANDS]
+        earlier = self._rarest(own[low:middle], begin)[:STANDS]
+        return Switch((*later, *earlier), turn[0].second.vcpu)
+
+    def _variants(
+        self, switches: Sequence[Switch], operation: Operation, name: Callable[[int], str]
+    ) -> Iterator[Steps]:
+        """Orders of these switches, after which the last vCPU goes on.
+
+        Where the first vCPU has to be far enough in its work before the operation begins, the order
+        needs a step before it; so there are orders with such a step and without.
+        """
+        heads = self._heads(switches[0].to, operation.begin)
+        for head in (*((one,) for one in heads), ()):
+            for chosen in product(*(switch.stands for switch in switches)):
+                steps = _steps((*head, *chosen), name)
+                if steps:
+                    yield (*steps, going_on(f"V{switches[-1].to}"))
+
+    def _heads(self, vcpu: int, time: float) -> list[Trace]:
+        """Accesses of a vCPU shortly before a time."""
+        own = self._stands[vcpu]
+        low, high = (bisect_left(own, at, key=_time) for at in (time - HEAD_SECONDS, time))
+        return self._rarest(own[low:high], time)[:HEADS]
+
+    def _rarest(self, accesses: Sequence[Trace], time: float) -> list[Trace]:
+        """One access of each function: the rarest first, of these the nearest to a time.
+
+        A vCPU that is to stand at an access that is made often would stand where it is made first.
+        """
+        near = sorted(accesses, key=lambda one: abs(one.time - time))
+        found: dict[str, Trace] = {}
+        for one in sorted(near, key=lambda one: self._rarity(one.address)):
+            found.setdefault(self._function(one.address), one)
+        return list(found.values())
+
+    def _rarity(self, address: int) -> int:
+        """Visits of an access in powers of two; one that was made once may never be made again."""
+        visits = self._visits[address]
+        return visits.bit_length() if visits > 1 else self._visits.total().bit_length()
+
+
+def _steps(accesses: Sequence[Trace], name: Callable[[int], str]) -> Steps:
+    """A step for each access; none when an access has no name."""
+    points = [name(one.address) for one in accesses]
+    if not all(points):
+        return ()
+    return tuple(
+        Step(actor=f"V{one.vcpu}", point=(point,))
+        for one, point in zip(accesses, points, strict=True)
+    )

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Orders sliced out of the accesses before a report."""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.unit.test_searching import step
+
+from mmrace.errors import InfraError
+from mmrace.hunting.minimise import Steps
+from mmrace.runs.record import RunDir
+from mmrace.runs.traces import RECORD, read_traces, write_traces
+from mmrace.searching.slicing import OBJECTS, Slice
+from mmrace.windows.search import StepKind, Trace
+
+PAGE, TREE, NOISE = 0x1000, 0x2000, 0x3000
+MOVER, EXEC = 0, 1
+# Accesses by number, as functions: the mover looks the page up, walks the tree, copies, walks the
+# tree once more; exec enters, changes the tree, moves on, and reads the page at last.
+LOOKUP, WALK, COPY, AGAIN, DONE, ENTER, CHANGE, MOVE, READ, TICK = range(1, 11)
+
+
+def name(address: int) -> str:
+    return f"at f{address}+0x0"
+
+
+def history() -> Iterator[Trace]:
+    """A page that is moved while exec changes the tree in which the mover looks for it twice."""
+
+    def at(time: float, vcpu: int, address: int, word: int, store: bool = False) -> Trace:
+        return Trace(time, address, word, vcpu, store)
+
+    for early in (0.1, 0.2, 0.3):  # each place is visited more than once
+        for number, place in enumerate((LOOKUP, COPY, DONE, ENTER, MOVE)):
+            vcpu = MOVER if place in (LOOKUP, COPY, DONE) else EXEC
+            yield at(early + number / 1000, vcpu, place, 64 * (99 + place))
+    yield at(0.9, EXEC, ENTER, NOISE)
+    yield at(1.0, MOVER, LOOKUP, PAGE, store=True)
+    yield at(1.0001, MOVER, WALK, TREE)
+    yield at(1.0002, MOVER, COPY, PAGE)
+    yield at(1.0005, EXEC, CHANGE, TREE, store=True)
+    yield at(1.0006, EXEC, MOVE, NOISE)
+    yield at(1.0010, MOVER, AGAIN, TREE)
+    yield at(1.0011, MOVER, DONE, PAGE, store=True)
+    yield at(1.2, EXEC, TICK, 0x9000)
+    yield at(1.3, EXEC, READ, PAGE)
+
+
+TRACES = sorted(history(), key=lambda one: one.time)
+
+
+def places(order: Steps) -> list[str]:
+    return [f"{step.actor} {step.point[0]}" if step.point else f"{step.actor} on" for step in order]
+
+
+def test_an_order_holds_each_vcpu_while_the_other_has_its_turn() -> None:
+    found = [places(order) for order in Slice(TRACES, EXEC, str).orders(name)]
+    wanted = [
+        f"V{EXEC} {name(ENTER)}",  # exec has not begun when the page is looked up
+        f"V{MOVER} {name(COPY)}",  # after its first walk, before its second
+        f"V{EXEC} {name(MOVE)}",  # has changed the tree
+        f"V{MOVER} on",
+    ]
+    assert found[0] == wanted
+    assert wanted[1:] in found
+
+
+def test_an_actor_stands_only_in_functions_that_it_may() -> None:
+    orders = list(Slice(TRACES, EXEC, lambda at: str(at) if at != COPY else "").orders(name))
+    assert orders
+    assert not any(name(COPY) in place for order in orders for place in places(order))
+
+
+def test_what_only_one_vcpu_accessed_tells_nothing() -> None:
+    alone = [one for one in TRACES if one.vcpu == EXEC]
+    assert not list(Slice(alone, EXEC, str).orders(name))
+
+
+def test_what_nobody_stored_to_tells_nothing() -> None:
+    loads = [Trace(one.time, one.address, one.word, one.vcpu, False) for one in TRACES]
+    assert not list(Slice(loads, EXEC, str).orders(name))
+
+
+def test_an_access_that_is_made_everywhere_is_no_place_to_stand() -> None:
+    # Nearer to the turn than COPY, but the mover makes it all the time.
+    often = [Trace(0.4 + n / 1000, TICK, 0x9000 + n, MOVER, False) for n in range(100)]
+    near = Trace(1.0003, TICK, 0x9000, MOVER, False)
+    traces = sorted([*TRACES, *often, near], key=lambda one: one.time)
+    first = next(Slice(traces, EXEC, str).orders(name))
+    assert f"V{MOVER} {name(COPY)}" in places(first)
+
+
+def test_an_order_without_a_name_for_a_place_is_left_out() -> None:
+    orders = Slice(TRACES, EXEC, str).orders(lambda at: "" if at == ENTER else name(at))
+    assert next(orders)[0].actor == f"V{MOVER}"
+
+
+def test_few_objects_are_looked_at() -> None:
+    many = [
+        Trace(2 + n / 1e5 + vcpu / 1e6, 20 + vcpu, 0x9000 + 64 * n, vcpu, True)
+        for n in range(3 * OBJECTS)
+        for vcpu in (MOVER, EXEC)
+    ]
+    traces = [*TRACES, *many]
+    assert not list(Slice(traces, EXEC, str).orders(name))  # the page is too long ago
+
+
+class Marked:
+    """A director whose kernel printed at some times, and whose ring has all accesses."""
+
+    def __init__(self, *marks: float) -> None:
+        log = [step(time, EXEC, StepKind.MARK) for time in marks]
+        self.searched = lambda: SimpleNamespace(log=log)
+
+    def traces(self, since: float) -> tuple[Trace, ...]:
+        times = (0.1, 1.0, 1.9, 3.0, 3.5)
+        return tuple(Trace(time, 1, 2, 0, True) for time in times if time >= since)
+
+
+@pytest.mark.parametrize(
+    ("marks", "kept"),
+    [
+        ((0.05, 2.0, 2.1), [1.9]),  # what was printed long before is no report
+        ((2.0, 3.1), [1.9, 3.0]),  # a storm of reports: the first counts
+        ((), []),
+    ],
+)
+def test_the_accesses_before_the_first_report_are_kept(
+    tmp_path: Path, marks: tuple[float, ...], kept: list[float]
+) -> None:
+    write_traces(tmp_path, Marked(*marks))
+    assert [one.time for one in read_traces(RunDir(tmp_path))] == kept
+
+
+def test_traces_are_read_as_they_were_written(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert read_traces(run) == ()
+    packed = b"".join(
+        RECORD.pack(one.time, one.address, one.word, one.vcpu, one.store) for one in TRACES
+    )
+    (tmp_path / "search-traces.bin").write_bytes(zlib.compress(packed))
+    assert read_traces(run) == tuple(TRACES)
+    (tmp_path / "search-traces.bin").write_bytes(zlib.compress(packed)[:-3])
+    with pytest.raises(InfraError, match="no traces of a search"):
+        read_traces(run)
