@@ -165,15 +165,18 @@ def test_a_crash_in_a_helper_needs_what_all_call_traces_share() -> None:
 
 def test_what_one_helper_has_in_its_title_is_not_foreign() -> None:
     unmap, move = in_tree("unmap"), in_tree("move")
-    learning = learn(unmap, move, crashed("WARNING in other", "other"), unmap, unmap)
+    learning = learn(unmap, crashed("WARNING in other", "other"), unmap, unmap)
+    learning.record(*move)
     failure = learning.failure()
     assert failure
     assert learning.foreign(failure) == (("WARNING in other", 1),)
 
 
 def test_runs_that_name_different_callers_share_the_helper() -> None:
-    failure = learn(*[in_tree(name) for name in "abcdef"]).failure()
+    learning = learn(in_tree("unmap"), HELD, in_tree("move"), in_tree("unmap"))
+    failure = learning.failure()
     assert failure
+    assert str(failure) == "taking `general protection fault in tree_next`, 3 of 4 runs"
     assert failure.name == "general protection fault in tree_next"
     assert re.search(failure.title, failure.name)
     assert re.search(failure.report, "__x64_sys_move_pages+0x1/0x2")

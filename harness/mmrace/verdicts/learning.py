@@ -3,7 +3,8 @@
 
 The failure is the title that `WANTED` runs share. A title blames a caller of the function that
 failed if that one is a helper, such as the walk of a tree, and a bug may reach it through many
-callers. So the title of the helper itself counts as well, in call traces from the same system call.
+callers. So the title of the helper itself counts as well, in call traces from the same system call;
+it is the failure if three runs share it and no other title.
 
 One bug may crash in many places: where the titles differ after twice as many failures, the failure
 is the innermost function that all their call traces have in common. A title that fewer runs share
@@ -103,9 +104,8 @@ class Learning:
                     title, _exactly(title), "", count, self.runs, seen[0].stack, _also(seen)
                 )
         spent = len(self._seen) >= 2 * self._needed or self.runs >= self._budget
-        if not spent or len(self._seen) < self._needed:
-            return None
-        return self._of_helper() or self._common()
+        common = spent and len(self._seen) >= self._needed
+        return self._of_helper() or (self._common() if common else None)
 
     def _of_helper(self) -> Failure | None:
         """The helper in which runs failed that have different callers of it in their titles."""
