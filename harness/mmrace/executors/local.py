@@ -2,8 +2,10 @@
 """Cells run by this process on this machine."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from threading import Event
 from typing import TypeVar
 
@@ -11,7 +13,7 @@ from mmrace import proc
 from mmrace.errors import InfraError
 from mmrace.executors.executor import Plan, Runs
 from mmrace.home import Home
-from mmrace.progress import Step
+from mmrace.progress import Step, Tell
 from mmrace.runs.planner import run
 
 T = TypeVar("T")
@@ -55,10 +57,26 @@ class LocalExecutor:
     def _run(self, plan: Plan, step: Step) -> Runs:
         made = []
         for cell in plan():
-            if self._closed.is_set():
-                raise InfraError("interrupted; the same command goes on from here")
-            made.append(run(self._home, cell, step))
+            self._check_open()
+            made.append(run(self._home, cell, partial(self._until_closed, step)))
         return tuple(made)
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise InfraError("interrupted; the same command goes on from here")
+
+    @contextmanager
+    def _until_closed(self, step: Step, title: str) -> Iterator[Tell]:
+        """A step that raises once the executor is closed: a run whose guest was ended would else
+        be made once more, as if QEMU had failed.
+        """
+        with step(title) as tell:
+
+            def told(text: str) -> None:
+                self._check_open()
+                tell(text)
+
+            yield told
 
 
 def with_event_loop(call: Callable[[], T]) -> T:
