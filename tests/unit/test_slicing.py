@@ -13,7 +13,7 @@ from mmrace.errors import InfraError
 from mmrace.hunting.minimise import Steps
 from mmrace.runs.record import RunDir
 from mmrace.runs.traces import RECORD, read_traces, write_traces
-from mmrace.searching.slicing import OBJECTS, Slice
+from mmrace.searching.slicing import LAST, OBJECTS, Slice
 from mmrace.windows.search import StepKind, Trace
 
 PAGE, TREE, NOISE = 0x1000, 0x2000, 0x3000
@@ -45,7 +45,8 @@ def history() -> Iterator[Trace]:
     yield at(1.0006, EXEC, MOVE, NOISE)
     yield at(1.0010, MOVER, AGAIN, TREE)
     yield at(1.0011, MOVER, DONE, PAGE, store=True)
-    yield at(1.2, EXEC, TICK, 0x9000)
+    for number in range(LAST):  # long enough for the rest to be no code of the report
+        yield at(1.1 + number / 1000, EXEC, TICK, 0x9000)
     yield at(1.3, EXEC, READ, PAGE)
 
 
@@ -91,6 +92,23 @@ def test_an_access_that_is_made_everywhere_is_no_place_to_stand() -> None:
     traces = sorted([*TRACES, *often, near], key=lambda one: one.time)
     first = next(Slice(traces, EXEC, str).orders(name))
     assert f"V{MOVER} {name(COPY)}" in places(first)
+
+
+def test_nobody_stands_in_the_code_of_the_report() -> None:
+    # Exec reports what it has read, and the mover goes on with the page meanwhile.
+    more = [
+        Trace(1.31, 30, NOISE + 64, EXEC, False),
+        Trace(1.32, DONE, PAGE, MOVER, True),
+        Trace(1.33, 31, PAGE, EXEC, False),
+        Trace(1.34, DONE, PAGE, MOVER, True),
+        Trace(1.35, 31, PAGE, EXEC, False),
+    ]
+    traces = [*TRACES, *more]
+    places_of = {
+        place for order in Slice(traces, EXEC, str).orders(name) for place in places(order)
+    }
+    assert places_of
+    assert not places_of & {f"V{EXEC} {name(at)}" for at in (30, 31)}
 
 
 def test_an_order_without_a_name_for_a_place_is_left_out() -> None:

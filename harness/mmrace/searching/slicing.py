@@ -70,12 +70,15 @@ class Slice:
         self._traces = traces
         self._failed = failed
         self._function = function
+        self._last = [one for one in traces if one.vcpu == failed][-LAST:]
         self._visits = Counter(one.address for one in traces)
         self._objects: dict[int, list[Trace]] = defaultdict(list)
         self._stands: dict[int, list[Trace]] = defaultdict(list)
+        # What was reached at the end only may be the report's own code: no place on the way to it.
+        late = Counter(one.address for one in self._last)
         for one in traces:
             self._objects[one.word >> LINE_SHIFT].append(one)
-            if function(one.address):
+            if function(one.address) and self._visits[one.address] > late[one.address]:
                 self._stands[one.vcpu].append(one)
 
     def orders(self, name: Callable[[int], str]) -> Iterator[Steps]:
@@ -89,8 +92,7 @@ class Slice:
 
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
-        own = [one for one in self._traces if one.vcpu == self._failed][-LAST:]
-        last = dict.fromkeys(one.word >> LINE_SHIFT for one in reversed(own))
+        last = dict.fromkeys(one.word >> LINE_SHIFT for one in reversed(self._last))
         return [number for number in last if self._is_shared(self._objects[number])][:OBJECTS]
 
     def _is_shared(self, accesses: Sequence[Trace]) -> bool:
