@@ -131,6 +131,16 @@ def with_delays(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
     return race.model_copy(update={"delays": delays})
 
 
+def with_more_delays(race: Race, names: Iterable[str]) -> Race:
+    """Return the race whose random delays are in these functions too."""
+    if not race.delays:
+        return race
+    there = {point.rpartition(":")[2].split()[-1] for (point,) in race.delays.points}
+    more = tuple((f"anywhere in {name}",) for name in names if name not in there)
+    delays = race.delays.model_copy(update={"points": (*race.delays.points, *more)})
+    return race.model_copy(update={"delays": delays})
+
+
 def with_functions(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
     """Return the race in whose runs these functions (name, file) are counted; at least one of them
     has to be executed.

@@ -4,8 +4,8 @@
 The bad kernel is run until it has failed three times; the failure is what these runs have in
 common. Each counted function has to be executed in later runs a tenth as often as in these runs
 until they failed. When kernels are compared and a run did not fail, further runs are steered by
-random delays in the functions that the series changes; the campaign is steered if steered runs
-failed more often.
+random delays in the functions that the series changes and in those of the first failure's call
+trace, near which the race is; the campaign is steered if steered runs failed more often.
 """
 
 import re
@@ -25,6 +25,7 @@ from mmrace.definitions.reproducer import (
     with_failure,
     with_functions,
     with_min_counts,
+    with_more_delays,
     with_own_end,
 )
 from mmrace.experiments.session import Session
@@ -44,7 +45,7 @@ from mmrace.verdicts.verdict import Arm
 OWN_END = "the program's own end"
 MOST = 60  # runs, at most, from which a bisection learns the failure
 _AT_A_LINE = re.compile(r" at \S+$")  # a title that blames no function
-STACK = 6  # innermost functions of the failing call trace that a bisection counts
+STACK = 6  # innermost functions of the failing call trace that count, or are delayed in
 
 
 def race_of(
@@ -156,16 +157,15 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     known = knows_failure(race)
     learning = Learning(budget, 1 if known else WANTED)
     runs: list[RunDir] = []
-    steered = Work(race, race.workload[0], options)
-    works = [steered]
-    if race.delays and options.steer is None:
-        works = [replace(steered, race=race.model_copy(update={"delays": None})), steered]
-    key = campaign_key("learn", bad.kernel.id, steered.key(), budget)
+    work = Work(race, race.workload[0], options)
+    key = campaign_key("learn", bad.kernel.id, work.key(), budget)
     with campaign_slots(session.home, key, session.note) as slots:
         while not learning.done:
-            runs.append(_run(session, bad, _next(works, runs), slots, len(runs)))
+            race = with_more_delays(work.race, learning.failing[:STACK])
+            runs.append(_run(session, bad, _next(replace(work, race=race), runs), slots, len(runs)))
             learning.record(*_judged(runs[-1]))
         session.after_answer(slots.end)
+    race = with_more_delays(work.race, learning.failing[:STACK])
     failure = learning.failure()
     if failure is None:
         return Learnt(race, tuple(runs), None, _trouble(bad, race, options, learning, runs))
@@ -182,8 +182,11 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     return Learnt(learnt, tuple(runs), failure)
 
 
-def _next(works: Sequence[Work], runs: Sequence[RunDir]) -> Work:
+def _next(steered: Work, runs: Sequence[RunDir]) -> Work:
     """Choose the next run: steered or not, whichever has failed more often so far."""
+    unsteered = replace(steered, race=steered.race.model_copy(update={"delays": None}))
+    free = steered.race.delays and steered.options.steer is None
+    works = [unsteered, steered] if free else [steered]
 
     def promise(work: Work) -> tuple[float, int]:
         mine = [run for run in runs if run.spec().steered is (work.race.delays is not None)]
