@@ -125,19 +125,10 @@ def with_failure(
 
 
 def with_delays(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
-    """Return the race that is steered by random delays in these functions (name, file)."""
-    points = tuple((f"anywhere in {file}:{name}",) for name, file in functions)[:FUNCTIONS_COUNTED]
+    """Return the race that is steered by random delays in these functions (name, file or "")."""
+    names = [f"{file}:{name}" if file else name for name, file in functions]
+    points = tuple((f"anywhere in {name}",) for name in names[:FUNCTIONS_COUNTED])
     delays = Delays(points=points, optional=True) if points else None
-    return race.model_copy(update={"delays": delays})
-
-
-def with_more_delays(race: Race, names: Iterable[str]) -> Race:
-    """Return the race whose random delays are in these functions too."""
-    if not race.delays:
-        return race
-    there = {point.rpartition(":")[2].split()[-1] for (point,) in race.delays.points}
-    more = tuple((f"anywhere in {name}",) for name in names if name not in there)
-    delays = race.delays.model_copy(update={"points": (*race.delays.points, *more)})
     return race.model_copy(update={"delays": delays})
 
 

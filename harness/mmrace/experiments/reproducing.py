@@ -4,8 +4,8 @@
 The bad kernel is run until it has failed three times; the failure is what these runs have in
 common. Each counted function has to be executed in later runs a tenth as often as in these runs
 until they failed. When kernels are compared and a run did not fail, further runs are steered by
-random delays in the functions that the series changes and in those of the first failure's call
-trace, near which the race is; the campaign is steered if steered runs failed more often.
+random delays, in the functions that the series changes or where the first failure was; the
+campaign is steered in the way in which most runs failed.
 """
 
 import re
@@ -25,10 +25,10 @@ from mmrace.definitions.reproducer import (
     with_failure,
     with_functions,
     with_min_counts,
-    with_more_delays,
     with_own_end,
 )
 from mmrace.experiments.session import Session
+from mmrace.experiments.ways import best_way, failed, next_way, ways_to_run
 from mmrace.experiments.work import Work
 from mmrace.home import Home
 from mmrace.judging import channel
@@ -45,7 +45,7 @@ from mmrace.verdicts.verdict import Arm
 OWN_END = "the program's own end"
 MOST = 60  # runs, at most, from which a bisection learns the failure
 _AT_A_LINE = re.compile(r" at \S+$")  # a title that blames no function
-STACK = 6  # innermost functions of the failing call trace that count, or are delayed in
+STACK = 6  # innermost functions of the failing call trace that a bisection counts
 
 
 def race_of(
@@ -121,11 +121,11 @@ def learn_for_arms(
     found = _learn(session, arms[Arm.BEFORE], counted, options, budget)
     if found.trouble:
         return found
-    found = replace(found, race=_steering_chosen(session, found))
-    steered = found.race.delays is not None
+    found = replace(found, race=best_way(session, found.race, found.runs))
     session.note(f"proof of exercise: {_proof(found.race, len(touched.functions))}")
-    failed = [run for run in found.runs if _failed(run) and run.spec().steered is steered]
-    counters = [channel.parse(run.channel()).counters for run in failed]
+    delays = found.race.delays
+    shown = [run for run in found.runs if failed(run) and run.spec().race.delays == delays]
+    counters = [channel.parse(run.channel()).counters for run in shown]
     return replace(found, race=with_min_counts(found.race, min_counts(counters, touched.dropped)))
 
 
@@ -161,11 +161,11 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     key = campaign_key("learn", bad.kernel.id, work.key(), budget)
     with campaign_slots(session.home, key, session.note) as slots:
         while not learning.done:
-            race = with_more_delays(work.race, learning.failing[:STACK])
-            runs.append(_run(session, bad, _next(replace(work, race=race), runs), slots, len(runs)))
+            ways = ways_to_run(race, options, learning.failing)
+            chosen = replace(work, race=next_way(ways, runs))
+            runs.append(_run(session, bad, chosen, slots, len(runs)))
             learning.record(*_judged(runs[-1]))
         session.after_answer(slots.end)
-    race = with_more_delays(work.race, learning.failing[:STACK])
     failure = learning.failure()
     if failure is None:
         return Learnt(race, tuple(runs), None, _trouble(bad, race, options, learning, runs))
@@ -180,38 +180,6 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
         return Learnt(with_own_end(race), tuple(runs), failure)
     learnt = with_failure(race, failure.title, failure.report, failure.also)
     return Learnt(learnt, tuple(runs), failure)
-
-
-def _next(steered: Work, runs: Sequence[RunDir]) -> Work:
-    """Choose the next run: steered or not, whichever has failed more often so far."""
-    unsteered = replace(steered, race=steered.race.model_copy(update={"delays": None}))
-    free = steered.race.delays and steered.options.steer is None
-    works = [unsteered, steered] if free else [steered]
-
-    def promise(work: Work) -> tuple[float, int]:
-        mine = [run for run in runs if run.spec().steered is (work.race.delays is not None)]
-        return (sum(map(_failed, mine)) + 1) / (len(mine) + 2), -len(mine)
-
-    return max(works, key=promise)
-
-
-def _steering_chosen(session: Session, found: Learnt) -> Race:
-    """Keep the delays if the bad kernel fails more often with them, as fewer runs then decide."""
-    kinds = {
-        steered: [run for run in found.runs if run.spec().steered is steered]
-        for steered in (False, True)
-    }
-    rates = {
-        steered: sum(map(_failed, runs)) / len(runs) for steered, runs in kinds.items() if runs
-    }
-    if len(rates) > 1:
-        counts = [
-            f"{sum(map(_failed, kinds[steered]))} of {len(kinds[steered])} runs failed {how}"
-            for steered, how in ((False, "unsteered"), (True, "with delays in these functions"))
-        ]
-        session.note("; ".join(counts))
-    steered = max(rates, key=lambda kind: rates[kind])  # unsteered if both are equal
-    return found.race if steered else found.race.model_copy(update={"delays": None})
 
 
 def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) -> RunDir:
@@ -254,11 +222,6 @@ def _proof(race: Race, changed: int) -> str:
         return "executions alone, as the series changes no function"
     more = f"; {changed - len(names)} more are not counted" if changed > len(names) else ""
     return f"the functions that the series changes: {', '.join(names)}{more}"
-
-
-def _failed(run: RunDir) -> bool:
-    judged = run.judgement()
-    return judged.outcome.failed and judged.signature_matched
 
 
 def _trouble(
