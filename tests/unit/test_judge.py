@@ -357,6 +357,7 @@ def test_recorded_consoles(log: str, signature: Signature, title: str) -> None:
         ("6.12-khugepaged-retract-collapse-punch", "khugepaged-retract"),
         ("6.18-khugepaged-retract-collapse-punch", "khugepaged-retract"),
         ("6.6-khugepaged-retract-collapse-punch", "khugepaged-retract"),
+        ("6.6-khugepaged-retract-collapse-punch-split", "khugepaged-retract"),
         ("6.1-exec-stack-migration-exec-storm-4409", "exec-stack-migration"),
         ("7.3-pagemap-thp-split-read-split", "pagemap-thp-split"),
     ],
