@@ -592,9 +592,9 @@ void scheduler_rests(struct scheduler *scheduler, unsigned int vcpu, bool rests)
 	atomic_store(&scheduler->turns[vcpu].rests, rests);
 }
 
-void scheduler_mark(struct scheduler *scheduler, unsigned int vcpu)
+void scheduler_mark(struct scheduler *scheduler, unsigned int vcpu, uint64_t stack)
 {
-	log_count(scheduler, vcpu, &(struct access){ .site = 0 }, STEP_MARK, 0);
+	log_count(scheduler, vcpu, &(struct access){ .address = stack }, STEP_MARK, 0);
 }
 
 struct scheduler *scheduler_open(struct shared_header *header, struct shared_search *search,

@@ -25,7 +25,7 @@ void scheduler_progress(struct scheduler *scheduler, unsigned int vcpu);
 /* A vCPU rests, or goes on after that. */
 void scheduler_rests(struct scheduler *scheduler, unsigned int vcpu, bool rests);
 
-/* The kernel reports a failure. */
-void scheduler_mark(struct scheduler *scheduler, unsigned int vcpu);
+/* The kernel reports a failure; `stack` is the number of the stack that the vCPU is on. */
+void scheduler_mark(struct scheduler *scheduler, unsigned int vcpu, uint64_t stack);
 
 #endif

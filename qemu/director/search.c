@@ -95,6 +95,7 @@ static void trace(struct search *search, unsigned int vcpu, const struct access 
 	if (search->ring)
 		search->traces[ring + search->traced[vcpu]++ % search->ring] =
 			(struct shared_trace){ .time = access->time, .word = access->address,
+					       .stack = search->stacks[vcpu],
 					       .site = access->site, .vcpu = vcpu,
 					       .store = access->store };
 }
@@ -139,5 +140,5 @@ void search_rests(struct search *search, unsigned int vcpu, bool rests)
 
 void search_mark(struct search *search, unsigned int vcpu)
 {
-	scheduler_mark(search->scheduler, vcpu);
+	scheduler_mark(search->scheduler, vcpu, search->stacks[vcpu]);
 }

@@ -181,7 +181,8 @@ struct shared_pair {
 
 struct shared_step {
 	uint64_t time;             /* D */
-	uint64_t word;             /* D: guest virtual address of the access */
+	uint64_t word;             /* D: guest virtual address of the access; of STEP_MARK the
+				      number of the stack that the vCPU was on */
 	uint32_t schedule;         /* D */
 	uint32_t site;             /* D */
 	uint32_t count;            /* D: of the site by this vCPU in this schedule, from 1; where a
@@ -195,6 +196,7 @@ struct shared_step {
 struct shared_trace {
 	uint64_t time;             /* D */
 	uint64_t word;             /* D: guest virtual address */
+	uint64_t stack;            /* D: number of the stack that the vCPU was on: a task's, mostly */
 	uint32_t site;             /* D */
 	uint16_t vcpu;             /* D */
 	uint16_t store;            /* D: 1 when it stored */
@@ -204,7 +206,7 @@ _Static_assert(sizeof(struct shared_search) == 208, "layout");
 _Static_assert(sizeof(struct shared_site) == 32, "layout");
 _Static_assert(sizeof(struct shared_pair) == 40, "layout");
 _Static_assert(sizeof(struct shared_step) == 32, "layout");
-_Static_assert(sizeof(struct shared_trace) == 24, "layout");
+_Static_assert(sizeof(struct shared_trace) == 32, "layout");
 _Static_assert(sizeof(struct shared_header) == 128, "layout");
 _Static_assert(sizeof(struct shared_window) == 64, "layout");
 _Static_assert(sizeof(struct shared_point) == 32, "layout");

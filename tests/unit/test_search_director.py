@@ -350,6 +350,18 @@ def test_the_last_accesses_of_each_vcpu_are_kept(stage: Maker) -> None:
     assert (1, LOAD, WORD, False) in traced(play)
 
 
+def test_traces_and_marks_tell_tasks_apart_by_their_stacks(stage: Maker) -> None:
+    play = stage(WATCH, traces=64)
+    for stack in (5, 9):
+        play.access(0, PUSH, stack << 14)
+        play.access(0, STORE, store=True)
+    play.player.reach(0, MARK)
+    play.player.answer()
+    assert [one.stack for one in play.director.traces(0)] == [5, 9]
+    (mark,) = [step for step in play.log() if step.kind is StepKind.MARK]
+    assert mark.word == 9
+
+
 def test_without_traces_none_are_kept(stage: Maker) -> None:
     play = stage(WATCH)
     play.access(0, STORE, store=True)

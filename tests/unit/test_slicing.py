@@ -94,6 +94,14 @@ def test_an_access_that_is_made_everywhere_is_no_place_to_stand() -> None:
     assert f"V{MOVER} {name(COPY)}" in places(first)
 
 
+def test_what_another_task_of_the_vcpu_did_last_tells_nothing() -> None:
+    other = [Trace(1.31 + n / 1e4, TICK, 0xA000, EXEC, True, stack=7) for n in range(2 * LAST)]
+    assert not list(Slice([*TRACES, *other], EXEC, str, 7).orders(name))
+    found = [places(order) for order in Slice([*TRACES, *other], EXEC, str, 0).orders(name)]
+    assert found == [places(order) for order in Slice(TRACES, EXEC, str, 0).orders(name)]
+    assert found
+
+
 def test_nobody_stands_in_the_code_of_the_report() -> None:
     # Exec reports what it has read, and the mover goes on with the page meanwhile.
     more = [
@@ -157,7 +165,7 @@ def test_traces_are_read_as_they_were_written(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     assert read_traces(run) == ()
     packed = b"".join(
-        RECORD.pack(one.time, one.address, one.word, one.vcpu, one.store) for one in TRACES
+        RECORD.pack(one.time, one.address, one.word, 0, one.vcpu, one.store) for one in TRACES
     )
     (tmp_path / "search-traces.bin").write_bytes(zlib.compress(packed))
     assert read_traces(run) == tuple(TRACES)

@@ -2,7 +2,7 @@
 """The last accesses before a kernel's reports, as a file in a run directory.
 
 Packed with zlib; each entry as RECORD says: seconds since the first arming, address of the
-instruction, address of the word, number of the vCPU, and 1 if it stored.
+instruction, address of the word, number of the stack, number of the vCPU, and 1 if it stored.
 """
 
 import struct
@@ -15,7 +15,7 @@ from mmrace.runs.record import RunDir
 from mmrace.windows.director import Director
 from mmrace.windows.search import StepKind, Trace
 
-RECORD = struct.Struct("<d2Q2H")
+RECORD = struct.Struct("<d3Q2H")
 SECONDS = 0.75  # before the first report
 REPORTS = 2.0  # seconds, at most, from the first report to the last line of all
 _NAME = "search-traces.bin"
@@ -28,7 +28,7 @@ def write_traces(folder: Path, director: Director) -> None:
         return
     first = min(mark for mark in marks if mark >= max(marks) - REPORTS)
     packed = b"".join(
-        RECORD.pack(one.time, one.address, one.word, one.vcpu, one.store)
+        RECORD.pack(one.time, one.address, one.word, one.stack, one.vcpu, one.store)
         for one in director.traces(first - SECONDS)
         if one.time <= max(marks)
     )
@@ -49,5 +49,6 @@ def read_traces(run: RunDir) -> tuple[Trace, ...]:
     except (OSError, zlib.error, struct.error) as error:
         raise InfraError(f"{path}: no traces of a search: {error}") from error
     return tuple(
-        Trace(time, address, word, vcpu, bool(store)) for time, address, word, vcpu, store in found
+        Trace(time, address, word, vcpu, bool(store), stack)
+        for time, address, word, stack, vcpu, store in found
     )

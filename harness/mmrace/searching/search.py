@@ -26,7 +26,7 @@ PROFILE_SECONDS = 8.0  # of the workload in a boot that only profiles
 # A boot that fails early adds little to a profile: up to WATCHES boots add up to PROFILE_LEAST s.
 PROFILE_LEAST, WATCHES = 4.0, 3
 BOOT_SECONDS = 30.0  # of the workload in one boot under schedules
-TRACES = 1 << 21  # accesses that are kept: about two seconds of two vCPUs, 48 MB
+TRACES = 1 << 21  # accesses that are kept: about two seconds of two vCPUs, 64 MB
 
 
 @dataclass
@@ -203,7 +203,9 @@ def examine(boot: Boot, function: Callable[[int], str]) -> Failure:
     log = boot.searched.log
     report = report_of(log, boot.seconds)
     before = [one for one in read_traces(boot.run) if report and one.time <= report.time]
-    sliced = Slice(before, report.vcpu, function) if report and before else None
+    sliced = None
+    if report and before:
+        sliced = Slice(before, report.vcpu, function, report.word)
     return Failure(boot, schedules_before(boot), sliced)
 
 

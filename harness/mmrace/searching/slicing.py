@@ -61,16 +61,22 @@ class Slice:
     """The accesses before one report."""
 
     def __init__(
-        self, traces: Sequence[Trace], failed: int, function: Callable[[int], str]
+        self,
+        traces: Sequence[Trace],
+        failed: int,
+        function: Callable[[int], str],
+        stack: int = 0,
     ) -> None:
         """``traces``: all accesses before the report, in order of time; ``failed``: its vCPU.
 
         ``function``: that of an access at which an actor may stand, "" for other accesses.
+        ``stack``: that of the report; other tasks may have run on the vCPU shortly before.
         """
         self._traces = traces
         self._failed = failed
         self._function = function
-        self._last = [one for one in traces if one.vcpu == failed][-LAST:]
+        own = [one for one in traces if one.vcpu == failed]
+        self._last = ([one for one in own if one.stack == stack] or own)[-LAST:]
         self._visits = Counter(one.address for one in traces)
         self._objects: dict[int, list[Trace]] = defaultdict(list)
         self._stands: dict[int, list[Trace]] = defaultdict(list)

@@ -14,7 +14,7 @@ SEARCH = struct.Struct("<20I16Q")
 SITE = struct.Struct("<Q2IQ2I")
 PAIR = struct.Struct("<4I3Q")
 STEP = struct.Struct("<2Q3IH2B")
-TRACE = struct.Struct("<2QI2H")
+TRACE = struct.Struct("<3QI2H")
 PAIRS, STEPS = 1 << 16, 1 << 15  # places: 2.6 MB and 1 MB
 _SETTINGS = 20  # words of SEARCH that the harness writes
 _MILLION = 1_000_000
@@ -125,7 +125,7 @@ class LogStep:
 
     ``count``: how often this vCPU was at the site in this schedule, from 1; where a hold ended by
     itself, the accesses that others made during it; of a trail, how often this vCPU was at the site
-    in this boot.
+    in this boot. ``word``: the access's, of a mark the number of the stack that the vCPU was on.
     """
 
     time: float
@@ -140,13 +140,17 @@ class LogStep:
 
 @dataclass(frozen=True)
 class Trace:
-    """One access to ``word``; ``time`` in host seconds since the first arming."""
+    """One access to ``word``; ``time`` in host seconds since the first arming.
+
+    ``stack``: number of the stack that the vCPU was on, which tells tasks apart.
+    """
 
     time: float
     address: int
     word: int
     vcpu: int
     store: bool
+    stack: int = 0
 
 
 @dataclass(frozen=True)
@@ -239,9 +243,10 @@ def decode_traces(
     first = at + _traces(plan)
     least = max(1, begun + round(since * 1e9))
     kept = raw[first : first + plan.traces * TRACE.size]
-    for time, word, site, vcpu, store in TRACE.iter_unpack(kept):
+    for time, word, stack, site, vcpu, store in TRACE.iter_unpack(kept):
         if time >= least:
-            yield Trace((time - begun) / 1e9, plan.sites[site].address, word, vcpu, bool(store))
+            at, address = (time - begun) / 1e9, plan.sites[site].address
+            yield Trace(at, address, word, vcpu, bool(store), stack)
 
 
 def _counts(fields: tuple[int, ...]) -> Counts:
