@@ -94,6 +94,28 @@ def test_an_access_that_is_made_everywhere_is_no_place_to_stand() -> None:
     assert f"V{MOVER} {name(COPY)}" in places(first)
 
 
+def test_a_vcpu_may_stand_during_the_whole_operation() -> None:
+    # The mover looks at a link of the tree, stands, and looks at it once more when it is freed.
+    early = [
+        Trace(0.1 + n / 100, place, 64 * (99 + place), vcpu, False)
+        for n in range(3)
+        for place, vcpu in ((WALK, MOVER), (COPY, MOVER), (ENTER, EXEC))
+    ]
+    walk = [
+        Trace(1.0, ENTER, NOISE, EXEC, False),
+        Trace(1.001, WALK, TREE, MOVER, False),
+        Trace(1.002, COPY, NOISE + 64, MOVER, False),
+        Trace(1.01, CHANGE, TREE, EXEC, True),
+        Trace(1.0101, MOVE, TREE, EXEC, True),
+        Trace(1.02, AGAIN, TREE, MOVER, False),
+    ]
+    ticks = [Trace(0.5 + n / 1000, TICK, 0x9000, MOVER, False) for n in range(LAST)]
+    found = [places(order) for order in Slice([*early, *ticks, *walk], MOVER, str).orders(name)]
+    stand = [f"V{MOVER} {name(COPY)}", f"V{EXEC} on"]
+    assert stand in found
+    assert [f"V{EXEC} {name(ENTER)}", *stand] in found
+
+
 def test_what_another_task_of_the_vcpu_did_last_tells_nothing() -> None:
     other = [Trace(1.31 + n / 1e4, TICK, 0xA000, EXEC, True, stack=7) for n in range(2 * LAST)]
     assert not list(Slice([*TRACES, *other], EXEC, str, 7).orders(name))

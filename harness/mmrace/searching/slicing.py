@@ -126,22 +126,29 @@ class Slice:
                 yield from self._variants(switches[at : at + length], operation, name)
 
     def _switches(self, operation: Operation) -> Iterator[Switch]:
-        conflicts = self._conflicts(operation)
+        # One vCPU may stand during the whole operation: then it made its accesses before.
+        conflicts = self._conflicts(operation, 0) or self._conflicts(operation, HEAD_SECONDS)
         turns = [tuple(turn) for _, turn in groupby(conflicts, key=lambda one: one.second.vcpu)]
         ends = [*(turn[0].second.time for turn in turns[1:]), operation.end]
         for turn, end in zip(turns, ends, strict=False):
             yield self._switch(turn, end)
 
-    def _conflicts(self, operation: Operation) -> Iterator[Conflict]:
-        """Conflicts during an operation, in order of their second access."""
+    def _conflicts(self, operation: Operation, before: float) -> list[Conflict]:
+        """Conflicts whose second access is made during an operation, in order of that access.
+
+        ``before``: how long before the operation the first access may have been made, in seconds.
+        """
         latest: dict[int, Trace] = {}
-        begin = bisect_left(self._traces, operation.begin, key=_time)
+        found = []
+        begin = bisect_left(self._traces, operation.begin - before, key=_time)
         end = bisect_right(self._traces, operation.end, key=_time)
         for one in self._traces[begin:end]:
-            before = latest.get(one.word)
-            if before and before.vcpu != one.vcpu and (before.store or one.store):
-                yield Conflict(before, one)
+            other = latest.get(one.word)
+            conflicts = other and other.vcpu != one.vcpu and (other.store or one.store)
+            if other and conflicts and one.time >= operation.begin:
+                found.append(Conflict(other, one))
             latest[one.word] = one
+        return found
 
     def _switch(self, turn: Sequence[Conflict], end: float) -> Switch:
         """Where a vCPU may stand during another one's turn of conflicting accesses.
