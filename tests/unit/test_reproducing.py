@@ -37,8 +37,6 @@ from mmrace.verdicts.verdict import Arm, Rules, Verdict
 
 OTHER = BUG.replace(b"made_to_fail", b"someone_else")
 CHANGED = (("walk", "mm/rmap.c"), ("free_it", "mm/memory.c"))
-POINTS = (("anywhere in mm/rmap.c:walk",), ("anywhere in mm/memory.c:free_it",))
-NEAR_POINTS = (("anywhere in made_to_fail",), ("anywhere in its_caller",))
 HELD = "KTAP version 1\n# start w\n# count probe:walk {}\n# cut seconds=9\n1..0\n# end\n"
 
 
@@ -79,7 +77,6 @@ class Kernels:
         }
         self.before: list[dict[str, Any]] = [crash()]
         self.steered: dict[str, Any] | None = None  # each steered run of ``before``
-        self.near: dict[str, Any] | None = None  # each that is delayed where it failed
         self.after: list[dict[str, Any]] = [held()]
         self.made: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -104,8 +101,7 @@ class Kernels:
         runs = self.before if kernel == "before" else self.after
         fields = runs[min(self.made[kernel], len(runs) - 1)]
         if kernel == "before" and race.delays and self.steered:
-            near = race.delays.points == NEAR_POINTS
-            fields = self.near if near and self.near else self.steered
+            fields = self.steered
         self.made[kernel] += 1
         name = f"run-{sum(self.made.values()):03}"
         return made_run(self.home.runs, name=name, slot=slot, of=race, **fields)
@@ -311,7 +307,10 @@ def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) 
     learnt = kernels.learn()
     assert [run.spec().steered for run in learnt.runs] == [False, True, True, True]
     assert learnt.race.delays
-    assert learnt.race.delays.points == POINTS
+    assert learnt.race.delays.points == (
+        ("anywhere in mm/rmap.c:walk",),
+        ("anywhere in mm/memory.c:free_it",),
+    )
     assert learnt.race.workload[0].min_counts["probe:walk"] == 5
     note = "0 of 1 runs failed unsteered; 3 of 3 runs failed with delays in these functions"
     assert note in kernels.notes
@@ -319,27 +318,6 @@ def test_where_only_steered_runs_fail_the_campaign_is_steered(kernels: Kernels) 
     assert done.statement.verdict is Verdict.FIXED
     assert all(run.spec().steered for _, run in done.runs)
     assert learnt.document()["learnt"]["steered"] is True  # type: ignore[index]
-
-
-def test_delays_where_the_kernel_failed_are_kept_if_they_provoke_it(kernels: Kernels) -> None:
-    kernels.before = [crash(), held(), held(), held(), held()]
-    kernels.steered, kernels.near = held(), crash(walk=50)
-    learnt = kernels.learn()
-    delays = [run.spec().race.delays for run in learnt.runs]
-    assert [one.points if one else None for one in delays] == [None, None, NEAR_POINTS, NEAR_POINTS]
-    note = "1 of 2 runs failed unsteered; 2 of 2 runs failed with delays where it failed"
-    assert note in kernels.notes
-    assert learnt.race.delays == delays[-1]
-    assert learnt.race.workload[0].min_counts["probe:walk"] == 5
-    assert all(run.spec().race.delays == delays[-1] for _, run in kernels.verify(learnt).runs)
-
-
-def test_delays_where_the_kernel_failed_are_dropped_if_others_provoke_it(kernels: Kernels) -> None:
-    kernels.before, kernels.near = [held()], held()
-    kernels.steered = crash()
-    learnt = kernels.learn()
-    assert learnt.race.delays
-    assert learnt.race.delays.points == POINTS
 
 
 def test_a_bug_that_shows_in_every_run_is_not_steered(kernels: Kernels) -> None:
@@ -353,7 +331,7 @@ def test_where_steering_helps_no_more_the_campaign_is_not_steered(kernels: Kerne
     kernels.steered = held()
     learnt = kernels.learn()
     steered = [run.spec().steered for run in learnt.runs]
-    assert steered == [False, False, True, True, False, False]  # each kind of delay once
+    assert steered == [False, False, True, False, False, False]
     assert learnt.race.delays is None
     assert learnt.race.workload[0].min_counts["probe:walk"] == 100
 

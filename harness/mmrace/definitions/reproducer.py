@@ -125,9 +125,8 @@ def with_failure(
 
 
 def with_delays(race: Race, functions: Iterable[tuple[str, str]]) -> Race:
-    """Return the race that is steered by random delays in these functions (name, file or "")."""
-    names = [f"{file}:{name}" if file else name for name, file in functions]
-    points = tuple((f"anywhere in {name}",) for name in names[:FUNCTIONS_COUNTED])
+    """Return the race that is steered by random delays in these functions (name, file)."""
+    points = tuple((f"anywhere in {file}:{name}",) for name, file in functions)[:FUNCTIONS_COUNTED]
     delays = Delays(points=points, optional=True) if points else None
     return race.model_copy(update={"delays": delays})
 

@@ -4,8 +4,8 @@
 The bad kernel is run until it has failed three times; the failure is what these runs have in
 common. Each counted function has to be executed in later runs a tenth as often as in these runs
 until they failed. When kernels are compared and a run did not fail, further runs are steered by
-random delays, in the functions that the series changes or where the first failure was; the
-campaign is steered in the way in which most runs failed.
+random delays in the functions that the series changes; the campaign is steered if steered runs
+failed more often.
 """
 
 import re
@@ -28,7 +28,6 @@ from mmrace.definitions.reproducer import (
     with_own_end,
 )
 from mmrace.experiments.session import Session
-from mmrace.experiments.ways import best_way, failed, next_way, ways_to_run
 from mmrace.experiments.work import Work
 from mmrace.home import Home
 from mmrace.judging import channel
@@ -121,11 +120,11 @@ def learn_for_arms(
     found = _learn(session, arms[Arm.BEFORE], counted, options, budget)
     if found.trouble:
         return found
-    found = replace(found, race=best_way(session, found.race, found.runs))
+    found = replace(found, race=_steering_chosen(session, found))
+    steered = found.race.delays is not None
     session.note(f"proof of exercise: {_proof(found.race, len(touched.functions))}")
-    delays = found.race.delays
-    shown = [run for run in found.runs if failed(run) and run.spec().race.delays == delays]
-    counters = [channel.parse(run.channel()).counters for run in shown]
+    failed = [run for run in found.runs if _failed(run) and run.spec().steered is steered]
+    counters = [channel.parse(run.channel()).counters for run in failed]
     return replace(found, race=with_min_counts(found.race, min_counts(counters, touched.dropped)))
 
 
@@ -157,13 +156,14 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
     known = knows_failure(race)
     learning = Learning(budget, 1 if known else WANTED)
     runs: list[RunDir] = []
-    work = Work(race, race.workload[0], options)
-    key = campaign_key("learn", bad.kernel.id, work.key(), budget)
+    steered = Work(race, race.workload[0], options)
+    works = [steered]
+    if race.delays and options.steer is None:
+        works = [replace(steered, race=race.model_copy(update={"delays": None})), steered]
+    key = campaign_key("learn", bad.kernel.id, steered.key(), budget)
     with campaign_slots(session.home, key, session.note) as slots:
         while not learning.done:
-            ways = ways_to_run(race, options, learning.failing)
-            chosen = replace(work, race=next_way(ways, runs))
-            runs.append(_run(session, bad, chosen, slots, len(runs)))
+            runs.append(_run(session, bad, _next(works, runs), slots, len(runs)))
             learning.record(*_judged(runs[-1]))
         session.after_answer(slots.end)
     failure = learning.failure()
@@ -180,6 +180,35 @@ def _learn(session: Session, bad: Built, race: Race, options: RunOptions, budget
         return Learnt(with_own_end(race), tuple(runs), failure)
     learnt = with_failure(race, failure.title, failure.report, failure.also)
     return Learnt(learnt, tuple(runs), failure)
+
+
+def _next(works: Sequence[Work], runs: Sequence[RunDir]) -> Work:
+    """Choose the next run: steered or not, whichever has failed more often so far."""
+
+    def promise(work: Work) -> tuple[float, int]:
+        mine = [run for run in runs if run.spec().steered is (work.race.delays is not None)]
+        return (sum(map(_failed, mine)) + 1) / (len(mine) + 2), -len(mine)
+
+    return max(works, key=promise)
+
+
+def _steering_chosen(session: Session, found: Learnt) -> Race:
+    """Keep the delays if the bad kernel fails more often with them, as fewer runs then decide."""
+    kinds = {
+        steered: [run for run in found.runs if run.spec().steered is steered]
+        for steered in (False, True)
+    }
+    rates = {
+        steered: sum(map(_failed, runs)) / len(runs) for steered, runs in kinds.items() if runs
+    }
+    if len(rates) > 1:
+        counts = [
+            f"{sum(map(_failed, kinds[steered]))} of {len(kinds[steered])} runs failed {how}"
+            for steered, how in ((False, "unsteered"), (True, "with delays in these functions"))
+        ]
+        session.note("; ".join(counts))
+    steered = max(rates, key=lambda kind: rates[kind])  # unsteered if both are equal
+    return found.race if steered else found.race.model_copy(update={"delays": None})
 
 
 def _run(session: Session, bad: Built, work: Work, slots: Slots, number: int) -> RunDir:
@@ -222,6 +251,11 @@ def _proof(race: Race, changed: int) -> str:
         return "executions alone, as the series changes no function"
     more = f"; {changed - len(names)} more are not counted" if changed > len(names) else ""
     return f"the functions that the series changes: {', '.join(names)}{more}"
+
+
+def _failed(run: RunDir) -> bool:
+    judged = run.judgement()
+    return judged.outcome.failed and judged.signature_matched
 
 
 def _trouble(

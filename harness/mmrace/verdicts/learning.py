@@ -91,16 +91,6 @@ class Learning:
         """Titles of the failures, the most frequent first."""
         return tuple(Counter(one.title for one in self._seen).most_common())
 
-    @property
-    def failing(self) -> tuple[str, ...]:
-        """Functions of the first failure's call trace, innermost first, the helper included."""
-        if not self._seen:
-            return ()
-        first = self._seen[0]
-        blamed = [title.rpartition(" in ")[2] for title in first.others]
-        names = dict.fromkeys([*blamed, *first.stack])
-        return tuple(name for name in names if name not in SKIP and name not in DISPATCHES)
-
     def foreign(self, failure: Failure) -> tuple[tuple[str, int], ...]:
         """Titles of what the runs showed beside this failure, the most frequent first."""
         return tuple(Counter(x.title for x in self._seen if not failure.covers(x)).most_common())
