@@ -116,6 +116,18 @@ def test_a_vcpu_may_stand_during_the_whole_operation() -> None:
     assert [f"V{EXEC} {name(ENTER)}", *stand] in found
 
 
+def test_what_was_seen_during_an_operation_comes_before_what_was_seen_earlier() -> None:
+    # The report is also about a word that exec alone has accessed while the mover stored to it.
+    more = [
+        Trace(1.25, 40, 0xB000, EXEC, False),
+        Trace(1.26, TICK, 0xB000, MOVER, True),
+        Trace(1.31, 41, 0xB000, EXEC, False),
+    ]
+    traces = sorted([*TRACES, *more], key=lambda one: one.time)
+    first = next(Slice(traces, EXEC, str).orders(name))
+    assert places(first) == places(next(Slice(TRACES, EXEC, str).orders(name)))
+
+
 def test_what_another_task_of_the_vcpu_did_last_tells_nothing() -> None:
     other = [Trace(1.31 + n / 1e4, TICK, 0xA000, EXEC, True, stack=7) for n in range(2 * LAST)]
     assert not list(Slice([*TRACES, *other], EXEC, str, 7).orders(name))

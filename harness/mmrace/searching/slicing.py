@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise, product
+from itertools import chain, groupby, pairwise, product
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.minimise import Steps
@@ -92,9 +92,16 @@ class Slice:
 
         ``name``: returns the point behind an access, "" for none.
         """
-        for number in self._suspects():
-            for operation in dict.fromkeys(self._operations(number)):
-                yield from self._orders(operation, name)
+        suspects = [dict.fromkeys(self._operations(number)) for number in self._suspects()]
+        alone = []
+        for operation in chain.from_iterable(suspects):
+            conflicts = self._conflicts(operation, 0)
+            alone += [] if conflicts else [operation]
+            yield from self._orders(operation, conflicts, name)
+        for operation in alone:
+            # One vCPU may have stood during the whole operation: then it made its accesses before.
+            conflicts = self._conflicts(operation, HEAD_SECONDS)
+            yield from self._orders(operation, conflicts, name)
 
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
@@ -118,16 +125,16 @@ class Slice:
                 begin = earlier
             yield Operation(vcpu, begin, times[0])
 
-    def _orders(self, operation: Operation, name: Callable[[int], str]) -> Iterator[Steps]:
+    def _orders(
+        self, operation: Operation, conflicts: Sequence[Conflict], name: Callable[[int], str]
+    ) -> Iterator[Steps]:
         """Orders of the switches during an operation: the most first, of these the last first."""
-        switches = list(filter(lambda one: one.stands, self._switches(operation)))
+        switches = [one for one in self._switches(operation, conflicts) if one.stands]
         for length in range(min(SWITCHES, len(switches)), 0, -1):
             for at in range(len(switches) - length, -1, -1):
                 yield from self._variants(switches[at : at + length], operation, name)
 
-    def _switches(self, operation: Operation) -> Iterator[Switch]:
-        # One vCPU may stand during the whole operation: then it made its accesses before.
-        conflicts = self._conflicts(operation, 0) or self._conflicts(operation, HEAD_SECONDS)
+    def _switches(self, operation: Operation, conflicts: Sequence[Conflict]) -> Iterator[Switch]:
         turns = [tuple(turn) for _, turn in groupby(conflicts, key=lambda one: one.second.vcpu)]
         ends = [*(turn[0].second.time for turn in turns[1:]), operation.end]
         for turn, end in zip(turns, ends, strict=False):
