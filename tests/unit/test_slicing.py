@@ -120,6 +120,7 @@ def test_what_was_seen_during_an_operation_comes_before_what_was_seen_earlier() 
     # The report is also about a word that exec alone has accessed while the mover stored to it.
     more = [
         Trace(1.25, 40, 0xB000, EXEC, False),
+        Trace(1.255, MOVE, NOISE, EXEC, False),
         Trace(1.26, TICK, 0xB000, MOVER, True),
         Trace(1.31, 41, 0xB000, EXEC, False),
     ]
