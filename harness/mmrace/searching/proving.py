@@ -19,7 +19,7 @@ ORDER_SECONDS = 60.0  # limit for minimising the order of one schedule
 FAILURE_SECONDS = 40.0  # limit for one failure without a success; the next may tell more
 SCREENS = 2  # replays of an order, without the failure, after which it is dropped
 SLICED = 100  # orders, at most, that are sliced out of one report
-SLICED_FIRST = 3
+SLICED_FIRST = 3  # of these before each order of a recorded schedule
 CONTEXTS = 2  # places that another vCPU came from, at most, each of which is tried
 
 Hits = tuple[Hit, ...]
