@@ -20,7 +20,7 @@ from mmrace.searching.slicing import Slice
 from mmrace.symbols.accesses import AccessSite
 from mmrace.symbols.resolve import Resolved
 from mmrace.windows.plan import Plan
-from mmrace.windows.search import WATCH, SearchPlan, Tactics
+from mmrace.windows.search import WATCH, LogStep, SearchPlan, Tactics
 
 PROFILE_SECONDS = 8.0  # of the workload in a boot that only profiles
 # A boot that fails early adds little to a profile: up to WATCHES boots add up to PROFILE_LEAST s.
@@ -200,13 +200,15 @@ def examine(boot: Boot, function: Callable[[int], str]) -> Failure:
 
     ``function``: that of an access at which an actor may stand, "" for other accesses.
     """
-    log = boot.searched.log
-    report = report_of(log, boot.seconds)
-    before = [one for one in read_traces(boot.run) if report and one.time <= report.time]
-    sliced = None
-    if report and before:
-        sliced = Slice(before, report.vcpu, function, report.word)
+    report = report_of(boot.searched.log, boot.seconds)
+    sliced = _sliced(boot, report, function) if report else None
     return Failure(boot, schedules_before(boot), sliced)
+
+
+def _sliced(boot: Boot, report: LogStep, function: Callable[[int], str]) -> Slice | None:
+    """The slice of a report; None when no accesses before it were kept."""
+    before = [one for one in read_traces(boot.run) if one.time <= report.time]
+    return Slice(before, report.vcpu, function, report.word) if before else None
 
 
 def schedules_before(boot: Boot) -> tuple[Recorded, ...]:
