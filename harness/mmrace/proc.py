@@ -23,6 +23,8 @@ _TAIL = 64 * 1024
 _LINE = 4096  # bytes of a line that is told; the rest of it is not
 _OUTPUT = 16 * 1024 * 1024  # what a program in a tight sandbox may print
 _BESIDE = ("share", "lib", "lib64", "libexec")
+# A shell gives a program in the background an empty standard input, unless told otherwise.
+_KEEPER = """trap 'kill -KILL 0' ALRM; trap '' HUP; exec 3<&0; "$@" <&3 3<&- & wait $!"""
 _CONSOLES: "set[pexpect.spawn]" = set()  # started, and not closed
 __all__ = [
     "Bind",
@@ -71,7 +73,7 @@ def run(
     sandbox: Sandbox | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> Completed:
-    """Run a program to its end, in a process group of its own.
+    """Run a program to its end, in a process group of its own; in a sandbox it dies with us.
 
     ``deadline`` is in seconds. ``env`` is added to mmrace's own environment, and is the whole
     environment inside a sandbox. ``on_line`` gets each line of standard output and error as it
@@ -82,7 +84,7 @@ def run(
     words = [str(word) for word in argv]
     if not sandbox:
         return _run(words, words, deadline, cwd, {**os.environ, **(env or {})}, stdin, on_line)
-    command = sandbox.wrap(words, env or {})
+    command = _bound(sandbox.wrap(words, env or {}))
     cwd = sandbox.host(sandbox.cwd) if sandbox.bare else cwd
     with sandbox.handed_over():
         done = _run(words, command, deadline, cwd, None, stdin, on_line, sandbox)
@@ -141,7 +143,12 @@ def _run(
 def _guard(process: subprocess.Popen[bytes], sandbox: Sandbox | None) -> Guard | None:
     if not sandbox or not sandbox.limits or sandbox.bare:
         return None
-    return Guard(process.pid, sandbox.limits, sandbox.writable, process.kill)
+
+    def stop() -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    return Guard(process.pid, sandbox.limits, sandbox.writable, stop)
 
 
 def _stream(
@@ -228,7 +235,8 @@ def console(
 ) -> "pexpect.spawn":
     """Start a program on a terminal of its own (QEMU, whose first serial port is its stdio).
 
-    ``memory`` bytes are its whole address space. It is killed with the thread that started it.
+    ``memory`` bytes are its whole address space. Its process group is killed when the thread that
+    started it ends, however that ends.
     With ``writable`` it sees these directories and files, those that are ``readable``, and of the
     rest the system's programs and libraries only, where the host lets us. Raises InfraError when
     it cannot be started. The caller ends it with ``close_console``.
@@ -241,7 +249,7 @@ def console(
     if writable is not None and can_confine():
         readable = (*_where(Path(program)), *readable)
         words = guest_view(words, writable, readable, cwd or Path("/"))
-    words = ["setpriv", "--pdeathsig", "KILL", *words]
+    words = _bound(words)
     try:
         child = pexpect.spawn(words[0], words[1:], cwd=cwd, timeout=None, echo=False)
     except pexpect.ExceptionPexpect as error:
@@ -249,6 +257,16 @@ def console(
     child.delaybeforesend = None
     _CONSOLES.add(child)
     return child
+
+
+def _bound(words: Sequence[str]) -> list[str]:
+    """Return the words that start a program whose process group dies with the current thread.
+
+    The kernel tells one process of our death, and that one kills its group. Were it a bwrap that
+    died alone in its first moments, its child would be left, waiting for it for ever: as the first
+    process of a PID namespace it takes no SIGHUP from the terminal that is gone.
+    """
+    return ["setpriv", "--pdeathsig", "ALRM", "sh", "-c", _KEEPER, "sh", *words]
 
 
 def _where(program: Path) -> tuple[Path, ...]:
@@ -272,10 +290,8 @@ def end_consoles() -> None:
 
 
 def close_console(child: "pexpect.spawn") -> int | None:
-    """End the program by its own process group; return its exit code, None after a signal."""
+    """End the program and its process group; return its exit code, None after a signal."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if not child.isalive():
-            break
         try:
             os.killpg(child.pid, number)
         except ProcessLookupError:

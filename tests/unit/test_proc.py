@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -31,11 +35,55 @@ def test_a_deadline_ends_the_whole_group(tmp_path, on_line):
     with pytest.raises(InfraError, match="sh was stopped after"):
         proc.run(["sh", "-c", script], deadline=2, on_line=on_line)
     assert time.monotonic() - started < 20
-    child = int(mark.read_text())
-    end = time.monotonic() + 10
-    while running(child) and time.monotonic() < end:  # it was signalled, it may still be dying
+    assert ends(int(mark.read_text()))
+
+
+# As the child of a bwrap does that died before it had set it up: only SIGKILL ends it.
+DEAF = (
+    "(trap '' HUP TERM; sh -c 'echo $PPID' > {mark}.new; mv {mark}.new {mark}; exec sleep 60) & "
+    "wait"
+)
+
+
+def test_closing_a_console_ends_the_whole_group(tmp_path):
+    mark = tmp_path / "pid"
+    child = proc.console(["sh", "-c", DEAF.format(mark=mark)])
+    pid = appeared(mark)
+    proc.close_console(child)
+    assert ends(pid)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "proc.console(['sh', '-c', script]).wait()",
+        "proc.run(['sh', '-c', script], deadline=60, sandbox=proc.Sandbox(bare=True))",
+    ],
+)
+def test_a_whole_group_dies_with_mmrace(tmp_path, call):
+    mark = tmp_path / "pid"
+    words = f"from mmrace import proc\nscript = {DEAF.format(mark=mark)!r}\n{call}"
+    with subprocess.Popen([sys.executable, "-c", words]) as ours:
+        pid = appeared(mark)
+        os.kill(ours.pid, signal.SIGKILL)
+    assert ends(pid)
+
+
+def appeared(mark):
+    """Return the process ID in a file, once the file is there."""
+    end = time.monotonic() + 30
+    while not mark.exists():
+        assert time.monotonic() < end
         time.sleep(0.02)
-    assert not running(child)
+    return int(mark.read_text())
+
+
+def ends(pid):
+    """Whether a process ends soon."""
+    end = time.monotonic() + 10
+    while running(pid) and time.monotonic() < end:  # it was signalled, it may still be dying
+        time.sleep(0.02)
+    return not running(pid)
 
 
 def running(pid):
