@@ -95,6 +95,26 @@ def test_a_host_that_recovers_costs_the_spoilt_pairs_alone() -> None:
     assert len(pairs) == 12
 
 
+def test_a_host_that_breaks_down_later_ends_it() -> None:
+    statement, pairs = drive({"": [(BUG, PASS), (BUG, INFRA), (BUG, PASS), (INFRA, INFRA)]})
+    assert len(pairs) == 3 + 5
+    assert statement.line == (
+        "INCONCLUSIVE: only the kernel before failed in 2 of the 10 pairs needed; "
+        "the host spoilt the last 5: INFRA QEMU died"
+    )
+
+
+def test_failures_of_before_that_match_no_signature_are_said() -> None:
+    foreign = Judgement(Outcome.CRASH, "KASAN: use-after-free in b")
+    statement, _ = drive({"": [(IDLE, PASS), (foreign, PASS)]}, pairs=3)
+    assert statement.line == (
+        "INCONCLUSIVE: only the kernel before failed in 0 of the 10 pairs needed; "
+        "its failures do not match the signature: CRASH KASAN: use-after-free in b (2 times)"
+    )
+    statement, _ = drive({"": [(BUG, PASS), (foreign, PASS)]}, pairs=3)
+    assert statement.line.endswith("in 1 of the 10 pairs needed")
+
+
 def test_one_path_is_judged_as_by_the_sign_test_alone() -> None:
     statement, _ = drive({"": [(BUG, PASS)]})
     alone = SignTest(Rules())

@@ -20,6 +20,7 @@ from mmrace.verdicts.verdict import Arm, Other, Pair, Rules, Statement, Verdict
 stats = Lazy("scipy.stats")
 
 INFRA_PAIRS = 3  # the host is broken when these are all that there is
+INFRA_ROW = 5  # or when it spoils so many one after the other
 UNEXERCISED_PAIRS = 3  # each of their runs of "after" had its most time, in vain
 
 
@@ -37,6 +38,7 @@ class SignTest:
         self._others: dict[Arm, Counter[tuple[Outcome, str]]] = {arm: Counter() for arm in Arm}
         self._stress = Stress()
         self._infra: list[str] = []  # of each pair that the host spoilt
+        self._infra_row = 0  # the last pairs, as many as it spoilt without one between
         self._unexercised: list[str] = []  # of each pair whose run of "after" was not exercised
 
     def next_pair(self) -> Pair:
@@ -60,6 +62,7 @@ class SignTest:
         self._add_stress(before, sights[Arm.BEFORE], after, sights[Arm.AFTER])
         spoilt = [one for one in (before, after) if one.outcome is Outcome.INFRA]
         self._infra += [spoilt[0].title or "no reason given"] if spoilt else []
+        self._infra_row = self._infra_row + 1 if spoilt else 0
         if after.outcome is Outcome.NOT_EXERCISED:
             self._unexercised.append("; ".join(after.notes[:2]) or "no reason given")
         if Sight.VOID not in sights.values():
@@ -77,6 +80,7 @@ class SignTest:
     def done(self) -> bool:
         """Whether the verdict is certain, the budget is spent, or more pairs cannot tell either."""
         broken = bool(self.infra) and self.tried >= INFRA_PAIRS
+        broken = broken or self._infra_row >= INFRA_ROW
         spent = self.tried >= self.rules.pairs
         vain = bool(self.unexercised) and self.tried >= UNEXERCISED_PAIRS
         return spent or broken or vain or self.verdict is not Verdict.INCONCLUSIVE or self._worse()
@@ -126,7 +130,10 @@ class SignTest:
             return Verdict.INCONCLUSIVE, void
         if self._p_value() > self.rules.alpha:
             pairs = f"{self._discordant} of the {self.rules.needed} pairs needed"
-            return Verdict.INCONCLUSIVE, f"only the kernel before failed in {pairs}"
+            return (
+                Verdict.INCONCLUSIVE,
+                f"only the kernel before failed in {pairs}{self._what_else()}",
+            )
         if worse := [other for other in self._list_others() if other.after > other.before]:
             names = ", ".join(f"{other.outcome} {other.title}".strip() for other in worse)
             return Verdict.INCONCLUSIVE, f"more often on the kernel after: {names}"
@@ -142,6 +149,18 @@ class SignTest:
         if self.infra:
             return f"no pair could tell: INFRA {self.infra}"
         return f"NOT_EXERCISED: the kernel after: {self.unexercised}" if self.unexercised else ""
+
+    def _what_else(self) -> str:
+        """What to know of the pairs that did not count."""
+        if self._infra_row >= INFRA_ROW:
+            return f"; the host spoilt the last {self._infra_row}: INFRA {self._infra[-1]}"
+        failed = [one for one in self._list_others() if one.before and one.outcome.failed]
+        if self._sights[Arm.BEFORE][Sight.SIGNATURE] or not failed:
+            return ""
+        names = ", ".join(
+            f"{f'{one.outcome} {one.title}'.strip()} ({one.before} times)" for one in failed
+        )
+        return f"; its failures do not match the signature: {names}"
 
     def _add_stress(self, before: Judgement, saw: Sight, after: Judgement, showed: Sight) -> None:
         if showed is Sight.HELD:
