@@ -12,6 +12,7 @@ from fake_guest import FakeGuest, FakeOracle
 from mmrace.definitions.race import load_race, race_names
 from mmrace.definitions.witness import Step, witness_place
 from mmrace.errors import UserError
+from mmrace.hunting import order
 from mmrace.hunting import proof as proving
 from mmrace.hunting.minimise import Trial, minimise, parts
 from mmrace.hunting.order import Hit, steps
@@ -37,6 +38,18 @@ def between(trace):
         chosen[at : at + 3] == [(A, 10), (B, 20), (B, 21)]
         for at in range(max(0, len(chosen) - 400), len(chosen))
     )
+
+
+class Thirdly:
+    """The same, each third time."""
+
+    def __init__(self):
+        self.times, self.seen = 0, False
+
+    def __call__(self, trace):
+        before, self.seen = self.seen, between(trace)
+        self.times += self.seen and not before
+        return self.seen and self.times % 3 == 0
 
 
 def resolver():
@@ -199,6 +212,18 @@ def test_what_fails_is_proven_and_small(monkeypatch):
     assert found.proof.holds
     assert found.proof.shown == len(found.proof.replays) == proving.PROOFS
     assert found.witness.step == found.order
+
+
+def test_what_fails_when_an_order_is_carried_out_again_is_proven_too(monkeypatch):
+    """As where one of several objects is the right one."""
+    monkeypatch.setattr(order, "GOES_ON", 0.01)
+    made = prover(monkeypatch, FakeGuest(PROGRAMS, Thirdly(), loop=True))
+    monkeypatch.setattr(proving, "SURE_SECONDS", 0.5)
+    monkeypatch.setattr(proving, "PROOF_SECONDS", 0.5)
+    found = prove(made)
+    assert found
+    assert found.proof.holds
+    assert max(replay.completions for replay in found.proof.replays) > 1
 
 
 def test_hits_that_do_not_fail_again_prove_nothing(monkeypatch):

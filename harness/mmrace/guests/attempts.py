@@ -65,9 +65,14 @@ class Replay:
         return any(item.steps for item in self.attempts)
 
     @property
+    def completions(self) -> int:
+        """How often the whole order was carried out."""
+        return sum(item.steps == self.total for item in self.attempts)
+
+    @property
     def complete(self) -> bool:
         """Whether the whole order was carried out, once at least."""
-        return any(item.steps == self.total for item in self.attempts)
+        return self.completions > 0
 
     @property
     def infeasible(self) -> bool:

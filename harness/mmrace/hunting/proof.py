@@ -32,6 +32,7 @@ SLOWNESS = 3.0  # factor, just after a restore, as TCG translates all code anew
 SURE_SECONDS = 4.0  # seconds of a replay that confirms an order: its first point may be rare
 PROOF_SECONDS = 6.0  # seconds of a replay that proves a witness
 TRIES, MISSES = 5, 1  # replays that confirm an order, and how many of them may hold
+TIMES = 5  # how often, at most, each of these carries the order out
 LONGER = 1.5  # factor, by which such replays of a smaller or renamed order may take longer
 SCREEN = 10  # replays from the first snapshot, before another boot is made
 PROOFS = 20  # replays from the other boot, which measure how often the witness fails
@@ -112,7 +113,7 @@ class Prover:
         self._give_up = 0.0
         self._pace = PACES[0]
         # What the order found so far needed to fail: another one in its place may need no more.
-        self._misses, self._spent = MISSES, math.inf
+        self._misses, self._times, self._spent = MISSES, TIMES, math.inf
 
     def calibrate(self) -> int:
         """Choose a pace at which the race seldom fails by itself.
@@ -128,7 +129,7 @@ class Prover:
 
     def look(self, order: Steps) -> Replay:
         """Replay an order once, for a short time."""
-        return next(iter(self._look(order, 1, self._wait(order[:1], LOOK_SECONDS))))
+        return next(iter(self._look(order, 1, self._wait(order[:1], LOOK_SECONDS), 1)))
 
     def prove(
         self,
@@ -143,7 +144,7 @@ class Prover:
         once; it is tried first. Returns None when no order fails again.
         """
         self._give_up = time.monotonic() + seconds
-        self._misses, self._spent = MISSES, math.inf
+        self._misses, self._times, self._spent = MISSES, TIMES, math.inf
         tell("looking for the least order that fails")
         order = minimise(hits, self._attempt, shown)
         if not order:
@@ -193,10 +194,11 @@ class Prover:
         """Try whether an order causes the failure; after the time limit no replay is made."""
         if time.monotonic() > self._give_up:
             return Trial(False, len(order))
-        shown = missed = 0
+        shown = missed = times = 0
         spent = 0.0
-        for replay in self._look(order, TRIES, SURE_SECONDS):
+        for replay in self._look(order, TRIES, SURE_SECONDS, self._times):
             shown += replay.shown
+            times = max(times, replay.completions)
             missed += not replay.shown
             spent += replay.seconds - replay.restore
             if missed > self._misses or spent > LONGER * self._spent:
@@ -204,7 +206,7 @@ class Prover:
                 early = replay.failed and 0 < steps < len(order)
                 steps = steps if early or not replay.failure else len(order)
                 return Trial(False, steps, early, shown > 0)
-        self._misses, self._spent = missed, spent
+        self._misses, self._times, self._spent = missed, times, spent
         return Trial(True, len(order))
 
     def _prove(self, order: Steps) -> Proof:
@@ -220,10 +222,10 @@ class Prover:
             spans = [replay.seconds - replay.restore for replay in replays]
             return Proof(replays, sum(self._shows_itself(other, span) for span in spans))
 
-    def _look(self, order: Steps, times: int, seconds: float) -> Iterator[Replay]:
+    def _look(self, order: Steps, times: int, seconds: float, completions: int) -> Iterator[Replay]:
         """Make short replays: an order that cannot be carried out costs little time."""
         patience = self._wait(order[1:], LOOK_PATIENCE)
-        return self._replays(self._kept, order, times, seconds, patience, 1)
+        return self._replays(self._kept, order, times, seconds, patience, completions)
 
     def _wait(self, steps: Steps, limits: tuple[float, float]) -> float:
         """Seconds to wait for the points of these steps, within ``limits``."""
