@@ -13,7 +13,7 @@ from mmrace.errors import InfraError
 from mmrace.hunting.minimise import Steps
 from mmrace.runs.record import RunDir
 from mmrace.runs.traces import RECORD, read_traces, write_traces
-from mmrace.searching.slicing import LAST, OBJECTS, Slice
+from mmrace.searching.slicing import HEAD_ACCESSES, LAST, OBJECTS, Slice
 from mmrace.windows.search import StepKind, Trace
 
 PAGE, TREE, NOISE = 0x1000, 0x2000, 0x3000
@@ -67,6 +67,12 @@ def test_an_order_holds_each_vcpu_while_the_other_has_its_turn() -> None:
     ]
     assert found[0] == wanted
     assert wanted[1:] in found
+
+
+def test_orders_with_few_switches_come_in_turn_with_those_with_many() -> None:
+    """Of the many there are too many: each place to stand multiplies them."""
+    first, second, *_ = Slice(TRACES, EXEC, str).orders(name)
+    assert len(places(second)) < len(places(first))
 
 
 def test_an_actor_stands_only_in_functions_that_it_may() -> None:
@@ -155,8 +161,24 @@ def test_nobody_stands_in_the_code_of_the_report() -> None:
 
 
 def test_an_order_without_a_name_for_a_place_is_left_out() -> None:
+    found = {tuple(places(order)) for order in Slice(TRACES, EXEC, str).orders(name)}
     orders = Slice(TRACES, EXEC, str).orders(lambda at: "" if at == ENTER else name(at))
-    assert next(orders)[0].actor == f"V{MOVER}"
+    rest = {tuple(places(order)) for order in orders}
+    assert rest == {order for order in found if f"V{EXEC} {name(ENTER)}" not in order}
+    assert 0 < len(rest) < len(found)
+
+
+def test_who_is_to_begin_waits_on_the_way_to_its_operation() -> None:
+    """Not only where it seldom comes: there it may be about anything."""
+    way, rare = 31, range(40, 45)
+    before = [
+        Trace(begin + n / 1e5, address, 0x9000, EXEC, False)
+        for begin in (0.4, 0.95)
+        for n, address in enumerate((*rare, *[way] * HEAD_ACCESSES))
+    ]
+    traces = sorted((*TRACES, *before), key=lambda one: one.time)
+    heads = {places(order)[0] for order in Slice(traces, EXEC, str).orders(name)}
+    assert f"V{EXEC} {name(way)}" in heads
 
 
 def test_few_objects_are_looked_at() -> None:

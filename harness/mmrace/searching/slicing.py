@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby, pairwise, product
+from itertools import chain, groupby, pairwise, product, zip_longest
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.minimise import Steps
@@ -22,8 +22,8 @@ LAST = 64  # accesses before a report that show what it is about
 LINE_SHIFT = 6  # log2 of the bytes that are taken for one object
 OBJECTS = 5  # objects, at most, whose history is looked at
 PAUSES = (0.002, 0.01, 0.06)  # seconds without an access to an object that end an operation on it
-HEADS = 3  # places, at most, at which a vCPU may wait for an operation to begin
-HEAD_SECONDS = 0.1  # before that
+HEADS = 2  # places, at most, of each kind, at which a vCPU may wait for an operation to begin
+HEAD_ACCESSES, HEAD_SECONDS = 100, 0.1  # before that, for either kind
 STANDS = 2  # places, at most, of each kind, at which a vCPU may stand at a switch
 SWITCHES = 4  # in an order, at most
 
@@ -128,11 +128,22 @@ class Slice:
     def _orders(
         self, operation: Operation, conflicts: Sequence[Conflict], name: Callable[[int], str]
     ) -> Iterator[Steps]:
-        """Orders of the switches during an operation: the most first, of these the last first."""
+        """Orders of the switches during an operation: in turn with many and with few of them."""
         switches = [one for one in self._switches(operation, conflicts) if one.stands]
-        for length in range(min(SWITCHES, len(switches)), 0, -1):
-            for at in range(len(switches) - length, -1, -1):
-                yield from self._variants(switches[at : at + length], operation, name)
+        lengths = range(min(SWITCHES, len(switches)), 0, -1)
+        ways = [self._of_length(switches, length, operation, name) for length in lengths]
+        for row in zip_longest(*ways):
+            yield from filter(None, row)
+
+    def _of_length(
+        self,
+        switches: Sequence[Switch],
+        length: int,
+        operation: Operation,
+        name: Callable[[int], str],
+    ) -> Iterator[Steps]:
+        for at in range(len(switches) - length, -1, -1):
+            yield from self._variants(switches[at : at + length], operation, name)
 
     def _switches(self, operation: Operation, conflicts: Sequence[Conflict]) -> Iterator[Switch]:
         turns = [tuple(turn) for _, turn in groupby(conflicts, key=lambda one: one.second.vcpu)]
@@ -188,10 +199,15 @@ class Slice:
                     yield (*steps, going_on(f"V{switches[-1].to}"))
 
     def _heads(self, vcpu: int, time: float) -> list[Trace]:
-        """Accesses of a vCPU shortly before a time."""
+        """Accesses of a vCPU before it begins an operation: of the same task, and of any task."""
         own = self._stands[vcpu]
         low, high = (bisect_left(own, at, key=_time) for at in (time - HEAD_SECONDS, time))
-        return self._rarest(own[low:high], time)[:HEADS]
+        begin = bisect_left(self._traces, time, key=_time)
+        stack = next(one.stack for one in self._traces[begin:] if one.vcpu == vcpu)
+        last = own[max(0, high - HEAD_ACCESSES) : high]
+        ways = ([one for one in last if one.stack == stack], own[low:high])
+        found = zip_longest(*(self._rarest(way, time)[:HEADS] for way in ways))
+        return list(dict.fromkeys(one for row in found for one in row if one))
 
     def _rarest(self, accesses: Sequence[Trace], time: float) -> list[Trace]:
         """One access of each function: the rarest first, of these the nearest to a time.
