@@ -11,13 +11,15 @@
  * A pipe holds a reference to all pages but one. Migrating those fails late, after both rmap walks
  * and before the copy, and is retried ten times: walks many times as often as with pages that
  * move. The free page shows that pages do move here.
+ *
+ * usage: move-share [CHILDREN]
  */
 #include "sync.h"
 
 #include <fcntl.h>
 #include <sys/uio.h>
 
-enum { FREE = 1, HELD = 3, PAGES = FREE + HELD, CHILDREN = 8 };
+enum { FREE = 1, HELD = 3, PAGES = FREE + HELD, MOST = 8 };
 
 /* Have a pipe refer to each of these pages until this program ends. */
 static void hold(char *area, int pages)
@@ -35,14 +37,14 @@ static void hold(char *area, int pages)
 }
 
 /* Fork children that share the pages and, once all are there, unmap them at the same time. */
-static void round_of(struct sync *sync, char *area)
+static void round_of(struct sync *sync, char *area, int children)
 {
 	static unsigned int round;
-	pid_t pid[CHILDREN];
+	pid_t pid[MOST];
 	int status;
 
 	round++;
-	for (int child = 0; child < CHILDREN; child++) {
+	for (int child = 0; child < children; child++) {
 		pid[child] = fork();
 		if (pid[child] < 0)
 			stressor_broken("fork");
@@ -55,7 +57,7 @@ static void round_of(struct sync *sync, char *area)
 		_exit(STRESSOR_HELD);
 	}
 	atomic_store(&sync->round, round);
-	for (int child = 0; child < CHILDREN; child++) {
+	for (int child = 0; child < children; child++) {
 		if (waitpid(pid[child], &status, 0) == pid[child] && !status)
 			continue;
 		errno = ECHILD;
@@ -63,13 +65,18 @@ static void round_of(struct sync *sync, char *area)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	int children = argc > 1 ? atoi(argv[1]) : MOST;
 	struct sync *sync = sync_new();
 	char *area;
 	double end;
 	pid_t mover;
 
+	if (children < 1 || children > MOST) {
+		errno = EINVAL;
+		stressor_broken("children");
+	}
 	stressor_pin(HUGE_VICTIM_CPU);
 	huge_require();
 	area = huge_map(PAGES);
@@ -79,7 +86,7 @@ int main(void)
 	mover = sync_mover(sync, getpid(), FREE, HELD);
 	stressor_race();
 	for (end = stressor_now() + SYNC_SECONDS; sync_running(sync, end);)
-		round_of(sync, area);
+		round_of(sync, area, children);
 	sync_finish(sync, mover);
 	return STRESSOR_HELD;
 }
