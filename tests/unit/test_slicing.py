@@ -122,17 +122,19 @@ def test_a_vcpu_may_stand_during_the_whole_operation() -> None:
     assert [f"V{EXEC} {name(ENTER)}", *stand] in found
 
 
-def test_what_was_seen_during_an_operation_comes_before_what_was_seen_earlier() -> None:
+def test_what_was_seen_earlier_comes_in_turn_with_what_was_seen_during_an_operation() -> None:
     # The report is also about a word that exec alone has accessed while the mover stored to it.
     more = [
         Trace(1.25, 40, 0xB000, EXEC, False),
-        Trace(1.255, MOVE, NOISE, EXEC, False),
+        *(Trace(time, 42, NOISE, EXEC, False) for time in (1.05, 1.06, 1.255)),
         Trace(1.26, TICK, 0xB000, MOVER, True),
         Trace(1.31, 41, 0xB000, EXEC, False),
     ]
     traces = sorted([*TRACES, *more], key=lambda one: one.time)
-    first = next(Slice(traces, EXEC, str).orders(name))
-    assert places(first) == places(next(Slice(TRACES, EXEC, str).orders(name)))
+    first, second, *_ = map(places, Slice(traces, EXEC, str).orders(name))
+    during = [places(order) for order in Slice(TRACES, EXEC, str).orders(name)]
+    assert first == during[0]
+    assert f"V{EXEC} {name(42)}" in second
 
 
 def test_what_another_task_of_the_vcpu_did_last_tells_nothing() -> None:

@@ -9,9 +9,11 @@ them. This is dynamic slicing (Agrawal and Horgan, 1990) over the words that vCP
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, groupby, pairwise, product, zip_longest
+from typing import TypeVar
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.minimise import Steps
@@ -26,6 +28,8 @@ HEADS = 2  # places, at most, of each kind, at which a vCPU may wait for an oper
 HEAD_ACCESSES, HEAD_SECONDS = 100, 0.1  # before that, for either kind
 STANDS = 2  # places, at most, of each kind, at which a vCPU may stand at a switch
 SWITCHES = 4  # in an order, at most
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,24 @@ class Slice:
 
         ``name``: returns the point behind an access, "" for none.
         """
-        suspects = [dict.fromkeys(self._operations(number)) for number in self._suspects()]
-        alone = []
-        for operation in chain.from_iterable(suspects):
-            conflicts = self._conflicts(operation, 0)
-            alone += [] if conflicts else [operation]
-            yield from self._orders(operation, conflicts, name)
-        for operation in alone:
-            # One vCPU may have stood during the whole operation: then it made its accesses before.
-            conflicts = self._conflicts(operation, HEAD_SECONDS)
-            yield from self._orders(operation, conflicts, name)
+        yield from _in_turn(self._during(name), self._standing(name))
+
+    def _during(self, name: Callable[[int], str]) -> Iterator[Steps]:
+        """Orders of what the two saw of each other during an operation."""
+        for operation in self._suspected:
+            yield from self._orders(operation, self._conflicts(operation, 0), name)
+
+    def _standing(self, name: Callable[[int], str]) -> Iterator[Steps]:
+        """Orders in which one vCPU stood during a whole operation, its accesses made before."""
+        for operation in self._suspected:
+            if not self._conflicts(operation, 0):
+                yield from self._orders(operation, self._conflicts(operation, HEAD_SECONDS), name)
+
+    @cached_property
+    def _suspected(self) -> tuple[Operation, ...]:
+        """Operations that the report may be about, the likeliest first."""
+        found = (dict.fromkeys(self._operations(number)) for number in self._suspects())
+        return tuple(chain.from_iterable(found))
 
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
@@ -131,9 +143,9 @@ class Slice:
         """Orders of the switches during an operation: in turn with many and with few of them."""
         switches = [one for one in self._switches(operation, conflicts) if one.stands]
         lengths = range(min(SWITCHES, len(switches)), 0, -1)
-        ways = [self._of_length(switches, length, operation, name) for length in lengths]
-        for row in zip_longest(*ways):
-            yield from filter(None, row)
+        yield from _in_turn(
+            *(self._of_length(switches, length, operation, name) for length in lengths)
+        )
 
     def _of_length(
         self,
@@ -206,8 +218,7 @@ class Slice:
         stack = next(one.stack for one in self._traces[begin:] if one.vcpu == vcpu)
         last = own[max(0, high - HEAD_ACCESSES) : high]
         ways = ([one for one in last if one.stack == stack], own[low:high])
-        found = zip_longest(*(self._rarest(way, time)[:HEADS] for way in ways))
-        return list(dict.fromkeys(one for row in found for one in row if one))
+        return list(dict.fromkeys(_in_turn(*(self._rarest(way, time)[:HEADS] for way in ways))))
 
     def _rarest(self, accesses: Sequence[Trace], time: float) -> list[Trace]:
         """One access of each function: the rarest first, of these the nearest to a time.
@@ -224,6 +235,12 @@ class Slice:
         """Visits of an access in powers of two; one that was made once may never be made again."""
         visits = self._visits[address]
         return visits.bit_length() if visits > 1 else self._visits.total().bit_length()
+
+
+def _in_turn(*ways: Iterable[_Item]) -> Iterator[_Item]:
+    """The first of each, the second of each, and so on."""
+    for row in zip_longest(*ways):
+        yield from filter(None, row)
 
 
 def _steps(accesses: Sequence[Trace], name: Callable[[int], str]) -> Steps:
