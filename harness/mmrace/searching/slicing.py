@@ -214,8 +214,10 @@ class Slice:
         """Accesses of a vCPU before it begins an operation: of the same task, and of any task."""
         own = self._stands[vcpu]
         low, high = (bisect_left(own, at, key=_time) for at in (time - HEAD_SECONDS, time))
-        begin = bisect_left(self._traces, time, key=_time)
-        stack = next(one.stack for one in self._traces[begin:] if one.vcpu == vcpu)
+        at = bisect_left(self._traces, time, key=_time)
+        while self._traces[at].vcpu != vcpu:
+            at += 1
+        stack = self._traces[at].stack
         last = own[max(0, high - HEAD_ACCESSES) : high]
         ways = ([one for one in last if one.stack == stack], own[low:high])
         return list(dict.fromkeys(_in_turn(*(self._rarest(way, time)[:HEADS] for way in ways))))
