@@ -131,10 +131,24 @@ def test_what_was_seen_earlier_comes_in_turn_with_what_was_seen_during_an_operat
         Trace(1.31, 41, 0xB000, EXEC, False),
     ]
     traces = sorted([*TRACES, *more], key=lambda one: one.time)
-    first, second, *_ = map(places, Slice(traces, EXEC, str).orders(name))
-    during = [places(order) for order in Slice(TRACES, EXEC, str).orders(name)]
-    assert first == during[0]
-    assert f"V{EXEC} {name(42)}" in second
+    earlier, during, *_ = map(places, Slice(traces, EXEC, str).orders(name))
+    assert f"V{EXEC} {name(42)}" in earlier
+    assert during == places(next(Slice(TRACES, EXEC, str).orders(name)))
+
+
+def test_half_of_the_orders_are_of_the_object_accessed_last() -> None:
+    box = 0xC000  # another one, on which the mover worked while exec was at 52
+    more = [
+        *(Trace(time, 52, NOISE, EXEC, False) for time in (1.05, 1.06, 1.2007)),
+        Trace(1.2, 50, box + 8, MOVER, False),
+        Trace(1.2005, 51, box, EXEC, False),
+        Trace(1.201, 50, box, MOVER, True),
+        Trace(1.29, 53, box, EXEC, False),
+    ]
+    traces = sorted([*TRACES, *more], key=lambda one: one.time)
+    found = [places(order) for order in Slice(traces, EXEC, str).orders(name)]
+    about_box = [f"V{EXEC} {name(52)}" in order for order in found]
+    assert about_box[:4] == [False, True, False, True]
 
 
 def test_what_another_task_of_the_vcpu_did_last_tells_nothing() -> None:

@@ -11,8 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain, groupby, pairwise, product, zip_longest
+from itertools import groupby, pairwise, product, zip_longest
 from typing import TypeVar
 
 from mmrace.definitions.witness import Step
@@ -96,24 +95,24 @@ class Slice:
 
         ``name``: returns the point behind an access, "" for none.
         """
-        yield from _in_turn(self._during(name), self._standing(name))
+        objects = [tuple(dict.fromkeys(self._operations(one))) for one in self._suspects()]
+        ways = [_in_turn(self._during(one, name), self._standing(one, name)) for one in objects]
+        yield from _in_turn(*ways[:1], _in_turn(*ways[1:]))  # half of them of the likeliest object
 
-    def _during(self, name: Callable[[int], str]) -> Iterator[Steps]:
+    def _during(
+        self, operations: Iterable[Operation], name: Callable[[int], str]
+    ) -> Iterator[Steps]:
         """Orders of what the two saw of each other during an operation."""
-        for operation in self._suspected:
+        for operation in operations:
             yield from self._orders(operation, self._conflicts(operation, 0), name)
 
-    def _standing(self, name: Callable[[int], str]) -> Iterator[Steps]:
+    def _standing(
+        self, operations: Iterable[Operation], name: Callable[[int], str]
+    ) -> Iterator[Steps]:
         """Orders in which one vCPU stood during a whole operation, its accesses made before."""
-        for operation in self._suspected:
+        for operation in operations:
             if not self._conflicts(operation, 0):
                 yield from self._orders(operation, self._conflicts(operation, HEAD_SECONDS), name)
-
-    @cached_property
-    def _suspected(self) -> tuple[Operation, ...]:
-        """Operations that the report may be about, the likeliest first."""
-        found = (dict.fromkeys(self._operations(number)) for number in self._suspects())
-        return tuple(chain.from_iterable(found))
 
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
