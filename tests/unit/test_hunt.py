@@ -68,6 +68,7 @@ def prover(monkeypatch, guest, other=None, names=lambda _point: ()):
     monkeypatch.setattr(proving, "Oracle", lambda *_: FakeOracle())
     monkeypatch.setattr(proving, "PACES", ((0.05, 0.005),))
     monkeypatch.setattr(proving, "PATIENCE", 0.05)
+    monkeypatch.setattr(proving, "SURE_SECONDS", 0.5)
     monkeypatch.setattr(proving, "PROOF_SECONDS", 0.1)
     boot = partial(nullcontext, other or guest)
     return Prover(guest, boot, spec(), resolver(), "found by a test", names)
@@ -218,7 +219,6 @@ def test_what_fails_when_an_order_is_carried_out_again_is_proven_too(monkeypatch
     """As where one of several objects is the right one."""
     monkeypatch.setattr(order, "GOES_ON", 0.01)
     made = prover(monkeypatch, FakeGuest(PROGRAMS, Thirdly(), loop=True))
-    monkeypatch.setattr(proving, "SURE_SECONDS", 0.5)
     monkeypatch.setattr(proving, "PROOF_SECONDS", 0.5)
     found = prove(made)
     assert found
