@@ -26,11 +26,12 @@ def write_traces(folder: Path, director: Director) -> None:
     marks = [step.time for step in director.searched().log if step.kind is StepKind.MARK]
     if not marks:
         return
-    first = min(mark for mark in marks if mark >= max(marks) - REPORTS)
+    last = max(marks)
+    first = min(mark for mark in marks if mark >= last - REPORTS)
     packed = b"".join(
         RECORD.pack(one.time, one.address, one.word, one.stack, one.vcpu, one.store)
         for one in director.traces(first - SECONDS)
-        if one.time <= max(marks)
+        if one.time <= last
     )
     write_file(folder / _NAME, zlib.compress(packed, 1))
 
