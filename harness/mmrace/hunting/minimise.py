@@ -4,10 +4,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, combinations, pairwise, zip_longest
+from itertools import chain, combinations, pairwise
 
 from mmrace.definitions.witness import Step
-from mmrace.hunting.order import Hit, ends, going_on, order
+from mmrace.hunting.order import Hit, ends, going_on, in_turn, order
 
 Steps = tuple[Step, ...]
 _LONGEST = 4  # steps, at most, of the short orders that are tried before the whole walk
@@ -58,8 +58,7 @@ def parts(hits: tuple[Hit, ...]) -> Iterator[Steps]:
     lengths = range(min(_LONGEST, len(last) - 1), 1, -1)
     chosen = [
         order(hits, one)
-        for group in zip_longest(*(_alternating(hits, last[-_LAST:], length) for length in lengths))
-        for one in filter(None, group)
+        for one in in_turn(*(_alternating(hits, last[-_LAST:], length) for length in lengths))
     ]
     if last:
         chosen.append(order(hits, last))

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Hits recorded under a schedule, and the order of steps made of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TypeVar
 
 from mmrace.definitions.witness import Step
 
 # Seconds for which an actor without a point goes on: a few pauses of a stressor, also on a
 # busy host.
 GOES_ON = 0.3
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Hit:
 def steps(hits: tuple[Hit, ...]) -> tuple[Step, ...]:
     """Return a walk's hits as steps: one for the last hit of each uninterrupted run of an actor."""
     return order(hits, ends(hits))
+
+
+def in_turn(*ways: Iterable[_Item]) -> Iterator[_Item]:
+    """The first item of each way, the second of each, and so on; no item may be false."""
+    for row in zip_longest(*ways):
+        yield from filter(None, row)
 
 
 def going_on(actor: str) -> Step:

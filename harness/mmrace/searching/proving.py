@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mmrace.guests.attempts import Replay
 from mmrace.hunting.minimise import Steps
-from mmrace.hunting.order import Hit, going_on, steps
+from mmrace.hunting.order import Hit, going_on, in_turn, steps
 from mmrace.hunting.proof import Proven, Prover
 from mmrace.searching.naming import Names
 from mmrace.searching.schedule import Recorded
@@ -54,11 +54,10 @@ class Suspects:
         sliced = failure.slice.orders(self._names.exact) if failure.slice else ()
         ways = (((), order) for order in itertools.islice(sliced, SLICED))
         columns = [ways] * SLICED_FIRST + [self._scheduled(failure)]
-        for row in itertools.zip_longest(*columns):
-            for hits, order in filter(None, row):
-                if self._screened[order] < SCREENS:
-                    self._screened[order] += 1
-                    yield hits, order
+        for hits, order in in_turn(*columns):
+            if self._screened[order] < SCREENS:
+                self._screened[order] += 1
+                yield hits, order
 
     def _scheduled(self, failure: Failure) -> Iterator[tuple[Hits, Steps]]:
         """Orders of a failure's schedules.
@@ -143,7 +142,7 @@ def contexts(names: Names, schedule: Recorded, hits: Hits) -> Iterator[Hits]:
     held = hits[0].actor
     others = [vcpu for vcpu in schedule.vcpus if f"V{vcpu}" != held]
     came = [schedule.came_from(vcpu, names.exact)[:CONTEXTS] for vcpu in others]
-    ways = [hit for hit in itertools.chain.from_iterable(itertools.zip_longest(*came)) if hit]
+    ways = list(in_turn(*came))
     yield from ((hit,) for hit in ways[:1])
     yield ()
     yield from ((hit,) for hit in ways[1:CONTEXTS])

@@ -9,14 +9,13 @@ them. This is dynamic slicing (Agrawal and Horgan, 1990) over the words that vCP
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise, product, zip_longest
-from typing import TypeVar
+from itertools import chain, groupby, pairwise, product
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.minimise import Steps
-from mmrace.hunting.order import going_on
+from mmrace.hunting.order import going_on, in_turn
 from mmrace.windows.search import Trace
 
 LAST = 64  # accesses before a report that show what it is about
@@ -27,8 +26,6 @@ HEADS = 2  # places, at most, of each kind, at which a vCPU may wait for an oper
 HEAD_ACCESSES, HEAD_SECONDS = 100, 0.1  # before that, for either kind
 STANDS = 2  # places, at most, of each kind, at which a vCPU may stand at a switch
 SWITCHES = 4  # in an order, at most
-
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -95,24 +92,24 @@ class Slice:
 
         ``name``: returns the point behind an access, "" for none.
         """
-        objects = [tuple(dict.fromkeys(self._operations(one))) for one in self._suspects()]
-        ways = [_in_turn(self._during(one, name), self._standing(one, name)) for one in objects]
-        yield from _in_turn(*ways[:1], _in_turn(*ways[1:]))  # half of them of the likeliest object
+        ways = [self._about(number, name) for number in self._suspects()]
+        yield from in_turn(*ways[:1], in_turn(*ways[1:]))  # half of them of the likeliest object
 
-    def _during(
-        self, operations: Iterable[Operation], name: Callable[[int], str]
-    ) -> Iterator[Steps]:
-        """Orders of what the two saw of each other during an operation."""
-        for operation in operations:
-            yield from self._orders(operation, self._conflicts(operation, 0), name)
+    def _about(self, number: int, name: Callable[[int], str]) -> Iterator[Steps]:
+        """Orders about one object.
 
-    def _standing(
-        self, operations: Iterable[Operation], name: Callable[[int], str]
-    ) -> Iterator[Steps]:
-        """Orders in which one vCPU stood during a whole operation, its accesses made before."""
-        for operation in operations:
-            if not self._conflicts(operation, 0):
-                yield from self._orders(operation, self._conflicts(operation, HEAD_SECONDS), name)
+        In turn with what the two vCPUs saw of each other during an operation: where they saw
+        nothing, one of them may have stood all the while, and made its accesses before.
+        """
+        operations = dict.fromkeys(self._operations(number))
+        seen = {operation: self._conflicts(operation, 0) for operation in operations}
+        during = (self._orders(one, conflicts, name) for one, conflicts in seen.items())
+        standing = (
+            self._orders(one, self._conflicts(one, HEAD_SECONDS), name)
+            for one, conflicts in seen.items()
+            if not conflicts
+        )
+        yield from in_turn(chain.from_iterable(during), chain.from_iterable(standing))
 
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
@@ -142,7 +139,7 @@ class Slice:
         """Orders of the switches during an operation: in turn with many and with few of them."""
         switches = [one for one in self._switches(operation, conflicts) if one.stands]
         lengths = range(min(SWITCHES, len(switches)), 0, -1)
-        yield from _in_turn(
+        yield from in_turn(
             *(self._of_length(switches, length, operation, name) for length in lengths)
         )
 
@@ -219,7 +216,7 @@ class Slice:
         stack = self._traces[at].stack
         last = own[max(0, high - HEAD_ACCESSES) : high]
         ways = ([one for one in last if one.stack == stack], own[low:high])
-        return list(dict.fromkeys(_in_turn(*(self._rarest(way, time)[:HEADS] for way in ways))))
+        return list(dict.fromkeys(in_turn(*(self._rarest(way, time)[:HEADS] for way in ways))))
 
     def _rarest(self, accesses: Sequence[Trace], time: float) -> list[Trace]:
         """One access of each function: the rarest first, of these the nearest to a time.
@@ -236,12 +233,6 @@ class Slice:
         """Visits of an access in powers of two; one that was made once may never be made again."""
         visits = self._visits[address]
         return visits.bit_length() if visits > 1 else self._visits.total().bit_length()
-
-
-def _in_turn(*ways: Iterable[_Item]) -> Iterator[_Item]:
-    """The first of each, the second of each, and so on."""
-    for row in zip_longest(*ways):
-        yield from filter(None, row)
 
 
 def _steps(accesses: Sequence[Trace], name: Callable[[int], str]) -> Steps:
