@@ -74,6 +74,18 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Needed:
+    """What an order needed to fail: another one in its place may need no more.
+
+    Replays that held, and of all replays the most times that one carried the order out; seconds.
+    """
+
+    misses: int = MISSES
+    times: int = TIMES
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True)
 class Proven:
     """An order, the witness made of it, and its proof, which may not hold."""
 
@@ -112,8 +124,7 @@ class Prover:
         self._between = between
         self._give_up = 0.0
         self._pace = PACES[0]
-        # What the order found so far needed to fail: another one in its place may need no more.
-        self._misses, self._times, self._spent = MISSES, TIMES, math.inf
+        self._needed = Needed()
 
     def calibrate(self) -> int:
         """Choose a pace at which the race seldom fails by itself.
@@ -144,7 +155,7 @@ class Prover:
         once; it is tried first. Returns None when no order fails again.
         """
         self._give_up = time.monotonic() + seconds
-        self._misses, self._times, self._spent = MISSES, TIMES, math.inf
+        self._needed = Needed()
         tell("looking for the least order that fails")
         order = minimise(hits, self._attempt, shown)
         if not order:
@@ -196,17 +207,17 @@ class Prover:
             return Trial(False, len(order))
         shown = missed = times = 0
         spent = 0.0
-        for replay in self._look(order, TRIES, SURE_SECONDS, self._times):
+        for replay in self._look(order, TRIES, SURE_SECONDS, self._needed.times):
             shown += replay.shown
             times = max(times, replay.completions)
             missed += not replay.shown
             spent += replay.seconds - replay.restore
-            if missed > self._misses or spent > LONGER * self._spent:
+            if missed > self._needed.misses or spent > LONGER * self._needed.seconds:
                 steps = replay.attempts[0].steps
                 early = replay.failed and 0 < steps < len(order)
                 steps = steps if early or not replay.failure else len(order)
                 return Trial(False, steps, early, shown > 0)
-        self._misses, self._times, self._spent = missed, times, spent
+        self._needed = Needed(missed, times, spent)
         return Trial(True, len(order))
 
     def _prove(self, order: Steps) -> Proof:
