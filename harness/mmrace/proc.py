@@ -143,11 +143,7 @@ def _run(
 def _guard(process: subprocess.Popen[bytes], sandbox: Sandbox | None) -> Guard | None:
     if not sandbox or not sandbox.limits or sandbox.bare:
         return None
-
-    def stop() -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
+    stop = functools.partial(_kill_group, process.pid)
     return Guard(process.pid, sandbox.limits, sandbox.writable, stop)
 
 
@@ -285,8 +281,12 @@ def _where(program: Path) -> tuple[Path, ...]:
 def end_consoles() -> None:
     """Kill the open processes that ``console`` started: their threads see them end."""
     for child in tuple(_CONSOLES):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        _kill_group(child.pid)
+
+
+def _kill_group(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def close_console(child: "pexpect.spawn") -> int | None:
