@@ -135,7 +135,7 @@ class SignTest:
                 f"only the kernel before failed in {pairs}{self._what_else()}",
             )
         if worse := [other for other in self._list_others() if other.after > other.before]:
-            names = ", ".join(f"{other.outcome} {other.title}".strip() for other in worse)
+            names = ", ".join(other.name for other in worse)
             return Verdict.INCONCLUSIVE, f"more often on the kernel after: {names}"
         if self.rules.rate < 1 and self._bound() > self.rules.rate:
             return (
@@ -157,9 +157,7 @@ class SignTest:
         failed = [one for one in self._list_others() if one.before and one.outcome.failed]
         if self._sights[Arm.BEFORE][Sight.SIGNATURE] or not failed:
             return ""
-        names = ", ".join(
-            f"{f'{one.outcome} {one.title}'.strip()} ({one.before} times)" for one in failed
-        )
+        names = ", ".join(f"{one.name} ({one.before} times)" for one in failed)
         return f"; its failures do not match the signature: {names}"
 
     def _add_stress(self, before: Judgement, saw: Sight, after: Judgement, showed: Sight) -> None:

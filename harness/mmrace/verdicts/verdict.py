@@ -84,6 +84,11 @@ class Other:
     before: int
     after: int
 
+    @property
+    def name(self) -> str:
+        """Outcome and title."""
+        return f"{self.outcome} {self.title}".strip()
+
 
 @dataclass(frozen=True)
 class Statement:
