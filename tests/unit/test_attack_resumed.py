@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.test_searching import NEAR, searched
+from tests.unit.searched import NEAR, searched
 
 from fakes.attacks import FOREIGN, RACE, Guests
 from made_runs import FAILED

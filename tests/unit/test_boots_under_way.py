@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.test_searching import NEAR, NO_RUN, SITES, searched, step
+from tests.unit.searched import NEAR, NO_RUN, SITES, searched, step
 
 from made_runs import FAILED, made_run
 from mmrace.definitions.race import Source

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from tests.unit.test_searching import step
+from tests.unit.searched import step
 
 from mmrace.definitions.witness import Step
 from mmrace.guests.attempts import Attempt, Replay

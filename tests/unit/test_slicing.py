@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.test_searching import step
+from tests.unit.searched import step
 
 from mmrace.errors import InfraError
 from mmrace.hunting.minimise import Steps
