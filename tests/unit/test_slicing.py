@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Orders sliced out of the accesses before a report."""
 
+import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +14,10 @@ from tests.unit.searched import step
 from mmrace.errors import InfraError
 from mmrace.hunting.minimise import Steps
 from mmrace.runs.record import RunDir
-from mmrace.runs.traces import RECORD, read_traces, write_traces
+from mmrace.runs.traces import read_traces, write_traces
 from mmrace.searching.slicing import HEAD_ACCESSES, LAST, OBJECTS, Slice
-from mmrace.windows.search import StepKind, Trace
+from mmrace.windows.search import StepKind
+from mmrace.windows.traces import Trace, Traces
 
 PAGE, TREE, NOISE = 0x1000, 0x2000, 0x3000
 MOVER, EXEC = 0, 1
@@ -54,12 +56,18 @@ def history() -> Iterator[Trace]:
 TRACES = sorted(history(), key=lambda one: one.time)
 
 
+def sliced(
+    traces: Iterable[Trace], failed: int, function: Callable[[int], str], stack: int = 0
+) -> Slice:
+    return Slice(Traces.of(traces), failed, function, stack)
+
+
 def places(order: Steps) -> list[str]:
     return [f"{step.actor} {step.point[0]}" if step.point else f"{step.actor} on" for step in order]
 
 
 def test_an_order_holds_each_vcpu_while_the_other_has_its_turn() -> None:
-    found = [places(order) for order in Slice(TRACES, EXEC, str).orders(name)]
+    found = [places(order) for order in sliced(TRACES, EXEC, str).orders(name)]
     wanted = [
         f"V{EXEC} {name(ENTER)}",  # exec has not begun when the page is looked up
         f"V{MOVER} {name(COPY)}",  # after its first walk, before its second
@@ -72,24 +80,24 @@ def test_an_order_holds_each_vcpu_while_the_other_has_its_turn() -> None:
 
 def test_orders_with_few_switches_come_in_turn_with_those_with_many() -> None:
     """Of the many there are too many: each place to stand multiplies them."""
-    first, second, *_ = Slice(TRACES, EXEC, str).orders(name)
+    first, second, *_ = sliced(TRACES, EXEC, str).orders(name)
     assert len(places(second)) < len(places(first))
 
 
 def test_an_actor_stands_only_in_functions_that_it_may() -> None:
-    orders = list(Slice(TRACES, EXEC, lambda at: str(at) if at != COPY else "").orders(name))
+    orders = list(sliced(TRACES, EXEC, lambda at: str(at) if at != COPY else "").orders(name))
     assert orders
     assert not any(name(COPY) in place for order in orders for place in places(order))
 
 
 def test_what_only_one_vcpu_accessed_tells_nothing() -> None:
     alone = [one for one in TRACES if one.vcpu == EXEC]
-    assert not list(Slice(alone, EXEC, str).orders(name))
+    assert not list(sliced(alone, EXEC, str).orders(name))
 
 
 def test_what_nobody_stored_to_tells_nothing() -> None:
     loads = [Trace(one.time, one.address, one.word, one.vcpu, False) for one in TRACES]
-    assert not list(Slice(loads, EXEC, str).orders(name))
+    assert not list(sliced(loads, EXEC, str).orders(name))
 
 
 def test_an_access_that_is_made_everywhere_is_no_place_to_stand() -> None:
@@ -97,7 +105,7 @@ def test_an_access_that_is_made_everywhere_is_no_place_to_stand() -> None:
     often = [Trace(0.4 + n / 1000, TICK, 0x9000 + n, MOVER, False) for n in range(100)]
     near = Trace(1.0003, TICK, 0x9000, MOVER, False)
     traces = sorted([*TRACES, *often, near], key=lambda one: one.time)
-    first = next(Slice(traces, EXEC, str).orders(name))
+    first = next(sliced(traces, EXEC, str).orders(name))
     assert f"V{MOVER} {name(COPY)}" in places(first)
 
 
@@ -117,7 +125,7 @@ def test_a_vcpu_may_stand_during_the_whole_operation() -> None:
         Trace(1.02, AGAIN, TREE, MOVER, False),
     ]
     ticks = [Trace(0.5 + n / 1000, TICK, 0x9000, MOVER, False) for n in range(LAST)]
-    found = [places(order) for order in Slice([*early, *ticks, *walk], MOVER, str).orders(name)]
+    found = [places(order) for order in sliced([*early, *ticks, *walk], MOVER, str).orders(name)]
     stand = [f"V{MOVER} {name(COPY)}", f"V{EXEC} on"]
     assert stand in found
     assert [f"V{EXEC} {name(ENTER)}", *stand] in found
@@ -132,9 +140,9 @@ def test_what_was_seen_earlier_comes_in_turn_with_what_was_seen_during_an_operat
         Trace(1.31, 41, 0xB000, EXEC, False),
     ]
     traces = sorted([*TRACES, *more], key=lambda one: one.time)
-    earlier, during, *_ = map(places, Slice(traces, EXEC, str).orders(name))
+    earlier, during, *_ = map(places, sliced(traces, EXEC, str).orders(name))
     assert f"V{EXEC} {name(42)}" in earlier
-    assert during == places(next(Slice(TRACES, EXEC, str).orders(name)))
+    assert during == places(next(sliced(TRACES, EXEC, str).orders(name)))
 
 
 def test_half_of_the_orders_are_of_the_object_accessed_last() -> None:
@@ -147,16 +155,16 @@ def test_half_of_the_orders_are_of_the_object_accessed_last() -> None:
         Trace(1.29, 53, box, EXEC, False),
     ]
     traces = sorted([*TRACES, *more], key=lambda one: one.time)
-    found = [places(order) for order in Slice(traces, EXEC, str).orders(name)]
+    found = [places(order) for order in sliced(traces, EXEC, str).orders(name)]
     about_box = [f"V{EXEC} {name(52)}" in order for order in found]
     assert about_box[:4] == [False, True, False, True]
 
 
 def test_what_another_task_of_the_vcpu_did_last_tells_nothing() -> None:
     other = [Trace(1.31 + n / 1e4, TICK, 0xA000, EXEC, True, stack=7) for n in range(2 * LAST)]
-    assert not list(Slice([*TRACES, *other], EXEC, str, 7).orders(name))
-    found = [places(order) for order in Slice([*TRACES, *other], EXEC, str, 0).orders(name)]
-    assert found == [places(order) for order in Slice(TRACES, EXEC, str, 0).orders(name)]
+    assert not list(sliced([*TRACES, *other], EXEC, str, 7).orders(name))
+    found = [places(order) for order in sliced([*TRACES, *other], EXEC, str, 0).orders(name)]
+    assert found == [places(order) for order in sliced(TRACES, EXEC, str, 0).orders(name)]
     assert found
 
 
@@ -171,15 +179,15 @@ def test_nobody_stands_in_the_code_of_the_report() -> None:
     ]
     traces = [*TRACES, *more]
     places_of = {
-        place for order in Slice(traces, EXEC, str).orders(name) for place in places(order)
+        place for order in sliced(traces, EXEC, str).orders(name) for place in places(order)
     }
     assert places_of
     assert not places_of & {f"V{EXEC} {name(at)}" for at in (30, 31)}
 
 
 def test_an_order_without_a_name_for_a_place_is_left_out() -> None:
-    found = {tuple(places(order)) for order in Slice(TRACES, EXEC, str).orders(name)}
-    orders = Slice(TRACES, EXEC, str).orders(lambda at: "" if at == ENTER else name(at))
+    found = {tuple(places(order)) for order in sliced(TRACES, EXEC, str).orders(name)}
+    orders = sliced(TRACES, EXEC, str).orders(lambda at: "" if at == ENTER else name(at))
     rest = {tuple(places(order)) for order in orders}
     assert rest == {order for order in found if f"V{EXEC} {name(ENTER)}" not in order}
     assert 0 < len(rest) < len(found)
@@ -194,7 +202,7 @@ def test_who_is_to_begin_waits_on_the_way_to_its_operation() -> None:
         for n, address in enumerate((*rare, *[way] * HEAD_ACCESSES))
     ]
     traces = sorted((*TRACES, *before), key=lambda one: one.time)
-    heads = {places(order)[0] for order in Slice(traces, EXEC, str).orders(name)}
+    heads = {places(order)[0] for order in sliced(traces, EXEC, str).orders(name)}
     assert f"V{EXEC} {name(way)}" in heads
 
 
@@ -205,7 +213,7 @@ def test_few_objects_are_looked_at() -> None:
         for vcpu in (MOVER, EXEC)
     ]
     traces = [*TRACES, *many]
-    assert not list(Slice(traces, EXEC, str).orders(name))  # the page is too long ago
+    assert not list(sliced(traces, EXEC, str).orders(name))  # the page is too long ago
 
 
 class Marked:
@@ -215,9 +223,9 @@ class Marked:
         log = [step(time, EXEC, StepKind.MARK) for time in marks]
         self.searched = lambda: SimpleNamespace(log=log)
 
-    def traces(self, since: float) -> tuple[Trace, ...]:
+    def traces(self, since: float) -> Traces:
         times = (0.1, 1.0, 1.9, 3.0, 3.5)
-        return tuple(Trace(time, 1, 2, 0, True) for time in times if time >= since)
+        return Traces.of(Trace(time, 1, 2, 0, True) for time in times if time >= since)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +246,7 @@ def test_the_accesses_before_the_first_report_are_kept(
 def test_a_storm_of_reports_costs_no_look_at_all_of_them_for_each_access(tmp_path: Path) -> None:
     director = Marked(*(5 + number / 1e5 for number in range(20_000)))
     many = [Trace(5 + number / 1e5, 1, 2, MOVER, False) for number in range(20_000)]
-    director.traces = lambda _since: tuple(many)
+    director.traces = lambda _since: Traces.of(many)
     begun = time.process_time()
     write_traces(tmp_path, director)
     assert time.process_time() - begun < 2  # 98 s were measured, of 2 million accesses
@@ -247,12 +255,14 @@ def test_a_storm_of_reports_costs_no_look_at_all_of_them_for_each_access(tmp_pat
 
 def test_traces_are_read_as_they_were_written(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    assert read_traces(run) == ()
+    assert not read_traces(run)
     packed = b"".join(
-        RECORD.pack(one.time, one.address, one.word, 0, one.vcpu, one.store) for one in TRACES
+        struct.pack("<d3Q2H", one.time, one.address, one.word, one.stack, one.vcpu, one.store)
+        for one in TRACES
     )
     (tmp_path / "search-traces.bin").write_bytes(zlib.compress(packed))
-    assert read_traces(run) == tuple(TRACES)
-    (tmp_path / "search-traces.bin").write_bytes(zlib.compress(packed)[:-3])
-    with pytest.raises(InfraError, match="no traces of a search"):
-        read_traces(run)
+    assert list(read_traces(run)) == TRACES
+    for broken in (zlib.compress(packed)[:-3], zlib.compress(packed[:-1])):
+        (tmp_path / "search-traces.bin").write_bytes(broken)
+        with pytest.raises(InfraError, match="no traces of a search"):
+            read_traces(run)

@@ -207,7 +207,7 @@ def examine(boot: Boot, function: Callable[[int], str]) -> Failure:
 
 def _sliced(boot: Boot, report: LogStep, function: Callable[[int], str]) -> Slice | None:
     """The slice of a report; None when no accesses before it were kept."""
-    before = [one for one in read_traces(boot.run) if one.time <= report.time]
+    before = read_traces(boot.run).until(report.time)
     return Slice(before, report.vcpu, function, report.word) if before else None
 
 

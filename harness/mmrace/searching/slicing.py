@@ -7,16 +7,22 @@ them stored. These conflicts are all that one vCPU can have seen of the other, s
 them. This is dynamic slicing (Agrawal and Horgan, 1990) over the words that vCPUs share.
 """
 
-from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby, pairwise, product
+from itertools import chain, groupby, product
+from typing import TYPE_CHECKING, TypeAlias
 
 from mmrace.definitions.witness import Step
 from mmrace.hunting.minimise import Steps
 from mmrace.hunting.order import going_on, in_turn
-from mmrace.windows.search import Trace
+from mmrace.lazy import Lazy
+from mmrace.windows.traces import Trace, Traces
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Lazy("numpy")
 
 LAST = 64  # accesses before a report that show what it is about
 LINE_SHIFT = 6  # log2 of the bytes that are taken for one object
@@ -26,6 +32,9 @@ HEADS = 2  # places, at most, of each kind, at which a vCPU may wait for an oper
 HEAD_ACCESSES, HEAD_SECONDS = 100, 0.1  # before that, for either kind
 STANDS = 2  # places, at most, of each kind, at which a vCPU may stand at a switch
 SWITCHES = 4  # in an order, at most
+
+
+Indices: TypeAlias = "npt.NDArray[np.int64]"  # of accesses, in order of time
 
 
 @dataclass(frozen=True)
@@ -53,39 +62,42 @@ class Switch:
     to: int
 
 
-def _time(one: Trace) -> float:
-    return one.time
-
-
 class Slice:
     """The accesses before one report."""
 
     def __init__(
-        self,
-        traces: Sequence[Trace],
-        failed: int,
-        function: Callable[[int], str],
-        stack: int = 0,
+        self, traces: Traces, failed: int, function: Callable[[int], str], stack: int = 0
     ) -> None:
-        """``traces``: all accesses before the report, in order of time; ``failed``: its vCPU.
+        """``traces``: all accesses before the report; ``failed``: its vCPU.
 
         ``function``: that of an access at which an actor may stand, "" for other accesses.
         ``stack``: that of the report; other tasks may have run on the vCPU shortly before.
         """
         self._traces = traces
         self._failed = failed
-        self._function = function
-        own = [one for one in traces if one.vcpu == failed]
-        self._last = ([one for one in own if one.stack == stack] or own)[-LAST:]
-        self._visits = Counter(one.address for one in traces)
-        self._objects: dict[int, list[Trace]] = defaultdict(list)
-        self._stands: dict[int, list[Trace]] = defaultdict(list)
+        rows = traces.rows
+        self._times, self._vcpus, self._words, self._stacks = (
+            np.ascontiguousarray(rows[name]) for name in ("time", "vcpu", "word", "stack")
+        )
+        self._stores = rows["store"] != 0
+        self._objects = self._words >> np.uint64(LINE_SHIFT)
+        own = np.flatnonzero(self._vcpus == failed)
+        task = own[self._stacks[own] == stack]
+        self._last: Indices = (task if len(task) else own)[-LAST:]
+        addresses, access, visits = np.unique(
+            rows["address"], return_inverse=True, return_counts=True
+        )
+        self._rarity = _rarities(visits)[access]
+        names = [function(address) for address in addresses.tolist()]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(["", *names]))}
+        self._functions = np.array([numbers[name] for name in names], np.int64)[access]
         # What was reached at the end only may be the report's own code: no place on the way to it.
-        late = Counter(one.address for one in self._last)
-        for one in traces:
-            self._objects[one.word >> LINE_SHIFT].append(one)
-            if function(one.address) and self._visits[one.address] > late[one.address]:
-                self._stands[one.vcpu].append(one)
+        late = np.bincount(access[self._last], minlength=len(addresses))
+        may_stand = (self._functions > 0) & (visits > late)[access]
+        self._stands = {
+            vcpu: np.flatnonzero(may_stand & (self._vcpus == vcpu))
+            for vcpu in np.unique(self._vcpus).tolist()
+        }
 
     def orders(self, name: Callable[[int], str]) -> Iterator[Steps]:
         """Orders that may cause the failure, the likeliest first.
@@ -113,25 +125,22 @@ class Slice:
 
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
-        last = dict.fromkeys(one.word >> LINE_SHIFT for one in reversed(self._last))
-        return [number for number in last if self._is_shared(self._objects[number])][:OBJECTS]
+        last = dict.fromkeys(self._objects[self._last[::-1]].tolist())
+        return [number for number in last if self._is_shared(number)][:OBJECTS]
 
-    def _is_shared(self, accesses: Sequence[Trace]) -> bool:
-        others = any(one.vcpu != self._failed for one in accesses)
-        return others and any(one.store for one in accesses)
+    def _is_shared(self, number: int) -> bool:
+        accesses = self._objects == number
+        others = self._vcpus[accesses] != self._failed
+        return bool(others.any() and self._stores[accesses].any())
 
     def _operations(self, number: int) -> Iterator[Operation]:
         """The last operation of another vCPU on an object, by different notions of a pause."""
-        others = [one for one in self._objects[number] if one.vcpu != self._failed]
-        vcpu = others[-1].vcpu
-        times = [one.time for one in reversed(others) if one.vcpu == vcpu]
+        others = np.flatnonzero((self._objects == number) & (self._vcpus != self._failed))
+        vcpu = int(self._vcpus[others[-1]])
+        times = self._times[others[self._vcpus[others] == vcpu]]
         for pause in PAUSES:
-            begin = times[0]
-            for later, earlier in pairwise(times):
-                if later - earlier > pause:
-                    break
-                begin = earlier
-            yield Operation(vcpu, begin, times[0])
+            (begins,) = np.nonzero(np.diff(times, prepend=-np.inf) > pause)
+            yield Operation(vcpu, float(times[begins[-1]]), float(times[-1]))
 
     def _orders(
         self, operation: Operation, conflicts: Sequence[Conflict], name: Callable[[int], str]
@@ -164,17 +173,18 @@ class Slice:
 
         ``before``: how long before the operation the first access may have been made, in seconds.
         """
-        latest: dict[int, Trace] = {}
-        found = []
-        begin = bisect_left(self._traces, operation.begin - before, key=_time)
-        end = bisect_right(self._traces, operation.end, key=_time)
-        for one in self._traces[begin:end]:
-            other = latest.get(one.word)
-            conflicts = other and other.vcpu != one.vcpu and (other.store or one.store)
-            if other and conflicts and one.time >= operation.begin:
-                found.append(Conflict(other, one))
-            latest[one.word] = one
-        return found
+        begin = np.searchsorted(self._times, operation.begin - before)
+        end = np.searchsorted(self._times, operation.end, "right")
+        by_word = begin + np.argsort(self._words[begin:end], kind="stable")
+        first, second = by_word[:-1], by_word[1:]
+        found = (
+            (self._words[first] == self._words[second])
+            & (self._vcpus[first] != self._vcpus[second])
+            & (self._stores[first] | self._stores[second])
+            & (self._times[second] >= operation.begin)
+        )
+        pairs = sorted(zip(second[found].tolist(), first[found].tolist(), strict=True))
+        return [Conflict(self._traces[one], self._traces[other]) for other, one in pairs]
 
     def _switch(self, turn: Sequence[Conflict], end: float) -> Switch:
         """Where a vCPU may stand during another one's turn of conflicting accesses.
@@ -183,12 +193,12 @@ class Slice:
         next turn begins. Where it was when the turn began, it may have held a lock that the other
         one waited for; later it did not.
         """
-        begin, vcpu = turn[0].second.time, turn[0].first.vcpu
-        own = self._stands[vcpu]
+        begin = turn[0].second.time
+        own = self._stands[turn[0].first.vcpu]
         times = (max(one.first.time for one in turn), begin, end)
-        low, middle, high = (bisect_left(own, time, key=_time) for time in times)
-        later = self._rarest(own[middle:high], begin)[:STANDS]
-        earlier = self._rarest(own[low:middle], begin)[:STANDS]
+        low, middle, high = np.searchsorted(self._times[own], times)
+        later = self._rarest(own[middle:high], begin, STANDS)
+        earlier = self._rarest(own[low:middle], begin, STANDS)
         return Switch((*later, *earlier), turn[0].second.vcpu)
 
     def _variants(
@@ -209,30 +219,27 @@ class Slice:
     def _heads(self, vcpu: int, time: float) -> list[Trace]:
         """Accesses of a vCPU before it begins an operation: of the same task, and of any task."""
         own = self._stands[vcpu]
-        low, high = (bisect_left(own, at, key=_time) for at in (time - HEAD_SECONDS, time))
-        at = bisect_left(self._traces, time, key=_time)
-        while self._traces[at].vcpu != vcpu:
-            at += 1
-        stack = self._traces[at].stack
+        low, high = np.searchsorted(self._times[own], (time - HEAD_SECONDS, time))
+        at = np.searchsorted(self._times, time)
+        stack = self._stacks[at + np.argmax(self._vcpus[at:] == vcpu)]
         last = own[max(0, high - HEAD_ACCESSES) : high]
-        ways = ([one for one in last if one.stack == stack], own[low:high])
-        return list(dict.fromkeys(in_turn(*(self._rarest(way, time)[:HEADS] for way in ways))))
+        ways = (last[self._stacks[last] == stack], own[low:high])
+        return list(dict.fromkeys(in_turn(*(self._rarest(way, time, HEADS) for way in ways))))
 
-    def _rarest(self, accesses: Sequence[Trace], time: float) -> list[Trace]:
+    def _rarest(self, accesses: Indices, time: float, count: int) -> list[Trace]:
         """One access of each function: the rarest first, of these the nearest to a time.
 
         A vCPU that is to stand at an access that is made often would stand where it is made first.
         """
-        near = sorted(accesses, key=lambda one: abs(one.time - time))
-        found: dict[str, Trace] = {}
-        for one in sorted(near, key=lambda one: self._rarity(one.address)):
-            found.setdefault(self._function(one.address), one)
-        return list(found.values())
+        near = np.abs(self._times[accesses] - time)
+        ordered = accesses[np.lexsort((near, self._rarity[accesses]))]
+        _, firsts = np.unique(self._functions[ordered], return_index=True)
+        return [self._traces[at] for at in ordered[np.sort(firsts)[:count]].tolist()]
 
-    def _rarity(self, address: int) -> int:
-        """Visits of an access in powers of two; one that was made once may never be made again."""
-        visits = self._visits[address]
-        return visits.bit_length() if visits > 1 else self._visits.total().bit_length()
+
+def _rarities(visits: Indices) -> Indices:
+    """Numbers of visits in powers of two; an access made once may never be made again."""
+    return np.frexp(np.where(visits > 1, visits, visits.sum()))[1]
 
 
 def _steps(accesses: Sequence[Trace], name: Callable[[int], str]) -> Steps:

@@ -20,7 +20,7 @@ from mmrace.home import Home, publish
 from mmrace.leftover import hold, keep
 from mmrace.outcome import WindowCount
 from mmrace.windows.plan import Plan
-from mmrace.windows.search import Searched, Trace, decode, decode_traces
+from mmrace.windows.search import Searched, decode, decode_traces
 from mmrace.windows.shared import (
     ARMED,
     ARMED_AT,
@@ -40,6 +40,7 @@ from mmrace.windows.shared import (
     Layout,
     encode,
 )
+from mmrace.windows.traces import Traces
 
 _INTERFACE_7 = Version("11.1")  # the first QEMU with version 7 of the plugin interface
 
@@ -260,13 +261,12 @@ class Director:
             raise InfraError("this director was not asked to search")
         return decode(self._map, self._layout.search, self.plan.search, self._begun)
 
-    def traces(self, since: float) -> tuple[Trace, ...]:
+    def traces(self, since: float) -> Traces:
         """The accesses kept from ``since`` on (seconds from the first arming), in order of time."""
         plan = self.plan.search
         if not plan:
-            return ()
-        found = decode_traces(self._map, self._layout.search, plan, self._begun, since)
-        return tuple(sorted(found, key=lambda one: one.time))
+            return Traces.of(())
+        return decode_traces(self._map, self._layout.search, plan, self._begun, since)
 
     def story(self) -> dict[str, Any]:
         """The last events, and what the windows are, as JSON that is kept with the run."""

@@ -6,15 +6,15 @@ The layout is that of ``struct shared_search`` and what follows it in ``qemu/dir
 
 import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+
+from mmrace.windows.traces import KEPT_SIZE, Traces
 
 SEARCH = struct.Struct("<20I16Q")
 SITE = struct.Struct("<Q2IQ2I")
 PAIR = struct.Struct("<4I3Q")
 STEP = struct.Struct("<2Q3IH2B")
-TRACE = struct.Struct("<3QI2H")
 PAIRS, STEPS = 1 << 16, 1 << 15  # places: 2.6 MB and 1 MB
 _SETTINGS = 20  # words of SEARCH that the harness writes
 _MILLION = 1_000_000
@@ -139,21 +139,6 @@ class LogStep:
 
 
 @dataclass(frozen=True)
-class Trace:
-    """One access to ``word``; ``time`` in host seconds since the first arming.
-
-    ``stack``: number of the stack that the vCPU was on, which tells tasks apart.
-    """
-
-    time: float
-    address: int
-    word: int
-    vcpu: int
-    store: bool
-    stack: int = 0
-
-
-@dataclass(frozen=True)
 class Counts:
     """Totals of one boot; ``held`` in seconds."""
 
@@ -184,7 +169,7 @@ class Searched:
 
 def size(plan: SearchPlan) -> int:
     """Bytes of a plan's part of the state file."""
-    return _traces(plan) + plan.traces * TRACE.size
+    return _traces(plan) + plan.traces * KEPT_SIZE
 
 
 def _traces(plan: SearchPlan) -> int:
@@ -238,15 +223,11 @@ def decode(raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int) -> Sea
 
 def decode_traces(
     raw: mmap.mmap | bytes, at: int, plan: SearchPlan, begun: int, since: float
-) -> Iterator[Trace]:
-    """Yield the accesses kept from ``since`` on, by vCPU; ``since`` and times as in ``decode``."""
+) -> Traces:
+    """Return the accesses kept from ``since`` on; ``since`` and times as in ``decode``."""
     first = at + _traces(plan)
-    least = max(1, begun + round(since * 1e9))
-    kept = raw[first : first + plan.traces * TRACE.size]
-    for time, word, stack, site, vcpu, store in TRACE.iter_unpack(kept):
-        if time >= least:
-            at, address = (time - begun) / 1e9, plan.sites[site].address
-            yield Trace(at, address, word, vcpu, bool(store), stack)
+    kept = raw[first : first + plan.traces * KEPT_SIZE]
+    return Traces.decoded(kept, [site.address for site in plan.sites], begun, since)
 
 
 def _counts(fields: tuple[int, ...]) -> Counts:
