@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which orders are tried for a failure of the search, and in which order."""
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import pytest
 from tests.unit.searched import step
 
 from mmrace.definitions.witness import Step
@@ -38,6 +40,18 @@ def test_an_order_that_begins_as_one_that_could_not_be_carried_out_is_not_tried(
     found = prove_failure(prover, [((), one) for one in orders], lambda: 60.0, lambda _text: None)
     assert found is None
     assert prover.tried == [orders[0], orders[2], orders[3]]
+
+
+@pytest.mark.parametrize(("patience", "tried"), [(40.0, 4), (90.0, 9)])
+def test_a_failure_that_took_long_to_find_is_looked_into_for_long(
+    patience: float, tried: int
+) -> None:
+    orders = [(Step(actor="V0", point=(f"entry of f{at}",)),) for at in range(20)]
+    prover = Replays(len)
+    seconds = itertools.count(300, -10)  # each look at the clock is ten seconds later
+    suspects = [((), one) for one in orders]
+    prove_failure(prover, suspects, lambda: float(next(seconds)), lambda _text: None, patience)
+    assert len(prover.tried) == tried - 1
 
 
 def test_orders_out_of_a_report_are_tried_in_turn_with_those_of_schedules() -> None:

@@ -24,7 +24,7 @@ from mmrace.searching.explanation import Line, explain
 from mmrace.searching.files import DEFAULT
 from mmrace.searching.ground import Ground, survey
 from mmrace.searching.naming import Names
-from mmrace.searching.proving import Hits, Suspects, prove_failure
+from mmrace.searching.proving import FAILURE_SECONDS, Hits, Suspects, prove_failure
 from mmrace.searching.search import Search, examine
 from mmrace.searching.seeding import NONE, Seeds
 from mmrace.searching.windowing import orders_of, windows_of
@@ -88,6 +88,7 @@ class Hunter:
         self._seeds = NONE
         self._stack = ExitStack()
         self._prover: Prover | None = None
+        self._searching_since = 0.0  # monotonic
 
     def __enter__(self) -> "Hunter":
         """Read the kernel's access sites and the workload's profile; UserError for an unknown file.
@@ -101,6 +102,7 @@ class Hunter:
             self.ground = survey(
                 self._session.home, resolver, kernel, f"{race}-{workload}", self._files
             )
+        self._searching_since = time.monotonic()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -134,11 +136,15 @@ class Hunter:
     def prove(self, boot: Boot, seconds: float, tell: Tell) -> Finding | None:
         """Look for ``seconds`` for an order that reproduces a boot's failure.
 
+        For a failure that took long to find it looks as long, if need be: the next is as far away.
         Return the best so far. Raises InfraError when QEMU fails or the guest does not reach the
         race phase.
         """
+        patience = max(FAILURE_SECONDS, time.monotonic() - self._searching_since)
         failure = examine(boot, self._function)
-        return self._prove(self._suspects.of(failure), seconds, tell)
+        found = self._prove(self._suspects.of(failure), seconds, tell, patience)
+        self._searching_since = time.monotonic()
+        return found
 
     def prove_windows(self, seconds: float, tell: Tell) -> Finding | None:
         """Look for an order, made from the race's windows, that reproduces its failure.
@@ -157,10 +163,15 @@ class Hunter:
         return False
 
     def _prove(
-        self, suspects: Iterable[tuple[Hits, Steps]], seconds: float, tell: Tell
+        self,
+        suspects: Iterable[tuple[Hits, Steps]],
+        seconds: float,
+        tell: Tell,
+        patience: float = FAILURE_SECONDS,
     ) -> Finding | None:
         end = time.monotonic() + seconds
-        found = prove_failure(self._ready_prover(), suspects, lambda: end - time.monotonic(), tell)
+        prover = self._ready_prover()
+        found = prove_failure(prover, suspects, lambda: end - time.monotonic(), tell, patience)
         if found and (not self.finding or found.proof.shown > self.finding.proof.shown):
             self.finding = self._describe(found)
         self.lost += not self.proven

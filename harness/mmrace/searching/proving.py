@@ -16,7 +16,7 @@ from mmrace.windows.search import StepKind
 
 LATEST = 4  # last schedules before a failure that are examined; older ones seldom cause it
 ORDER_SECONDS = 60.0  # limit for minimising the order of one schedule
-FAILURE_SECONDS = 40.0  # limit for one failure without a success; the next may tell more
+FAILURE_SECONDS = 40.0  # least limit for one failure without a success; the next may tell more
 SCREENS = 2  # replays of an order, without the failure, after which it is dropped
 SLICED = 100  # orders, at most, that are sliced out of one report
 SLICED_FIRST = 3  # of these before each order of a recorded schedule
@@ -76,14 +76,16 @@ def prove_failure(
     suspects: Iterable[tuple[Hits, Steps]],
     left: Callable[[], float],
     tell: Callable[[str], None],
+    patience: float = FAILURE_SECONDS,
 ) -> Proven | None:
     """Return the first suspect that is proven, or the one with the most failing replays.
 
     ``suspects``: orders, each with the hits that it is made of (may be empty). Each order is
     replayed once, and minimised if that replay fails. ``left``: returns the seconds that are left.
+    ``patience``: limit without a success, in seconds.
     """
     best: Proven | None = None
-    give_up = left() - FAILURE_SECONDS
+    give_up = left() - patience
     looked_into: set[Hits] = set()
     dead: set[Steps] = set()
     for hits, order in suspects:
@@ -103,7 +105,7 @@ def prove_failure(
             best = proven
         if best and best.proof.holds:
             break
-        give_up = left() - FAILURE_SECONDS
+        give_up = left() - patience
     return best
 
 
