@@ -17,6 +17,7 @@ from mmrace.home import Home
 from mmrace.proc import Sandbox
 
 FAKE = Path(__file__).parents[1] / "fakes" / "linux"
+ROOT = ("commit-root", "root")  # the commit whose files no test changes, and its tree
 
 
 def base(env: dict[str, str] | None = None, config: tuple[str, ...] = ()) -> Base:
@@ -41,11 +42,13 @@ class Lab:
         self.home = Home(top / "cache", top / "data")
         self.tree = top / "tree"
         self.messages: list[str] = []
+        self.root = ("", "")
         shutil.copytree(FAKE, self.tree)
 
-    def checkout(self, _home: Home, _commit: str, folder: Path) -> None:
-        for path in self.tree.rglob("*"):
-            there = folder / path.relative_to(self.tree)
+    def checkout(self, _home: Home, commit: str, folder: Path) -> None:
+        tree = FAKE if commit == ROOT[0] else self.tree
+        for path in tree.rglob("*"):
+            there = folder / path.relative_to(tree)
             if path.is_dir():
                 there.mkdir(parents=True, exist_ok=True)
             elif not there.exists() or there.read_bytes() != path.read_bytes():
@@ -74,7 +77,14 @@ class Lab:
     ) -> Request:
         commit = f"commit-{tree_hash}"
         return request_kernel(
-            self.home, commit, tree_hash, on or base(), configs, outside=outside, touched=touched
+            self.home,
+            commit,
+            tree_hash,
+            on or base(),
+            configs,
+            outside=outside,
+            touched=touched,
+            root=self.root,
         )
 
     def module(self, kernel: Kernel, sources: Path, outside: bool = False) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.kernellab import FAKE, Lab, on_the_host, same_in_other_words
+from fakes import kernellab
+from fakes.kernellab import FAKE, ROOT, Lab, on_the_host, same_in_other_words
 from mmrace.proc import Sandbox
 
 
@@ -51,6 +52,49 @@ def test_outside_patches_build_what_they_change_and_nobody_sees_it(
     again = lab.build("a")
     assert again.id == trusted.id
     assert lab.compiled() == ["mm/rmap.o"]
+
+
+def returns(lab: Lab, number: int) -> None:
+    (lab.tree / "mm/rmap.c").write_text(f"int rmap(void)\n{{\n\treturn {number};\n}}\n")
+
+
+def test_before_outside_patches_the_tree_without_them_is_built(lab: Lab) -> None:
+    """Once: what is built of the patches is thrown away, and there may be many of them."""
+    lab.root = ROOT
+    returns(lab, 4)
+    first = lab.build("a", outside=True)
+    assert sorted(set(lab.compiled())) == ["init/main.o", "mm/migrate.o", "mm/rmap.o"]
+    assert lab.compiled().count("mm/rmap.o") == 2
+    returns(lab, 5)
+    second = lab.build("b", outside=True)
+    assert lab.compiled() == ["mm/rmap.o"]
+    assert first.id != second.id
+    assert lab.build(ROOT[1]).reused
+
+
+def test_before_outside_patches_another_tree_makes_way(lab: Lab) -> None:
+    lab.build(ROOT[1])  # its kernel is there, its objects are not
+    returns(lab, 3)
+    lab.build("b")
+    lab.root = ROOT
+    returns(lab, 4)
+    lab.build("c", outside=True)
+    assert lab.compiled() == ["mm/rmap.o", "mm/rmap.o"]
+    returns(lab, 5)
+    lab.build("d", outside=True)
+    assert lab.compiled() == ["mm/rmap.o"]
+
+
+def test_outside_patches_may_make_a_tree_compile(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = lab.tree.parent / "broken"
+    shutil.copytree(FAKE, broken)
+    (broken / "mm/rmap.c").write_text("int rmap(void) { return unknown; }\n")
+    monkeypatch.setattr(kernellab, "FAKE", broken)
+    lab.root = ROOT
+    assert not lab.build("a", outside=True).reused
+    returns(lab, 4)
+    lab.build("b", outside=True)
+    assert lab.compiled().count("init/main.o") == 1  # nobody tries to build that tree again
 
 
 def test_outside_patches_do_not_begin_with_what_a_killed_build_left(lab: Lab) -> None:

@@ -33,6 +33,8 @@ from mmrace.storage import make_room
 _NEW = 1_500_000_000
 _MORE = 400_000_000
 
+_ROOT = "root"  # in a directory's state.json: the tree, without series, of its objects
+_BROKEN = "broken"  # there too: such a tree that did not compile
 _OBJECT = re.compile(r"  (?:CC|AS)\s+(?:\[M\]\s+)?(\S+)")
 
 
@@ -48,10 +50,32 @@ def build_kernel(home: Home, order: Request, progress: Progress) -> Kernel:
         kernel = recall(home, order)
         if not kernel:
             check_names(home, order.commit, order.config)
+            _lay_ground(home, order, progress)
             with lock_build(directory, progress):
                 kernel = recall(home, order) or _build(directory, order, progress)
                 remember(home, order, kernel)
     return replace(kernel, seconds=time.monotonic() - started)
+
+
+def _lay_ground(home: Home, order: Request, progress: Progress) -> None:
+    """Build the tree beneath patches from outside, where its objects are not at hand.
+
+    What these patches build is thrown away: each change of theirs would cost a whole build.
+    """
+    ground = order.ground
+    if not (ground.tree_hash and order.outside and order.sandboxed):
+        return
+    directory = choose_directory(home, ground)
+    with lock_build(directory, progress):
+        state = directory.state
+        if directory.trusted and state.get(_ROOT) == ground.tree_hash:
+            return
+        if state.get(_BROKEN) == ground.tree_hash:
+            return
+        try:
+            remember(home, ground, _build(directory, ground, progress, again=True))
+        except BuildError:  # the patches may be what makes the tree compile
+            directory.remember(**{_BROKEN: ground.tree_hash})
 
 
 def _twin(directory: BuildDirectory, base: str, config: str) -> BuildDirectory | None:
@@ -94,8 +118,14 @@ def _build_in(
 
 
 def _build(
-    directory: BuildDirectory, order: Request, progress: Progress, *, alone: bool = False
+    directory: BuildDirectory,
+    order: Request,
+    progress: Progress,
+    *,
+    alone: bool = False,
+    again: bool = False,
 ) -> Kernel:
+    """Build in a directory; ``again``: for its objects, also where the kernel is in the home."""
     try:
         before = make_room(directory.home, _NEW if not directory.build.is_dir() else _MORE)
         progress(str(before) or "checking out")
@@ -107,13 +137,15 @@ def _build(
             config, notes = configure(directory, order.config, order.config_digest)
             kernel_id = order.kernel_id(config)
             twin = None if alone else _twin(directory, order.base, config)
-            if kernel := load_kernel(directory.home, kernel_id):
+            kernel = load_kernel(directory.home, kernel_id)
+            if kernel and not again:
                 if twin:
                     with directory.home.free(build_lock(twin.name)) as nobody:
                         if nobody:
                             _join(twin, directory, order, config)
                 return replace(kernel, notes=notes)
             if not twin:
+                directory.remember(**{_ROOT: order.ground.tree_hash or None})
                 warned = _compile(directory, order.touched, config, progress)
                 progress("publishing")
                 made = publish_kernel(directory, kernel_id, order.commit, order.tree_hash, warned)

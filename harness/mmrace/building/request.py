@@ -27,7 +27,7 @@ class Request:
     ``config_digest``: SHA-256 over everything except the tree. ``inputs``: what the kernel id is
     made of. ``env``: what the base adds to the environment. ``outside``: whether patches came from
     outside. ``touched``: by file, the patch that changes it. Without ``sandboxed`` makefiles have
-    all rights of mmrace.
+    all rights of mmrace. ``root``: commit and hash of the tree without any series, "" for unknown.
     """
 
     base: str
@@ -40,11 +40,18 @@ class Request:
     touched: Mapping[str, str] = field(default_factory=dict)
     outside: bool = False
     sandboxed: bool = True
+    root: tuple[str, str] = ("", "")
 
     @property
     def key(self) -> str:
         """A name for it, the same for equal requests."""
         return f"build-{digest([self.tree_hash, self.config_digest])[:16]}"
+
+    @property
+    def ground(self) -> "Request":
+        """The same for the tree without any series."""
+        commit, tree_hash = self.root
+        return replace(self, commit=commit, tree_hash=tree_hash, touched={}, outside=False)
 
     def kernel_id(self, config: str) -> str:
         """Return the id of its kernel once its .config is known."""
@@ -61,6 +68,7 @@ def request_kernel(
     outside: bool,
     touched: Iterable[tuple[str, str]] = (),
     sandboxed: bool = True,
+    root: tuple[str, str] = ("", ""),
 ) -> Request:
     """Return a request; UserError for conflicting fragments, InfraError for missing tools."""
     config, inputs, config_digest = read_configs(
@@ -79,6 +87,7 @@ def request_kernel(
         touches,
         outside,
         sandboxed,
+        root,
     )
 
 

@@ -8,7 +8,7 @@ from mmrace.building.request import check_inputs
 from mmrace.errors import BuildError, UserError
 from mmrace.executors.board import BEGUN
 from mmrace.executors.objects import digest, pack_files
-from mmrace.executors.packs import lacking, take_packs
+from mmrace.executors.packs import has_tree, lacking, take_packs
 from mmrace.executors.shipment import Order, Receipt
 from mmrace.executors.worker import Answer, CellWorker, Task, answer, answered
 
@@ -33,7 +33,9 @@ def _build(task: Task, mine: CellWorker, text: str) -> Answer:
             task.tell(request.key, BEGUN)
             take_packs(home, packs)
         # The worker lacks the submitter's commit; a build needs only its tree.
-        here = replace(request, commit=request.tree_hash)
+        _, root = request.root
+        root = root if has_tree(home, root) else ""
+        here = replace(request, commit=request.tree_hash, root=(root, root))
         try:
             made = build_kernel(home, here, lambda state: task.tell(request.key, state))
         except (BuildError, UserError) as error:

@@ -35,9 +35,9 @@ def make_packs(home: Home, base: str, tree_hash: str) -> Packs:
 
 def lacking(home: Home, packs: Packs) -> Packs:
     """Return the packs whose trees are not in the store; none when it has the last one's tree."""
-    if _has(home, packs[-1][0]):
+    if has_tree(home, packs[-1][0]):
         return ()
-    return tuple((tree, name) for tree, name in packs if not _has(home, tree))
+    return tuple((tree, name) for tree, name in packs if not has_tree(home, tree))
 
 
 def take_packs(home: Home, packs: Iterable[tuple[str, str]]) -> None:
@@ -46,11 +46,11 @@ def take_packs(home: Home, packs: Iterable[tuple[str, str]]) -> None:
         for tree, name in packs:
             words = ("index-pack", "--stdin")
             store(home).git(*words, stdin=home.cache / name, deadline=_DEADLINE)
-            if not _has(home, tree):
+            if not has_tree(home, tree):
                 raise InfraError(f"{name} does not have the tree {tree[:12]}; it is not used")
 
 
-def _has(home: Home, tree: str) -> bool:
+def has_tree(home: Home, tree: str) -> bool:
     """Whether the store has a tree; it then has all of its objects, as packs are complete."""
     return store(home).rev(f"{tree}^{{tree}}") is not None
 
@@ -59,7 +59,7 @@ def _whole(home: Home, base: str) -> str | None:
     """The tree of a base of which there is a complete pack, None when there is none."""
     for path in sorted(home.packs.glob(f"{base}-*.pack")):
         tree = path.stem.removeprefix(f"{base}-")
-        if _has(home, tree):
+        if has_tree(home, tree):
             return tree
     return None
 

@@ -133,6 +133,7 @@ def build(
             outside=any(item.outside for item in prepared.resolved),
             touched=applied.touched,
             sandboxed=intake.sandboxed,
+            root=_root(home, tree, base),
         )
         kernel = (builder or build_kernel)(home, request, tell)
         how = (", reused" if kernel.reused else "") + (f"; {kernel.dropped}" * bool(kernel.dropped))
@@ -153,6 +154,15 @@ def build(
         guest_cc=base.build.guest_cc,
         boot=base.boot,
     )
+
+
+def _root(home: Home, tree: Tree, base: Base) -> tuple[str, str]:
+    """Commit and hash of a tree with nothing on top but the patches that make it compile."""
+    needed = DEFAULT.resolve(home, with_build((), base), base)
+    if not needed:
+        return tree.commit, tree.tree_hash
+    applied = apply_series(home, tree, needed, lambda _text: None)
+    return applied.commit, applied.tree_hash
 
 
 def choose_source(
