@@ -7,7 +7,8 @@ from mmrace.data import data_dir
 from mmrace.definitions.race import load_race
 
 TREE = ("--tree", "debian:6.1", "--series")
-TIMES = 6
+TIMES = 6  # replays of one boot
+BOOTS = 2
 
 
 def case(path):
@@ -24,11 +25,15 @@ WITNESSES = [case(path) for path in sorted(data_dir("races").glob("*/witness*.to
 
 @pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
 def test_a_witness_shows_its_race_before_the_fix(mmrace, path, bug, fix):
-    done = mmrace("replay", str(path), *TREE, bug, "--times", str(TIMES))
-    assert done.document["failed"] >= TIMES - 1, done.text
-    assert not done.document["foreign"]
-    assert done.code == 1
-    assert done.document["shown"] >= TIMES // 2, "it fails of itself, not of the order"
+    """A boot may be so near to its failure that replays fail before the order has begun."""
+    for _ in range(BOOTS):
+        done = mmrace("replay", str(path), *TREE, bug, "--times", str(TIMES))
+        assert done.document["failed"] >= TIMES - 1, done.text
+        assert not done.document["foreign"]
+        assert done.code == 1
+        if done.document["shown"] >= TIMES // 2:
+            return
+    pytest.fail(f"it fails of itself, not of the order: {done.text}")
 
 
 @pytest.mark.parametrize(("path", "bug", "fix"), WITNESSES)
