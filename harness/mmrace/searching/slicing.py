@@ -9,7 +9,7 @@ them. This is dynamic slicing (Agrawal and Horgan, 1990) over the words that vCP
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby, product
+from itertools import chain, groupby, islice, product
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmrace.definitions.witness import Step
@@ -126,7 +126,7 @@ class Slice:
     def _suspects(self) -> list[int]:
         """Objects that the report may be about, the one accessed last first."""
         last = dict.fromkeys(self._objects[self._last[::-1]].tolist())
-        return [number for number in last if self._is_shared(number)][:OBJECTS]
+        return list(islice(filter(self._is_shared, last), OBJECTS))
 
     def _is_shared(self, number: int) -> bool:
         accesses = self._objects == number
