@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.searched import NEAR, searched
 
 from fakes.attacks import FOREIGN, RACE, Guests
+from fakes.searched import NEAR, searched
 from made_runs import FAILED
 from mmrace.experiments.attack import attackable
 from mmrace.experiments.attempts import FREE, SEARCH, WINDOWS

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.searched import NEAR, NO_RUN, SITES, searched, step
 
+from fakes.searched import NEAR, NO_RUN, SITES, searched, step
 from made_runs import FAILED, made_run
 from mmrace.definitions.race import Source
 from mmrace.errors import InfraError

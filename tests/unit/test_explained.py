@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Names of accesses, windows and columns made of a witness."""
 
-import subprocess
 import tomllib
 from dataclasses import replace
 
 import pytest
-from tests.unit.searched import NEAR
 
+from fakes.program import compiled
+from fakes.searched import NEAR
 from mmrace.definitions.window import Window
 from mmrace.definitions.witness import Step
 from mmrace.searching.explanation import Line, columns
@@ -41,11 +41,7 @@ int main(int argc, char **argv) { return whole(&argc, argc); }
 
 @pytest.fixture(scope="module")
 def resolver(tmp_path_factory: pytest.TempPathFactory) -> Resolver:
-    folder = tmp_path_factory.mktemp("naming")
-    (folder / "small.c").write_text(SOURCE)
-    argv = ["gcc", "-O2", "-gdwarf-5", "-no-pie", "-fcf-protection=none", "-o", "small", "small.c"]
-    subprocess.run(argv, cwd=folder, check=True)
-    return Resolver(folder / "small", "small")
+    return Resolver(compiled(tmp_path_factory.mktemp("naming"), SOURCE), "small")
 
 
 def test_an_access_is_named_by_what_is_behind_it(resolver: Resolver) -> None:

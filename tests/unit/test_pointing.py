@@ -2,12 +2,12 @@
 """``mmrace points`` on a small program in a kernel's place."""
 
 import json
-import subprocess
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from fakes.program import compiled
 from mmrace.cli import search
 from mmrace.cli.app import App
 from mmrace.errors import UserError
@@ -31,12 +31,8 @@ int main(int argc, char **argv) { (void)argv; return body(argc); }
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
-    (tmp_path / "small.c").write_text(SOURCE)
-    argv = ["gcc", "-O2", "-gdwarf-5", "-no-pie", "-fcf-protection=none", "-o", "small", "small.c"]
-    subprocess.run(argv, cwd=tmp_path, check=True)
-    kernel = SimpleNamespace(
-        id="0123", release="6.1", vmlinux=tmp_path / "small", folder=tmp_path / "kernel"
-    )
+    vmlinux = compiled(tmp_path, SOURCE)
+    kernel = SimpleNamespace(id="0123", release="6.1", vmlinux=vmlinux, folder=tmp_path / "kernel")
     built = SimpleNamespace(tree=SimpleNamespace(name="t"), series=("s",), kernel=kernel)
     built.resolver = lambda: Resolver(kernel.vmlinux, "t s (6.1)", kernel.folder / "points.json")
     monkeypatch.setattr(kernels, "build", lambda *_: built)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.searched import FAR, NEAR, SITES, searched
 
+from fakes.searched import FAR, NEAR, SITES, searched
 from mmrace.errors import UserError
 from mmrace.searching.files import BESIDE, choose_files
 from mmrace.searching.listing import listed

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.searched import step
 
+from fakes.searched import step
 from mmrace.definitions.witness import Step
 from mmrace.guests.attempts import Attempt, Replay
 from mmrace.hunting.minimise import Steps

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.program import compiled
 from mmrace import proc
 from mmrace.errors import UserError
 from mmrace.symbols.disassembly import Exits, Flow, Insn, decode, disassemble, find_exits
@@ -47,11 +48,7 @@ int main(int argc, char **argv)
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("resolve")
-    (folder / "small.c").write_text(SOURCE)
-    argv = ["gcc", "-O2", "-gdwarf-5", "-no-pie", "-fcf-protection=none", "-o", "small", "small.c"]
-    subprocess.run(argv, cwd=folder, check=True)
-    return folder / "small"
+    return compiled(tmp_path_factory.mktemp("resolve"), SOURCE)
 
 
 @pytest.fixture

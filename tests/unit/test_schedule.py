@@ -4,8 +4,8 @@
 from collections.abc import Iterable
 
 import pytest
-from tests.unit.searched import NEAR, NO_RUN, searched, step
 
+from fakes.searched import NEAR, NO_RUN, searched, step
 from mmrace.hunting.order import Hit
 from mmrace.outcome import Judgement, Outcome
 from mmrace.searching.boots import Boot

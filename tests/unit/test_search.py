@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.searched import FAR, NEAR, NO_RUN, SITES, ended, searched, step
 
+from fakes.searched import FAR, NEAR, NO_RUN, SITES, ended, searched, step
 from mmrace.outcome import Judgement, Outcome
 from mmrace.runs.record import RunDir
 from mmrace.searching.boots import Boot

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.searched import step
 
+from fakes.searched import step
 from mmrace.errors import InfraError
 from mmrace.hunting.minimise import Steps
 from mmrace.runs.record import RunDir
