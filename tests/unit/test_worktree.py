@@ -48,7 +48,7 @@ def test_a_clean_checkout_is_its_head(
     for name in (".", str(repo), f"{repo}/", "./mm"):
         assert is_revision(name)
         tree = find_revision(home, name, quiet)
-        assert tree.name == f"{repo}@{head}"
+        assert tree.name == f"{repo}@{head[:12]}"
         assert tree.tree_hash == git(repo, "rev-parse", "HEAD^{tree}")
     assert times(repo) == before
 

@@ -29,9 +29,9 @@ def is_revision(name: str) -> bool:
 def find_revision(home: Home, name: str, progress: Progress) -> Tree:
     """Return the tree of REPOSITORY@REVISION, its objects copied to the store when they are not.
 
-    The tree is named by the commit's full id. The path of a checkout denotes its HEAD, if nothing
-    differs from it. Raises UserError when something does, when there is no such revision or when it
-    is no kernel.
+    The tree is named by the commit's id, 12 digits or as many as it needs to be unique. The path of
+    a checkout denotes its HEAD, if nothing differs from it. Raises UserError when something does,
+    when there is no such revision or when it is no kernel.
     """
     path, _, revision = name.rpartition("@")
     if is_checkout(name):
@@ -47,7 +47,7 @@ def find_revision(home: Home, name: str, progress: Progress) -> Tree:
         if not store(home).rev(f"{top}^{{tree}}"):
             progress(f"taking {commit[:12]} from {repo}")
             copy_objects(home, repo, top)
-        return adopt(home, top, f"{repo}@{commit}")
+        return adopt(home, top, f"{repo}@{_ask(repo, 'rev-parse', '--short=12', commit)}")
 
 
 def _is_kept(home: Home, revision: str) -> bool:
