@@ -68,6 +68,15 @@ def test_the_race_s_own_crash_is_noticed_once_it_is_complete():
     assert watched.own
 
 
+def test_a_crash_is_complete_with_its_end_marker_whether_or_not_more_comes():
+    """A guest that only faults from there on prints nothing more, and would run to its deadline."""
+    watched = watch(Signature(title="in mine", report="its_caller"))
+    watched.console(warning("mine")[:-1])
+    assert not watched.own
+    watched.console(warning("mine")[-1:])
+    assert watched.own
+
+
 def test_what_the_kernel_survived_before_the_workload_is_not_the_race_s():
     watched = CrashWatch(race(Signature(title="in mine")))
     watched.console(warning("mine"))

@@ -76,6 +76,12 @@ class Parser:
         """Crashes whose end has been read, and which an earlier report or a panic may change."""
         return tuple(self._crashes)
 
+    @property
+    def marked(self) -> tuple[Crash, ...]:
+        """Crashes whose end marker has been read; a few lines of theirs may follow, or none."""
+        open_ = self._open.values()
+        return tuple(summarise(report) for report in open_ if report.tail and report.counts)
+
     def finish(self) -> tuple[Crash, ...]:
         """End of the log: the crashes that are left."""
         if self._length:

@@ -56,6 +56,7 @@ class CrashWatch:
         before = self._parser.closed
         settled = self._parser.feed(data)
         self._settled += settled
+        self._look(self._parser.marked)
         if self._parser.closed == before:
             return ()
         known = self._closed
