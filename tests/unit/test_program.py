@@ -171,6 +171,19 @@ def test_selftest_is_built_from_the_tree(home: Home, tmp_path: Path) -> None:
     assert run(build(home, item, other)) == (4, "8 1\n")
 
 
+def test_a_selftest_may_name_what_is_shared_as_any_kernel_does(home: Home, tmp_path: Path) -> None:
+    """Headers without their path (v6.19), helpers of another name (v7.3), a test's own harness."""
+    folder = "tools/testing/selftests"
+    tree = {name: text for name, text in KERNEL.items() if "vm_util" not in name}
+    tree[f"{folder}/kselftest_harness.h"] = '#include "kselftest.h"\n#define TEST_HARNESS_MAIN'
+    tree[f"{folder}/mm/toy.c"] = '#include "kselftest_harness.h"\n' + KERNEL[f"{folder}/mm/toy.c"]
+    tree[f"{folder}/mm/renamed.c"] = '#include "kselftest.h"\nint helper(void) { return 1; }\n'
+    tree[f"{folder}/mm/other.c"] = '#include "../kselftest_harness.h"\nTEST_HARNESS_MAIN 1\n'
+    commit = add(home, "k", tree, tmp_path / "k")
+    built = build(home, workload(Source.SELFTEST, f"{folder}/mm/toy.c"), commit)
+    assert run(built) == (4, "7 1\n")
+
+
 def test_tree_without_the_selftest(home: Home, tmp_path: Path) -> None:
     commit = add(home, "k", KERNEL, tmp_path / "k")
     with pytest.raises(UserError, match=r"lacks a/b\.c, c/d\.c"):

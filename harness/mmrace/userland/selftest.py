@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel tree's own mm selftests, built from its sources against its own headers."""
 
+import re
 from pathlib import Path, PurePosixPath
 
 from mmrace.definitions.race import Workload
@@ -26,18 +27,19 @@ _HEADERS = (
     "arch/x86/tools",
     "tools/include",
 )
-_COMMON = "tools/testing/selftests/kselftest.h"
-_BESIDE = (_COMMON, "mm/gup_test.h", "tools/include")
+# From v6.19 on a test names what all selftests share without a path.
+_SELFTESTS = "tools/testing/selftests"
+_COMMON = f"{_SELFTESTS}/kselftest.h"
+_BESIDE = (_COMMON, f"{_SELFTESTS}/kselftest_harness.h", "mm/gup_test.h", "tools/include")
 # Some tests map at 1 GiB, where the heap of a program at a fixed address may be put.
 _LINK = "-static-pie"
 # 6.12.117's khugepaged.c uses KSFT_SKIP without its header, hence -include.
 _FLAGS = (
     *("-O2", "-w", "-fPIE", "-U_FORTIFY_SOURCE", "-D_GNU_SOURCE=", "-pthread"),
     *("-include", f"/src/{_COMMON}", "-isystem", "/headers", "-I", "/src"),
-    *("-isystem", "/src/tools/include/uapi"),
+    *("-I", f"/src/{_SELFTESTS}", "-isystem", "/src/tools/include/uapi"),
 )
-# Sources that tests share; from an archive the linker takes those that a test calls.
-_HELPERS = ("vm_util.c", "thp_settings.c", "uffd-common.c", "pkey_util.c")
+_MAIN = re.compile(rb"\bmain\s*\(|\bTEST_HARNESS_MAIN\b")
 
 
 def find_source(home: Home, workload: Workload, commit: str) -> str | None:
@@ -72,13 +74,18 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
             Bind(work, "/work", writable=True),
             Bind(out, "/out", writable=True),
         )
-        helpers = [item for item in _HELPERS if (tree / folder / item).is_file()]
-        for argv in _steps(source, helpers, name):
+        for argv in _steps(source, _helpers(tree / folder), name):
             sandboxed(f"selftest {source}", argv, binds, "/work", tight=True)
 
     digest = key(headers.name, source, name, *objects.values(), *_FLAGS, _LINK)
     built = cached(home, name, digest, progress, make)
     return Program(built, (built / name,))
+
+
+def _helpers(folder: Path) -> list[str]:
+    """Sources that tests share; from an archive the linker takes those that a test calls."""
+    sources = [item for item in sorted(folder.glob("*.c")) if item.is_file()]
+    return [item.name for item in sources if not _MAIN.search(item.read_bytes())]
 
 
 def _steps(source: str, helpers: list[str], name: str) -> list[list[str]]:
