@@ -172,11 +172,14 @@ def test_selftest_is_built_from_the_tree(home: Home, tmp_path: Path) -> None:
 
 
 def test_a_selftest_may_name_what_is_shared_as_any_kernel_does(home: Home, tmp_path: Path) -> None:
-    """Headers without their path (v6.19), helpers of another name (v7.3), a test's own harness."""
+    """Headers without their path (v6.19), helpers of another name (v7.3), what others made."""
     folder = "tools/testing/selftests"
     tree = {name: text for name, text in KERNEL.items() if "vm_util" not in name}
     tree[f"{folder}/kselftest_harness.h"] = '#include "kselftest.h"\n#define TEST_HARNESS_MAIN'
-    tree[f"{folder}/mm/toy.c"] = '#include "kselftest_harness.h"\n' + KERNEL[f"{folder}/mm/toy.c"]
+    tree[f"{folder}/pidfd/pidfd.h"] = ""
+    named = ("kselftest_harness.h", "../pidfd/pidfd.h", "local_config.h")
+    own = "".join(f'#include "{name}"\n' for name in named)
+    tree[f"{folder}/mm/toy.c"] = own + KERNEL[f"{folder}/mm/toy.c"]
     tree[f"{folder}/mm/renamed.c"] = '#include "kselftest.h"\nint helper(void) { return 1; }\n'
     tree[f"{folder}/mm/other.c"] = '#include "../kselftest_harness.h"\nTEST_HARNESS_MAIN 1\n'
     commit = add(home, "k", tree, tmp_path / "k")

@@ -30,14 +30,27 @@ _HEADERS = (
 # From v6.19 on a test names what all selftests share without a path.
 _SELFTESTS = "tools/testing/selftests"
 _COMMON = f"{_SELFTESTS}/kselftest.h"
-_BESIDE = (_COMMON, f"{_SELFTESTS}/kselftest_harness.h", "mm/gup_test.h", "tools/include")
+# What tests include from elsewhere in the tree.
+_BESIDE = (
+    _COMMON,
+    f"{_SELFTESTS}/kselftest_harness.h",
+    f"{_SELFTESTS}/clone3/clone3_selftests.h",
+    f"{_SELFTESTS}/pidfd/pidfd.h",
+    "include/vdso",
+    "lib/test_hmm_uapi.h",
+    "mm/gup_test.h",
+    "tools/include",
+)
+# Made by the Makefile; empty where a host has no liburing, which this image has not.
+_LOCAL = ("local_config.h", "local_config.h_gen")
 # Some tests map at 1 GiB, where the heap of a program at a fixed address may be put.
 _LINK = "-static-pie"
 # 6.12.117's khugepaged.c uses KSFT_SKIP without its header, hence -include.
 _FLAGS = (
     *("-O2", "-w", "-fPIE", "-U_FORTIFY_SOURCE", "-D_GNU_SOURCE=", "-pthread"),
     *("-include", f"/src/{_COMMON}", "-isystem", "/headers", "-I", "/src"),
-    *("-I", f"/src/{_SELFTESTS}", "-isystem", "/src/tools/include/uapi"),
+    *("-I", f"/src/{_SELFTESTS}", "-I", "/work", "-isystem", "/src/tools/include/uapi"),
+    "-mxsave",
 )
 _MAIN = re.compile(rb"\bmain\s*\(|\bTEST_HARNESS_MAIN\b")
 
@@ -68,13 +81,16 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
         tree, work = scratch / "tree", scratch / "work"
         export(home, commit, tuple(objects), tree)
         work.mkdir()
+        for header in _LOCAL:
+            (work / header).touch()
         binds = (
             Bind(tree, "/src"),
             Bind(headers, "/headers"),
             Bind(work, "/work", writable=True),
             Bind(out, "/out", writable=True),
         )
-        for argv in _steps(source, _helpers(tree / folder), name):
+        numa = ["-lnuma"] if b"<numa.h>" in (tree / source).read_bytes() else []
+        for argv in _steps(source, _helpers(tree / folder), numa, name):
             sandboxed(f"selftest {source}", argv, binds, "/work", tight=True)
 
     digest = key(headers.name, source, name, *objects.values(), *_FLAGS, _LINK)
@@ -88,10 +104,10 @@ def _helpers(folder: Path) -> list[str]:
     return [item.name for item in sources if not _MAIN.search(item.read_bytes())]
 
 
-def _steps(source: str, helpers: list[str], name: str) -> list[list[str]]:
-    """Commands that compile, in an empty directory. Not all versions have helpers."""
+def _steps(source: str, helpers: list[str], more: list[str], name: str) -> list[list[str]]:
+    """Commands that compile. Not all versions have helpers; ``more``: libraries."""
     link = ["gcc", *_FLAGS, _LINK, "-o", f"/out/{name}", f"/src/{source}"]
-    libraries = ["-lrt", "-lm"]
+    libraries = [*more, "-lrt", "-lm"]
     if not helpers:
         return [[*link, *libraries]]
     folder = PurePosixPath(source).parent
