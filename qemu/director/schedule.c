@@ -7,8 +7,8 @@
  * vCPU may be held: operations that rest for long are held several times in the time that they run.
  *
  * A held vCPU answers no IPI, and may have a lock that the others wait for: a hold has a limit, and
- * ends before it when the others are neither at rest nor at any site for a while. One vCPU at least is
- * never held.
+ * ends before it when the others are neither at rest nor at any site for a while, or go to rest for as
+ * long. One vCPU at least is never held.
  */
 #include "schedule.h"
 
@@ -28,6 +28,7 @@
 #define CHANGES 8
 #define BURST_NS 50000000ull    /* of holds before the share of time counts */
 #define TRAIL 8                 /* functions that a vCPU came from, newest last */
+#define PROBE 8                 /* each such hold waits for those at rest as long as a hold may last */
 #define PACE_STEP 1.1
 #define PACE_MOST 1000.0
 
@@ -83,6 +84,7 @@ struct scheduler {
 	/* Under the lock. */
 	_Atomic uint64_t begun; /* read without the lock as well */
 	_Atomic double pace;    /* by which the rate of starts is multiplied; likewise */
+	double back;            /* nanoseconds of a hold until those at rest came back, on average */
 	uint64_t since;         /* the first schedule began */
 	uint64_t spent;         /* nanoseconds of all schedules */
 	unsigned int switches;  /* left */
@@ -257,27 +259,55 @@ static void look(struct scheduler *scheduler, struct turn *own, struct view *vie
 }
 
 /*
+ * Under the lock. How long a hold waits for others that were at rest when it began: rests that end at
+ * all do so in twice the mean, and each eighth hold looks whether that has changed.
+ */
+static uint64_t patience(struct scheduler *scheduler, struct turn *turn)
+{
+	uint64_t stuck = scheduler->search->stuck_us * 1000ull;
+	uint64_t usual = 2 * scheduler->back;
+
+	if (!(draw(&turn->random) % PROBE))
+		return UINT64_MAX;
+	return usual > stuck ? usual : stuck;
+}
+
+/* Under the lock. Note after which time of a hold the others came back; 0: not in all of its time. */
+static void note_back(struct scheduler *scheduler, uint64_t back)
+{
+	scheduler->back += ((double)back - scheduler->back) / PROBE;
+}
+
+/*
  * Under the lock, which is dropped while asleep. A hold waits for the others to come back from their
- * rest, and then lasts for `limit` of their activity: to end before that would have been in vain.
+ * rest, and then lasts for `limit` of their activity: to end before that would have been in vain. Who
+ * goes to rest during the hold mostly waits for what the held one has.
  */
 static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t limit)
 {
+	const uint64_t stuck = scheduler->search->stuck_us * 1000ull;
+	const uint64_t wall = scheduler->search->wall_us * 1000ull;
 	const bool ranks = scheduler->strategy == STRATEGY_PCT;
 	struct view view = { .now = now_ns() }, start, moved;
+	uint64_t awake, waits;
+	bool back;
 
 	look(scheduler, turn, &view);
 	view.active = 0;
 	start = moved = view;
+	awake = view.now;
+	back = !view.rest;
+	waits = back ? stuck : patience(scheduler, turn);
 	while (turn->held) {
 		struct timespec wake = to_timespec(view.now + SLICE_NS);
 
 		if (!armed(scheduler))
 			release(scheduler, turn, STEP_GO);
 		else if ((turn->lingers && view.now >= turn->lingers) || view.active >= limit ||
-			 view.now >= start.now + scheduler->search->wall_us * 1000ull)
+			 view.now >= start.now + wall)
 			release(scheduler, turn, STEP_TIMEOUT);
-		else if (view.active - moved.active >= scheduler->search->stuck_us * 1000ull ||
-			 (ranks && view.rest))
+		else if (view.active - moved.active >= stuck ||
+			 (view.rest && (ranks || view.now - awake >= waits)))
 			release(scheduler, turn, STEP_STUCK);
 		scheduler->forced |= !turn->held && turn->why != STEP_GO && !view.rest;
 		if (!turn->held)
@@ -286,7 +316,16 @@ static void wait_held(struct scheduler *scheduler, struct turn *turn, uint64_t l
 		look(scheduler, turn, &view);
 		if (view.progress != moved.progress)
 			moved = view;
+		if (view.progress == start.progress || (back && view.rest))
+			continue;
+		if (!back)
+			note_back(scheduler, view.now - start.now);
+		back = true;
+		awake = view.now;
+		waits = stuck;
 	}
+	if (!back && view.now >= start.now + wall)
+		note_back(scheduler, 0);
 }
 
 /* Under the lock, which is dropped while asleep. Whoever may be held is. */
@@ -612,6 +651,7 @@ struct scheduler *scheduler_open(struct shared_header *header, struct shared_sea
 	scheduler->steps = steps;
 	scheduler->vcpus = vcpus;
 	scheduler->pace = 1.0;
+	scheduler->back = search->wall_us * 1000.0;
 	scheduler->turns = calloc(vcpus, sizeof(*scheduler->turns));
 	scheduler->energy = calloc(search->sites + 1, 1);
 	if (!scheduler->turns || !scheduler->energy)

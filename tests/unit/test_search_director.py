@@ -214,6 +214,29 @@ def test_rest_is_no_lack_of_progress(stage: Maker) -> None:
     assert play.player.silent(0.5)
 
 
+def test_who_goes_to_rest_during_a_hold_waits_for_its_end(stage: Maker) -> None:
+    play = stage(replace(MEET, stuck=1.0))
+    play.hold(0, STORE)
+    for vcpu in (1, 2):
+        play.player.tell(f"rest {vcpu} 1")
+        assert play.player.answer() == "rest"
+    assert play.player.answer(5) == f"0 {STORE:x}"
+    assert play.log()[-1].kind is StepKind.STUCK
+
+
+def test_nobody_waits_for_long_where_rests_do_not_end(stage: Maker) -> None:
+    play = stage(replace(MEET, stuck=0.01, wall=0.1, share=0.999))
+    for vcpu in (1, 2):
+        play.player.tell(f"rest {vcpu} 1")
+        assert play.player.answer() == "rest"
+    for _ in range(40):
+        play.hold(0, STORE)
+        assert play.player.answer(3) == f"0 {STORE:x}"
+    ends = [step.kind for step in play.log() if step.kind is not StepKind.HELD]
+    assert set(ends[:5]) == {StepKind.TIMEOUT}
+    assert ends[20:].count(StepKind.STUCK) > len(ends[20:]) / 2
+
+
 def test_a_hold_lasts_for_some_activity_of_others(stage: Maker) -> None:
     play = stage(replace(MEET, hold=(0.5, 0.5)))
     play.hold(0, STORE)
