@@ -3,6 +3,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -63,6 +64,28 @@ def test_orders_out_of_a_report_are_tried_in_turn_with_those_of_schedules() -> N
     found = list(Suspects(names).of(failure))
     assert found[0] == ((), (Step(actor="V0", point=("at f3+0x0",)),))
     assert len(found) > 1
+
+
+def test_schedules_in_which_nobody_else_did_anything_are_passed_over() -> None:
+    telling = (step(0.1, 0, StepKind.HELD, 1), step(0.2, 1, StepKind.SWITCH, 2))
+    vain = [
+        replace(one, schedule=number)
+        for number in range(2, 9)
+        for one in (
+            step(number / 10 + 0.1, 0, StepKind.HELD, 3),
+            step(number / 10 + 0.15, 0, StepKind.STUCK, 3, count=0),
+        )
+    ]
+    names = SimpleNamespace(exact="at f{}+0x0".format, address=lambda _point: None)
+    failure = Failure(SimpleNamespace(), recorded((*telling, *vain), 2.0))
+    assert len(failure.schedules) == 8
+    points = {
+        point
+        for _hits, order in Suspects(names).of(failure)
+        for one in order
+        for point in one.point
+    }
+    assert points == {"at f1+0x0", "at f2+0x0"}
 
 
 def test_suspects_know_how_long_a_place_takes_to_be_reached() -> None:

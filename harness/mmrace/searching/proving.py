@@ -14,7 +14,7 @@ from mmrace.searching.schedule import Recorded
 from mmrace.searching.search import Failure
 from mmrace.windows.search import StepKind
 
-LATEST = 4  # last schedules before a failure that are examined; older ones seldom cause it
+LATEST = 4  # last telling schedules before a failure that are examined; older ones seldom cause it
 ORDER_SECONDS = 60.0  # limit for minimising the order of one schedule
 FAILURE_SECONDS = 40.0  # least limit for one failure without a success; the next may tell more
 SCREENS = 2  # replays of an order, without the failure, after which it is dropped
@@ -129,14 +129,20 @@ def candidates(names: Names, failure: Failure) -> Iterator[Hits]:
     """Hits that may have caused one failure, the last schedule first.
 
     For each schedule: all its holds in sequence, and each hold alone; both also preceded by a hit
-    where another vCPU came from.
+    where another vCPU came from. A schedule in which nobody did anything while another one was held
+    has no order that could have caused it.
     """
-    for schedule in failure.schedules[:LATEST]:
+    telling = (one for one in failure.schedules if _tells(names, one))
+    for schedule in itertools.islice(telling, LATEST):
         alone = schedule.holds(names.exact)
         for hits in dict.fromkeys((schedule.hits(names.exact), *alone)):
             if _of_several(hits):
                 for context in contexts(names, schedule, hits):
                     yield (*context, *hits)
+
+
+def _tells(names: Names, schedule: Recorded) -> bool:
+    return _of_several(schedule.hits(names.exact)) or bool(schedule.holds(names.exact))
 
 
 def contexts(names: Names, schedule: Recorded, hits: Hits) -> Iterator[Hits]:
