@@ -3,14 +3,12 @@
 
 from collections.abc import Iterable
 
-import pytest
-
 from fakes.searched import NEAR, NO_RUN, searched, step
 from mmrace.hunting.order import Hit
 from mmrace.outcome import Judgement, Outcome
 from mmrace.searching.boots import Boot
 from mmrace.searching.proving import Suspects, seconds_between, variants
-from mmrace.searching.schedule import failed_at, recorded
+from mmrace.searching.schedule import before, recorded, report_of
 from mmrace.searching.search import Failure, schedules_before
 from mmrace.windows.search import LogStep, StepKind
 
@@ -56,10 +54,23 @@ def test_each_hold_in_which_others_went_on_may_have_been_enough() -> None:
 def test_a_failure_is_where_the_kernel_marked_it() -> None:
     # Something else was printed a second before the report.
     log = [step(time, 0, StepKind.MARK) for time in (1.0, 3.0, 4.0, 4.08, 4.1, 4.4)]
-    assert failed_at(log, 4.3) == 4.0
-    assert failed_at(log, 3.98) == 4.0
-    assert failed_at(log, 3.5) == 3.0
-    assert failed_at(log, 0.5) == pytest.approx(0.55)
+    found = [report_of(log, seen) for seen in (4.3, 3.98, 3.5, 0.5)]
+    assert [one and one.time for one in found] == [4.0, 4.0, 3.0, None]
+
+
+def test_what_a_program_reports_was_before_it_could_be_read() -> None:
+    """The first schedule ended while the program wrote, the others are those of its exit."""
+    log = (
+        step(1.00, 0, StepKind.HELD, 1),
+        step(1.06, 0, StepKind.TIMEOUT, 1),
+        step(1.07, 0, StepKind.HELD, 2, 2),
+        step(1.08, 0, StepKind.TIMEOUT, 2, 2),
+        step(1.11, 0, StepKind.HELD, 3, 3),
+    )
+    (found,) = before(log, 1.10)
+    assert [one.kind for one in found.steps] == [StepKind.HELD, StepKind.TIMEOUT]
+    assert [one.number for one in before(log[2:], 1.10)] == [2]
+    assert [one.number for one in before((*log, step(1.09, 0, StepKind.MARK)), 1.10)] == [2, 1]
 
 
 class Namer:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mmrace.hunting.order import Hit
 from mmrace.windows.search import LogStep, StepKind
 
-SLACK = 0.05  # seconds by which times of the console and the channel may be early
+SLACK = 0.05  # seconds by which times of the console may be early
+SAYING = 0.05  # seconds, about, from a program's failure to its being read on the channel
 BEFORE = 2.0  # seconds, at most, from the kernel's mark to the report's first byte
 PAUSE = 0.1  # seconds, at most, between two marks of one report
 _ENDS = (StepKind.TIMEOUT, StepKind.STUCK)
@@ -97,12 +98,6 @@ def report_of(log: Sequence[LogStep], seen: float) -> LogStep | None:
     return first
 
 
-def failed_at(log: Sequence[LogStep], seen: float) -> float:
-    """Time of the failure in the log, which was ``seen`` from outside at that time."""
-    report = report_of(log, seen)
-    return report.time if report else seen + SLACK
-
-
 def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:
     """Return schedules begun before ``until``, the latest first, without steps after ``until``."""
     by_number: dict[int, list[LogStep]] = {}
@@ -112,3 +107,17 @@ def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:
     return tuple(
         Recorded(number, tuple(steps)) for number, steps in sorted(by_number.items(), reverse=True)
     )
+
+
+def before(log: Sequence[LogStep], seen: float) -> tuple[Recorded, ...]:
+    """Return the schedules before a failure that was seen from outside at a time, the latest first.
+
+    Without a report of the kernel's, a program said so: it wrote to a pipe, PID 1 read that and
+    wrote to the channel, and the program may have been on its way out before the harness knew.
+    """
+    report = report_of(log, seen)
+    if report:
+        return recorded(log, report.time)
+    found = recorded(log, seen)
+    early = (schedule for schedule in found if schedule.steps[0].time <= seen - SAYING)
+    return tuple(early) or found

@@ -14,7 +14,7 @@ from mmrace.searching.boots import ANY, Boot, BootMaker, Slot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.profile import Profile, make_search
-from mmrace.searching.schedule import Recorded, failed_at, recorded, report_of
+from mmrace.searching.schedule import Recorded, before, report_of
 from mmrace.searching.seeding import NONE, Seeds
 from mmrace.searching.slicing import Slice
 from mmrace.symbols.accesses import AccessSite
@@ -213,5 +213,4 @@ def _sliced(boot: Boot, report: LogStep, function: Callable[[int], str]) -> Slic
 
 def schedules_before(boot: Boot) -> tuple[Recorded, ...]:
     """The schedules that a failed boot recorded before its failure, the latest first."""
-    log = boot.searched.log
-    return recorded(log, failed_at(log, boot.seconds))
+    return before(boot.searched.log, boot.seconds)
