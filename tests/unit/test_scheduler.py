@@ -197,11 +197,10 @@ def test_a_held_vcpu_answers_interrupts_less_and_less_often():
         go_on(threads)
 
     guest.resume = resume
-    done = replay(guest, step("M", 10), step("E", 99), patience=0.3)
+    done = replay(guest, step("M", 10), step("E", 99), patience=0.6)
     assert done.infeasible
     let_go = sum(A in threads for threads in resumed[1:-1])
-    # A busy host may have time for one or two only, in place of some five.
-    assert 1 <= let_go <= 8, "QEMU translates everything anew each time"
+    assert 3 <= let_go <= 8, "QEMU translates everything anew each time"
 
 
 def test_another_task_of_a_held_vcpu_is_led_past_the_points():
