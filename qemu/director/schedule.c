@@ -29,6 +29,7 @@
 #define BURST_NS 50000000ull    /* of holds before the share of time counts */
 #define TRAIL 8                 /* functions that a vCPU came from, newest last */
 #define PROBE 8                 /* each such hold waits for those at rest as long as a hold may last */
+#define LATELY 8                /* rests that a mean is about */
 #define PACE_STEP 1.1
 #define PACE_MOST 1000.0
 
@@ -275,7 +276,7 @@ static uint64_t patience(struct scheduler *scheduler, struct turn *turn)
 /* Under the lock. Note after which time of a hold the others came back; 0: not in all of its time. */
 static void note_back(struct scheduler *scheduler, uint64_t back)
 {
-	scheduler->back += ((double)back - scheduler->back) / PROBE;
+	scheduler->back += ((double)back - scheduler->back) / LATELY;
 }
 
 /*

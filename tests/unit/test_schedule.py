@@ -8,8 +8,8 @@ from mmrace.hunting.order import Hit
 from mmrace.outcome import Judgement, Outcome
 from mmrace.searching.boots import Boot
 from mmrace.searching.proving import Suspects, seconds_between, variants
-from mmrace.searching.schedule import before, recorded, report_of
-from mmrace.searching.search import Failure, schedules_before
+from mmrace.searching.schedule import recorded, report_of, schedules_before
+from mmrace.searching.search import Failure
 from mmrace.windows.search import LogStep, StepKind
 
 
@@ -67,10 +67,13 @@ def test_what_a_program_reports_was_before_it_could_be_read() -> None:
         step(1.08, 0, StepKind.TIMEOUT, 2, 2),
         step(1.11, 0, StepKind.HELD, 3, 3),
     )
-    (found,) = before(log, 1.10)
+    (found,) = schedules_before(log, 1.10)
     assert [one.kind for one in found.steps] == [StepKind.HELD, StepKind.TIMEOUT]
-    assert [one.number for one in before(log[2:], 1.10)] == [2]
-    assert [one.number for one in before((*log, step(1.09, 0, StepKind.MARK)), 1.10)] == [2, 1]
+    assert [one.number for one in schedules_before(log[2:], 1.10)] == [2]
+    assert [one.number for one in schedules_before((*log, step(1.09, 0, StepKind.MARK)), 1.10)] == [
+        2,
+        1,
+    ]
 
 
 class Namer:
@@ -82,7 +85,7 @@ class Namer:
 
 def failure(*log: LogStep) -> Failure:
     boot = Boot(Judgement(Outcome.CRASH), searched(NEAR, log=log), 100.0, 100.0, NO_RUN)
-    return Failure(boot, schedules_before(boot))
+    return Failure(boot, schedules_before(boot.searched.log, boot.seconds))
 
 
 def held(number: int, address: int, *trail: tuple[int, int, int]) -> list[LogStep]:

@@ -13,7 +13,8 @@ from mmrace.searching.boots import Boot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.profile import Profile
-from mmrace.searching.search import Search, schedules_before
+from mmrace.searching.schedule import schedules_before
+from mmrace.searching.search import Search
 from mmrace.searching.seeding import Seeds, seeds_from
 from mmrace.symbols.accesses import AccessSite
 from mmrace.windows.plan import Plan
@@ -63,7 +64,7 @@ def test_a_search_watches_once_and_then_schedules_until_a_boot_fails() -> None:
     assert [one.failed for one in made] == [False, False, False, True]
     assert [len(scheduled(plan)) for plan in boots.plans] == [3, 3, 2, 2]  # 2 s a boot
     assert boots.plans[0].search.tactics.share == 0 < boots.plans[2].search.tactics.share
-    assert [one.number for one in schedules_before(made[-1])] == [1]
+    assert [one.number for one in schedules_before(made[-1].searched.log, made[-1].seconds)] == [1]
     tried = search.tried
     assert (tried.boots, tried.schedules, tried.priorities, tried.failures) == (2, 8, 6, 1)
     assert (tried.seconds, tried.armed) == (8.0, 5.0)

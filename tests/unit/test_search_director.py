@@ -68,6 +68,11 @@ class Stage:
                 return
         raise AssertionError("never held")
 
+    def rest(self, *vcpus: int) -> None:
+        for vcpu in vcpus:
+            self.player.tell(f"rest {vcpu} 1")
+            assert self.player.answer() == "rest"
+
     def held(self) -> list[LogStep]:
         return [step for step in self.log() if step.kind is StepKind.HELD]
 
@@ -207,9 +212,7 @@ def test_a_hold_ends_when_nobody_else_makes_progress(stage: Maker) -> None:
 
 def test_rest_is_no_lack_of_progress(stage: Maker) -> None:
     play = stage(replace(MEET, stuck=0.2))
-    for vcpu in (1, 2):
-        play.player.tell(f"rest {vcpu} 1")
-        assert play.player.answer() == "rest"
+    play.rest(1, 2)
     play.hold(0, STORE)
     assert play.player.silent(0.5)
 
@@ -217,18 +220,14 @@ def test_rest_is_no_lack_of_progress(stage: Maker) -> None:
 def test_who_goes_to_rest_during_a_hold_waits_for_its_end(stage: Maker) -> None:
     play = stage(replace(MEET, stuck=1.0))
     play.hold(0, STORE)
-    for vcpu in (1, 2):
-        play.player.tell(f"rest {vcpu} 1")
-        assert play.player.answer() == "rest"
+    play.rest(1, 2)
     assert play.player.answer(5) == f"0 {STORE:x}"
     assert play.log()[-1].kind is StepKind.STUCK
 
 
 def test_nobody_waits_for_long_where_rests_do_not_end(stage: Maker) -> None:
     play = stage(replace(MEET, stuck=0.01, wall=0.1, share=0.999))
-    for vcpu in (1, 2):
-        play.player.tell(f"rest {vcpu} 1")
-        assert play.player.answer() == "rest"
+    play.rest(1, 2)
     for _ in range(40):
         play.hold(0, STORE)
         assert play.player.answer(3) == f"0 {STORE:x}"
@@ -330,9 +329,7 @@ def test_a_vcpu_of_lower_priority_waits_for_the_others(stage: Maker) -> None:
 
 def test_a_vcpu_of_lower_priority_runs_while_the_others_rest(stage: Maker) -> None:
     play = stage(PCT)
-    for vcpu in (1, 2):
-        play.player.tell(f"rest {vcpu} 1")
-        assert play.player.answer() == "rest"
+    play.rest(1, 2)
     play_schedules(play, ((0, STORE), (0, LOAD), (0, OTHER)))
     counts = play.director.searched().counts
     assert counts.holds == 0

@@ -109,7 +109,7 @@ def recorded(log: Iterable[LogStep], until: float) -> tuple[Recorded, ...]:
     )
 
 
-def before(log: Sequence[LogStep], seen: float) -> tuple[Recorded, ...]:
+def schedules_before(log: Sequence[LogStep], seen: float) -> tuple[Recorded, ...]:
     """Return the schedules before a failure that was seen from outside at a time, the latest first.
 
     Without a report of the kernel's, a program said so: it wrote to a pipe, PID 1 read that and

@@ -14,7 +14,7 @@ from mmrace.searching.boots import ANY, Boot, BootMaker, Slot
 from mmrace.searching.bound import bound, missed
 from mmrace.searching.coverage import Coverage
 from mmrace.searching.profile import Profile, make_search
-from mmrace.searching.schedule import Recorded, before, report_of
+from mmrace.searching.schedule import Recorded, report_of, schedules_before
 from mmrace.searching.seeding import NONE, Seeds
 from mmrace.searching.slicing import Slice
 from mmrace.symbols.accesses import AccessSite
@@ -202,15 +202,10 @@ def examine(boot: Boot, function: Callable[[int], str]) -> Failure:
     """
     report = report_of(boot.searched.log, boot.seconds)
     sliced = _sliced(boot, report, function) if report else None
-    return Failure(boot, schedules_before(boot), sliced)
+    return Failure(boot, schedules_before(boot.searched.log, boot.seconds), sliced)
 
 
 def _sliced(boot: Boot, report: LogStep, function: Callable[[int], str]) -> Slice | None:
     """The slice of a report; None when no accesses before it were kept."""
     before = read_traces(boot.run).until(report.time)
     return Slice(before, report.vcpu, function, report.word) if before else None
-
-
-def schedules_before(boot: Boot) -> tuple[Recorded, ...]:
-    """The schedules that a failed boot recorded before its failure, the latest first."""
-    return before(boot.searched.log, boot.seconds)

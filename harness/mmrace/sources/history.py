@@ -41,13 +41,13 @@ def find_revision(home: Home, name: str, progress: Progress) -> Tree:
     if _is_kept(home, revision):
         with home.lock("tree-store", progress):
             return adopt(home, revision, f"{repo}@{revision}")
-    commit = _ask(repo, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    commit = _ask(repo, "rev-parse", "--verify", "--short=12", f"{revision}^{{commit}}")
     top = _ask(repo, "rev-parse", f"{commit}^{{tree}}")
     with home.lock("tree-store", progress):
         if not store(home).rev(f"{top}^{{tree}}"):
-            progress(f"taking {commit[:12]} from {repo}")
+            progress(f"taking {commit} from {repo}")
             copy_objects(home, repo, top)
-        return adopt(home, top, f"{repo}@{_ask(repo, 'rev-parse', '--short=12', commit)}")
+        return adopt(home, top, f"{repo}@{commit}")
 
 
 def _is_kept(home: Home, revision: str) -> bool:

@@ -41,7 +41,7 @@ _BESIDE = (
     "mm/gup_test.h",
     "tools/include",
 )
-# Made by the Makefile; empty where a host has no liburing, which this image has not.
+# The tests' Makefile makes them; on a host without liburing they are empty.
 _LOCAL = ("local_config.h", "local_config.h_gen")
 # Some tests map at 1 GiB, where the heap of a program at a fixed address may be put.
 _LINK = "-static-pie"
