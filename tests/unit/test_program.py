@@ -187,6 +187,16 @@ def test_a_selftest_may_name_what_is_shared_as_any_kernel_does(home: Home, tmp_p
     assert run(built) == (4, "7 1\n")
 
 
+def test_a_selftest_that_is_a_link_to_nothing(home: Home, tmp_path: Path) -> None:
+    source = "tools/testing/selftests/mm/toy.c"
+    (tmp_path / "k" / source).parent.mkdir(parents=True)
+    (tmp_path / "k" / source).symlink_to("gone.c")
+    tree = {name: text for name, text in KERNEL.items() if name != source}
+    commit = add(home, "k", tree, tmp_path / "k")
+    with pytest.raises(BuildError, match=rf"^selftest {source}: .* link that leads to none$"):
+        build(home, workload(Source.SELFTEST, source), commit)
+
+
 def test_tree_without_the_selftest(home: Home, tmp_path: Path) -> None:
     commit = add(home, "k", KERNEL, tmp_path / "k")
     with pytest.raises(UserError, match=r"lacks a/b\.c, c/d\.c"):

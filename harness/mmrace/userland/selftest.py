@@ -89,6 +89,8 @@ def build_selftest(home: Home, workload: Workload, commit: str, progress: Progre
             Bind(work, "/work", writable=True),
             Bind(out, "/out", writable=True),
         )
+        if not (tree / source).is_file():
+            raise BuildError(f"selftest {source}: no file, or a link that leads to none")
         numa = ["-lnuma"] if b"<numa.h>" in (tree / source).read_bytes() else []
         for argv in _steps(source, _helpers(tree / folder), numa, name):
             sandboxed(f"selftest {source}", argv, binds, "/work", tight=True)
