@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a kernel is configured with, and what did not stick."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from fakes.kernellab import Lab, base
 from mmrace.building import kernelconfig
 from mmrace.building import request as request_module
+from mmrace.building.kconfig import Option
 from mmrace.building.request import built_among
 from mmrace.definitions.base import Mark, Need
 from mmrace.errors import BuildError, UserError
@@ -75,6 +77,27 @@ def test_an_option_that_did_not_stick_stops_the_build(
     # neither is the bench taken for configured the next time
     with pytest.raises(BuildError):
         lab.build(configs=["migration", mine])
+
+
+def test_an_option_that_the_tree_insists_on_is_explained(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain(_bench: object, missed: Sequence[Option], _config: str) -> dict[str, str]:
+        return {option.name: "it depends on NUMA (NUMA=n)" for option in missed}
+
+    monkeypatch.setattr(kernelconfig, "explain", explain)
+    insists = '#error "CONFIG_NODES is not defined, and CONFIG_COMPACTION is"\n'
+    (lab.tree / "mm/rmap.c").write_text(insists)
+    with pytest.raises(BuildError) as caught:
+        lab.build("a", configs=["migration"])
+    assert caught.value.message.endswith(
+        'COMPACTION is"; CONFIG_NODES: it depends on NUMA (NUMA=n); '
+        "give --config a file with what it needs"
+    )
+    (lab.tree / "mm/rmap.c").write_text("int rmap(void) { return CONFIG_NODES; }\n")
+    with pytest.raises(BuildError) as caught:
+        lab.build("b", configs=["migration"])
+    assert "NUMA" not in caught.value.message
 
 
 def test_a_users_config_wins_where_the_guest_works_without(

@@ -42,6 +42,7 @@ def reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("NUMBER=y", ["NUMBER is an int; y is not possible"]),
         ("ONLY_M=y", ["depends on TRI, which is m; ask for TRI=y"]),
         ("UNCONDITIONAL=y", ["the tree settled on n"]),
+        ("DERIVED=", ["depends on HIDDEN (HIDDEN=n), which OTHER or SELECTS selects"]),
     ],
 )
 def test_reasons(reason, request_: str, parts: list[str]) -> None:

@@ -20,7 +20,7 @@ from mmrace.building.choice import (
 from mmrace.building.directory import BuildDirectory
 from mmrace.building.kconfig import parse_config
 from mmrace.building.kernel import Kernel, load_kernel, publish_kernel
-from mmrace.building.kernelconfig import check_names, configure
+from mmrace.building.kernelconfig import check_names, configure, explain_asked
 from mmrace.building.objects import estimate_objects
 from mmrace.building.request import Request, digest, recall, remember
 from mmrace.errors import BuildError, disk_full, no_room
@@ -185,7 +185,8 @@ def _compile(
         if any(map(no_room, lines)):
             raise disk_full(directory.folder)
         failure = first_failure(lines)
-        raise BuildError(f"the kernel did not build: {blame(failure, touched)}", failure.detail)
+        why = blame(failure, touched) + explain_asked(directory, failure.summary)
+        raise BuildError(f"the kernel did not build: {why}", failure.detail)
     if whole:
         directory.remember(objects=there + done)
         write_file(counted, str(there + done))

@@ -38,6 +38,7 @@ _FRAGMENT = "mmrace.fragment"
 _DRAFT = "mmrace.draft"
 _KEYS = re.compile(r'^CONFIG_(\w+)="([^"/][^"]*\.pem)"$', re.M)
 _MADE = "certs/signing_key.pem"
+_ASKED = re.compile(r"\bCONFIG_(\w+)")
 
 
 def configure(
@@ -221,8 +222,20 @@ def _refusal(
     return BuildError(lines[0] + more, "\n".join(lines[1:]))
 
 
-def explain(directory: BuildDirectory, missed: Sequence[Option]) -> dict[str, str]:
-    """Ask kconfiglib, inside the sandbox, why options of the draft config did not stick."""
+def explain_asked(directory: BuildDirectory, message: str) -> str:
+    """Say why options are off that an ``#error`` of the tree names; empty for other messages."""
+    config = parse_config(directory.read(".config"))
+    asked = dict.fromkeys(_ASKED.findall(message)) if "#error" in message else ()
+    off = [Option(name, "", "") for name in asked if config.get(name, "n") == "n"]
+    reasons = explain(directory, off, ".config") if off else {}
+    why = "; ".join(f"CONFIG_{name}: {reason}" for name, reason in reasons.items())
+    return f"; {why}; give --config a file with what it needs" if why else ""
+
+
+def explain(
+    directory: BuildDirectory, missed: Sequence[Option], config: str = _DRAFT
+) -> dict[str, str]:
+    """Ask kconfiglib, inside the sandbox, why options did not stick in one of the configs."""
     python = Path(sys.executable).resolve()
     binds = [
         Bind(Path(kexplain.__file__).resolve(), "/tmp/kexplain.py"),  # noqa: S108
@@ -235,7 +248,7 @@ def explain(directory: BuildDirectory, missed: Sequence[Option]) -> dict[str, st
             python,
             "-ESs",
             "/tmp/kexplain.py",  # noqa: S108
-            f"/build/{_DRAFT}",
+            f"/build/{config}",
             *(f"{option.name}={option.value}" for option in missed),
         ],
         deadline=DEADLINE,

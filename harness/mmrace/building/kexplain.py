@@ -3,7 +3,7 @@
 
 A tree's Kconfig files run shell commands when they are read, so this is started inside the
 sandbox of the build (``kernelconfig``) and not imported. Arguments: the finished .config, then
-NAME=VALUE for each option. One JSON object on standard output.
+NAME=VALUE for each option; without a value, any but n will do. One JSON object on standard output.
 """
 
 import difflib
@@ -52,7 +52,7 @@ def explain(kconf: Any, name: str, value: str) -> str:
         defined = [other.name for other in kconf.unique_defined_syms]
         near = difflib.get_close_matches(name, defined, n=3, cutoff=0.75)
         return "this tree has no such option" + (f"; near: {', '.join(near)}" if near else "")
-    if fault := _of_another_type(kconf, symbol, value):
+    if value and (fault := _of_another_type(kconf, symbol, value)):
         return fault
     return _selectors(symbol) if value == "n" else _hindrance(kconf, symbol, value)
 
@@ -129,8 +129,14 @@ def _dependency(kconf: Any, part: Any) -> str:
         for item in sorted(mentioned, key=lambda item: str(item.name))
     ]
     text += f" ({', '.join(values)})"
-    if isinstance(part, kconfiglib.Symbol) and (deeper := _failed(part.direct_dep)):
+    if not isinstance(part, kconfiglib.Symbol):
+        return text
+    if deeper := _failed(part.direct_dep):
         text += f", and {part.name} depends on {kconfiglib.expr_str(deeper[0])}"
+    elif part.nodes and not any(node.prompt for node in part.nodes):
+        ways = kconfiglib.split_expr(part.rev_dep, kconfiglib.OR)
+        by = sorted({kconfiglib.split_expr(way, kconfiglib.AND)[0].name for way in ways})
+        text += f", which {' or '.join(by)} selects" if by != ["n"] else ""
     return text
 
 
