@@ -20,7 +20,7 @@ from mmrace.home import Home
 from mmrace.progress import unseen
 from mmrace.runs.options import RunOptions
 
-from .bench_search import RACES, TREE, VULNERABLE
+from .bench_search import RACES, TREE, bugs
 
 SECONDS = 600.0
 HEADER = "race, workload | seed | s | first failure, s | schedules | schedules/s | held | result"
@@ -34,12 +34,12 @@ def main(words: Sequence[str] = ()) -> None:
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs\n{HEADER}")
     for name in races:
         race = load_race(name)
-        session.build(TREE, VULNERABLE, RunOptions(seconds=SECONDS), race)
+        session.build(TREE, bugs(name), RunOptions(seconds=SECONDS), race)
         done = []
         for seed in range(1, count + 1):
             begun = time.monotonic()
             options = RunOptions(seconds=SECONDS, seed=seed)
-            hunted = hunt_race(session, TREE, VULNERABLE, race, race.hunted_workload(), options)
+            hunted = hunt_race(session, TREE, bugs(name), race, race.hunted_workload(), options)
             done.append(hunted)
             print(_row(hunted, time.monotonic() - begun), flush=True)
         print(_sum(name, done), flush=True)

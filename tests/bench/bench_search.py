@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmrace.definitions.race import load_race
+from mmrace.definitions.race import load_race, race_dir
 from mmrace.experiments.session import Session
 from mmrace.home import Home
 from mmrace.progress import unseen
@@ -25,7 +25,7 @@ from mmrace.searching.search import Search
 from mmrace.windows.plan import Plan
 from mmrace.windows.search import WATCH, SearchPlan, Site
 
-TREE, VULNERABLE = "debian:6.1", ("vulnerable",)
+TREE = "debian:6.1"
 RACES = (
     "hugetlb-uffd",
     "khugepaged-retract",
@@ -64,11 +64,17 @@ def main(words: Sequence[str] = ()) -> None:
         print(_row(session, name, count), flush=True)
 
 
+def bugs(race: str) -> tuple[str, ...]:
+    """The series that puts a race's bug back."""
+    own = (race_dir(race) / "vulnerable").is_dir()
+    return (f"vulnerable/{race}",) if own else ("vulnerable",)
+
+
 def _row(session: Session, name: str, count: int) -> str:
     race = load_race(name)
     workload = race.hunted_workload()
     options = RunOptions(seconds=SECONDS, at_most=SECONDS, accel="tcg", steer=False, seed=1)
-    built = session.build(TREE, VULNERABLE, options, race)
+    built = session.build(TREE, bugs(name), options, race)
     boots = CellBoots(session.executor, session.planner.plan(built, race, workload, options))
     ground: Ground = survey(
         session.home, built.resolver(), built.kernel.id, f"{race.name}-{workload.name}"
