@@ -26,17 +26,29 @@ static void send(struct sk_buff *skb)
 WITHOUT_NET = MAINLINE.replace("{\n}", "{\n\tkfree_skb(skb);\n}")
 
 
+UEVENT = "lib/kobject_uevent.c"
+TYPES = "include/linux/mm_types.h"
+REPLICATED = '#ifndef CONFIG_HYDRA_NUMA_NODE_COUNT\n#error "{} is not defined."\n#endif\n'
+XEN = ["CONFIG_HYPERVISOR_GUEST=y", "CONFIG_PARAVIRT=y", "CONFIG_XEN=y", "CONFIG_XEN_PV=y"]
+
+
 @pytest.mark.parametrize(
-    ("text", "lines"), [(None, []), (MAINLINE, []), (WITHOUT_NET, ["CONFIG_NET=y"])]
+    ("file", "text", "lines"),
+    [
+        (UEVENT, MAINLINE, []),
+        (UEVENT, WITHOUT_NET, ["CONFIG_NET=y"]),
+        (TYPES, REPLICATED.format("CONFIG_NODES"), []),
+        (TYPES, REPLICATED.format("CONFIG_HYDRA_NUMA_NODE_COUNT"), XEN),
+        ("mm/rmap.c", "", []),
+    ],
 )
-def test_a_tree_that_frees_an_skb_without_networking_gets_it(
-    tmp_path: Path, text: str | None, lines: list[str]
+def test_a_tree_gets_what_it_does_not_compile_without(
+    tmp_path: Path, file: str, text: str, lines: list[str]
 ) -> None:
     folder = tmp_path / "linux"
     shutil.copytree(FAKE, folder)
-    if text is not None:
-        (folder / "lib").mkdir()
-        (folder / "lib/kobject_uevent.c").write_text(text)
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(text)
     home = Home(tmp_path / "cache", tmp_path / "data")
     tree = add_tree(home, "mine", str(folder), None, lambda _text: None)
     needs = find_needs(home, tree.tree_hash)
