@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmrace.bisect.dag import Dag
 from mmrace.bisect.engine import Bisection
+from mmrace.bisect.loop import drive
 from mmrace.bisect.posterior import Model, Tally, infer
 from mmrace.bisect.proof import Claim, Rates
 from mmrace.bisect.search import Costs, choose
@@ -190,6 +192,19 @@ def test_a_failing_end_that_cannot_run_is_an_error() -> None:
     bisection.observe("c31", Result.SKIP)
     with pytest.raises(UserError, match="c31"):
         bisection.request()
+
+
+def test_a_failing_end_that_could_not_run_is_tried_again_by_who_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(UserError, match="c31"):
+        drive(Bisection(Model(LINE)), lambda _revision, _runs: Result.SKIP, log)
+    answer = drive(
+        Bisection(Model(LINE)),
+        lambda revision, _runs: Result.BAD if int(revision[1:]) >= 12 else Result.GOOD,
+        log,
+    )
+    assert answer.culprit == "c12"
+    assert "skip" not in log.read_text()
 
 
 def test_a_revision_whose_runs_say_nothing_is_skipped() -> None:

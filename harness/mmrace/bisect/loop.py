@@ -31,7 +31,10 @@ def drive(
     is written after every run, so that a killed bisection goes on where it was. What ``probe``
     raises goes through.
     """
-    past = parse(log.read_text(encoding="utf-8"), bisection) if log.exists() else []
+    read = parse(log.read_text(encoding="utf-8"), bisection) if log.exists() else []
+    # Without the failing end there is nothing to go on from: what kept it from running may be gone.
+    end = Observation(bisection.model.dag.names[bisection.model.failing_end], Result.SKIP)
+    past = [one for one in read if one != end]
     for one in past:
         bisection.observe(one.revision, one.result)
     while len(past) < most and (request := bisection.request()) is not None:
