@@ -23,7 +23,10 @@ from mmrace.runs.options import RunOptions
 from .bench_search import RACES, TREE, bugs
 
 SECONDS = 600.0
-HEADER = "race, workload | seed | s | first failure, s | schedules | schedules/s | held | result"
+HEADER = (
+    "race, workload | seed | s | first failure, s | schedules | schedules/s | held | result"
+    " | replays failed | guests without it"
+)
 
 
 def main(words: Sequence[str] = ()) -> None:
@@ -46,12 +49,14 @@ def main(words: Sequence[str] = ()) -> None:
 
 
 def _row(hunted: Hunted, seconds: float) -> str:
-    tried = hunted.tried
+    tried, proof = hunted.tried, hunted.proof
+    count = len(proof.replays)
     first = "none" if hunted.first is None else f"{hunted.first:.1f}"
     return (
         f"{hunted.race.name}, {hunted.workload.name} | {hunted.seed} | {seconds:.0f} | {first}"
         f" | {tried.schedules} in {tried.boots} | {tried.schedules / tried.armed:.0f}"
         f" | {tried.held / tried.armed:.0%} | {summarise(hunted)}"
+        f" | {proof.shown} of {count} | {proof.unheld} of {count}"
     )
 
 
