@@ -79,6 +79,37 @@ def test_an_option_that_did_not_stick_stops_the_build(
         lab.build(configs=["migration", mine])
 
 
+def test_what_a_tree_adds_keeps_its_default_and_mainline_s_does_not(
+    lab: Lab, tmp_path: Path
+) -> None:
+    (lab.tree / "defaults").write_text("CONFIG_64BIT=y\nCONFIG_ADDED=y\nCONFIG_OTHER=m\n")
+    built = lab.build("a", configs=["migration"])
+    config = built.config.read_text()
+    assert "CONFIG_ADDED=y" in config.splitlines()
+    assert "CONFIG_64BIT" not in config
+    assert "CONFIG_OTHER" not in config
+    assert built.notes == ("this tree's own, on by its default: CONFIG_ADDED",)
+    mine = tmp_path / "mine.config"
+    mine.write_text("# CONFIG_ADDED is not set\n")
+    built = lab.build("a", configs=["migration", mine])
+    assert "CONFIG_ADDED=y" not in built.config.read_text().splitlines()
+
+
+def test_a_tree_that_is_older_than_alldefconfig_adds_nothing(lab: Lab) -> None:
+    makefile = (lab.tree / "Makefile").read_text()
+    (lab.tree / "Makefile").write_text(makefile.replace("alldefconfig:", "nodefconfig:"))
+    (lab.tree / "defaults").write_text("CONFIG_ADDED=y\n")
+    built = lab.build(configs=["migration"])
+    assert "CONFIG_ADDED" not in built.config.read_text()
+
+
+def test_many_additions_are_not_all_named(lab: Lab) -> None:
+    names = [f"CONFIG_ADDED_{number}" for number in range(7)]
+    (lab.tree / "defaults").write_text("".join(f"{name}=y\n" for name in names))
+    (note,) = lab.build(configs=["migration"]).notes
+    assert note.endswith(f": {', '.join(names[:5])} and 2 more")
+
+
 def test_an_option_that_the_tree_insists_on_is_explained(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,6 +200,11 @@ def yielding() -> frozenset[str]:
     return _names("yielding")
 
 
+def mainline() -> frozenset[str]:
+    """Options that mainline's kernels switch on by themselves (``configs/mainline``)."""
+    return _names("mainline")
+
+
 def _names(file: str) -> frozenset[str]:
     text = (data_dir("configs") / file).read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

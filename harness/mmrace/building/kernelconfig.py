@@ -23,6 +23,7 @@ from mmrace.building.kconfig import (
     built_in,
     dispensable,
     kernel_version,
+    mainline,
     merge,
     not_stuck,
     parse_config,
@@ -36,6 +37,8 @@ from mmrace.sources.tree import store
 # Beside .config, which is only replaced when its content changes: make compares times.
 _FRAGMENT = "mmrace.fragment"
 _DRAFT = "mmrace.draft"
+_DEFAULTS = "mmrace.defaults"
+_FEW = 5  # options of many that a line names
 _KEYS = re.compile(r'^CONFIG_(\w+)="([^"/][^"]*\.pem)"$', re.M)
 _MADE = "certs/signing_key.pem"
 _ASKED = re.compile(r"\bCONFIG_(\w+)")
@@ -65,12 +68,15 @@ def configure(
     lines = "".join(f"{assignment(option.name, option.value)}\n" for option in options)
     write_file(directory.build / _FRAGMENT, lines)
     directory.remember(configured=None)
-    _run_kconfig(directory, replace(request, whole=whole), lines)
+    own = _run_kconfig(directory, replace(request, whole=whole), lines)
     text = directory.read(_DRAFT)
     config = parse_config(text)
     missed = not_stuck(options, config)
     if refused := [option for option in missed if not _may_go(option, request)]:
         raise _refusal(directory, refused, config)
+    kept = [name for name in own if config.get(name) == "y"]
+    if kept:
+        dropped.append(f"this tree's own, on by its default: {_list(kept)}")
     missed += _find_lost(whole, options, config)
     reasons = explain(directory, missed) if missed else {}
     dropped += [_line(option, config, reasons) for option in missed]
@@ -181,7 +187,9 @@ def _stale(directory: BuildDirectory) -> bool:
     )
 
 
-def _run_kconfig(directory: BuildDirectory, request: ConfigRequest, lines: str) -> None:
+def _run_kconfig(directory: BuildDirectory, request: ConfigRequest, lines: str) -> tuple[str, ...]:
+    """Make the draft; return the options that the tree itself has added and switches on."""
+    own: tuple[str, ...] = ()
     draft = directory.build / _DRAFT
     where = f"KCONFIG_CONFIG=/build/{_DRAFT}"
     if request.whole:
@@ -195,7 +203,31 @@ def _run_kconfig(directory: BuildDirectory, request: ConfigRequest, lines: str) 
         write_file(draft, f"{directory.read(_DRAFT)}\n{lines}")
     else:
         _make(directory, [where, f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}", "allnoconfig"])
+        own = _additions(directory)
+        wanted = "".join(f"{assignment(name, 'y')}\n" for name in own)
+        write_file(draft, directory.read(_DRAFT) + wanted)
     _make(directory, [where, "olddefconfig"])
+    return own
+
+
+def _additions(directory: BuildDirectory) -> tuple[str, ...]:
+    """Options that are on by default, off by allnoconfig, and not mainline's.
+
+    Who adds to a tree builds it with what was added: that may be all that it compiles with.
+    """
+    words = [f"KCONFIG_CONFIG=/build/{_DEFAULTS}", f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}"]
+    (directory.build / _DEFAULTS).unlink(missing_ok=True)
+    if directory.make([*words, "alldefconfig"]).returncode != 0:
+        return ()  # before 2.6.36
+    draft, mainlines = parse_config(directory.read(_DRAFT)), mainline()
+    on = (name for name, value in parse_config(directory.read(_DEFAULTS)).items() if value == "y")
+    return tuple(name for name in on if name not in mainlines and draft.get(name, "n") == "n")
+
+
+def _list(names: Sequence[str]) -> str:
+    """The first few of many options."""
+    few = ", ".join(f"CONFIG_{name}" for name in names[:_FEW])
+    return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW} more"
 
 
 def _make(directory: BuildDirectory, words: Sequence[str]) -> None:

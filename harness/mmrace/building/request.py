@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from mmrace.building.directory import FIXED_ENV
-from mmrace.building.kconfig import ConfigRequest, config_request
+from mmrace.building.kconfig import ConfigRequest, config_request, mainline
 from mmrace.building.kernel import Kernel, load_kernel
 from mmrace.building.needs import find_needs
 from mmrace.building.tools import missing_tools, toolchain
@@ -107,7 +107,7 @@ def read_configs(
     fields = asdict(config)
     if not config.lenient:
         del fields["lenient"]  # as requests were before there was the word
-    return config, inputs, digest([*inputs, fields])
+    return config, inputs, digest([*inputs, fields, sorted(mainline())])
 
 
 def check_inputs(order: Request) -> None:
