@@ -26,17 +26,27 @@ static void send(struct sk_buff *skb)
 WITHOUT_NET = MAINLINE.replace("{\n}", "{\n\tkfree_skb(skb);\n}")
 
 
+UEVENT, CALLS = "lib/kobject_uevent.c", "kernel/moker/syscalls.c"
+POLICY = ["CONFIG_MOKER_FRAMEWORK=y", "CONFIG_MOKER_EDF_CBS_POLICY=y"]
+
+
 @pytest.mark.parametrize(
-    ("text", "lines"), [(None, []), (MAINLINE, []), (WITHOUT_NET, ["CONFIG_NET=y"])]
+    ("file", "text", "lines"),
+    [
+        ("mm/rmap.c", "", []),
+        (UEVENT, MAINLINE, []),
+        (UEVENT, WITHOUT_NET, ["CONFIG_NET=y"]),
+        (CALLS, "#ifdef CONFIG_MOKER_EDF_CBS_POLICY\n#endif\n", []),
+        (CALLS, "\tprint(0,\n\t      current->edf_cbs.id);\n", POLICY),
+    ],
 )
-def test_a_tree_that_frees_an_skb_without_networking_gets_it(
-    tmp_path: Path, text: str | None, lines: list[str]
+def test_a_tree_gets_what_it_does_not_compile_without(
+    tmp_path: Path, file: str, text: str, lines: list[str]
 ) -> None:
     folder = tmp_path / "linux"
     shutil.copytree(FAKE, folder)
-    if text is not None:
-        (folder / "lib").mkdir()
-        (folder / "lib/kobject_uevent.c").write_text(text)
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(text)
     home = Home(tmp_path / "cache", tmp_path / "data")
     tree = add_tree(home, "mine", str(folder), None, lambda _text: None)
     needs = find_needs(home, tree.tree_hash)
