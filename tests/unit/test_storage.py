@@ -18,7 +18,7 @@ from mmrace.errors import UserError
 from mmrace.home import LIMIT, Home, build_lock, program_lock, source_lock
 from mmrace.leftover import keep, take_away
 
-ENV = {**os.environ, "PYTHONPATH": "harness"}
+ENV = {**os.environ, "PYTHONPATH": "harness", "MMRACE_HOME_LIMIT": ""}
 MB = 10**6
 
 
