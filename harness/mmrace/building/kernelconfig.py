@@ -216,7 +216,6 @@ def _additions(directory: BuildDirectory) -> tuple[str, ...]:
     Who adds to a tree builds it with what was added: that may be all that it compiles with.
     """
     words = [f"KCONFIG_CONFIG=/build/{_DEFAULTS}", f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}"]
-    (directory.build / _DEFAULTS).unlink(missing_ok=True)
     if directory.make([*words, "alldefconfig"]).returncode != 0:
         return ()  # before 2.6.36
     draft, mainlines = parse_config(directory.read(_DRAFT)), mainline()
