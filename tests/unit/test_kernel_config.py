@@ -95,6 +95,16 @@ def test_what_a_tree_adds_keeps_its_default_and_mainline_s_does_not(
     assert "CONFIG_ADDED=y" not in built.config.read_text().splitlines()
 
 
+def test_a_driver_that_a_tree_adds_stays_off(lab: Lab) -> None:
+    (lab.tree / "defaults").write_text("CONFIG_ADDED=y\nCONFIG_BOARD=y\nCONFIG_SOUND_OF=y\n")
+    for file, name in (("drivers/char/board/Kconfig", "BOARD"), ("sound/Kconfig.of", "SOUND_OF")):
+        (lab.tree / file).parent.mkdir(parents=True)
+        (lab.tree / file).write_text(f"menuconfig {name}\n\ttristate\n\tdefault y\n")
+    built = lab.build(configs=["migration"])
+    assert built.notes == ("this tree's own, on by its default: CONFIG_ADDED",)
+    assert "CONFIG_BOARD" not in built.config.read_text()
+
+
 def test_a_tree_that_is_older_than_alldefconfig_adds_nothing(lab: Lab) -> None:
     makefile = (lab.tree / "Makefile").read_text()
     (lab.tree / "Makefile").write_text(makefile.replace("alldefconfig:", "nodefconfig:"))

@@ -42,6 +42,8 @@ _FEW = 5  # options of many that a line names
 _KEYS = re.compile(r'^CONFIG_(\w+)="([^"/][^"]*\.pem)"$', re.M)
 _MADE = "certs/signing_key.pem"
 _ASKED = re.compile(r"\bCONFIG_(\w+)")
+_DEFINED = re.compile(r"^[ \t]*(?:menu)?config[ \t]+(\w+)", re.M)
+_DRIVERS = ("drivers", "sound")
 
 
 def configure(
@@ -211,16 +213,27 @@ def _run_kconfig(directory: BuildDirectory, request: ConfigRequest, lines: str) 
 
 
 def _additions(directory: BuildDirectory) -> tuple[str, ...]:
-    """Options that are on by default, off by allnoconfig, and not mainline's.
+    """Options that are on by default, off by allnoconfig, not mainline's, and no driver's.
 
-    Who adds to a tree builds it with what was added: that may be all that it compiles with.
+    Who adds to a tree builds it with what was added: that may be all that it compiles with. A
+    vendor's drivers may not compile for a machine that they are not made for.
     """
     words = [f"KCONFIG_CONFIG=/build/{_DEFAULTS}", f"KCONFIG_ALLCONFIG=/build/{_FRAGMENT}"]
     if directory.make([*words, "alldefconfig"]).returncode != 0:
         return ()  # before 2.6.36
     draft, mainlines = parse_config(directory.read(_DRAFT)), mainline()
     on = (name for name, value in parse_config(directory.read(_DEFAULTS)).items() if value == "y")
-    return tuple(name for name in on if name not in mainlines and draft.get(name, "n") == "n")
+    own = [name for name in on if name not in mainlines and draft.get(name, "n") == "n"]
+    drivers = _defined_below(directory.source, _DRIVERS) if own else frozenset()
+    return tuple(name for name in own if name not in drivers)
+
+
+def _defined_below(source: Path, folders: Sequence[str]) -> frozenset[str]:
+    """Names of the options that the Kconfig files in some directories of a source define."""
+    files = (path for name in folders for path in (source / name).rglob("Kconfig*"))
+    own = (path for path in files if path.is_file() and not path.is_symlink())
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in own)
+    return frozenset(name for text in texts for name in _DEFINED.findall(text))
 
 
 def _list(names: Sequence[str]) -> str:
